@@ -1,0 +1,123 @@
+"""Files that are either whole or not there: atomic writes, content hashes, provenance."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import xarray as xr
+
+FORMAT_VERSION = 1
+"""Version of the files this package writes; it grows when a reader must know the difference."""
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; move it there only if the block succeeds.
+
+    A process killed in the block leaves at most a hidden ``.part`` file, never a half file under the final name.
+    The next write to the same path removes what a dead process of this machine left.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        # HDF5 reports a full disk only in the text of its error.
+        if error.errno == errno.ENOSPC or "errno = 28" in str(error) or "No space left" in str(error):
+            raise OSError(
+                errno.ENOSPC,
+                f"no space left on the disk while writing {path}; nothing was written. Free some space "
+                f"in {path.parent} or write somewhere else",
+            ) from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    for part in path.parent.glob(f".{path.name}.{platform.node()}.*.part"):
+        pid = part.name.split(".")[-2]
+        if pid.isdigit() and not _alive(int(pid)):
+            part.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = False) -> Path:
+    """Write ``dataset`` to ``path`` as NetCDF-4, atomically; the same content gives the same bytes."""
+    encoding = {}
+    if compress:
+        encoding = {
+            name: {"zlib": True, "complevel": 4, "shuffle": True}
+            for name, variable in dataset.variables.items()
+            if variable.dtype.kind in "fiub" and variable.ndim
+        }
+    with atomic_path(path) as part:
+        dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+    return Path(path)
+
+
+def write_json(content: Mapping, path: str | Path) -> Path:
+    """Write ``content`` to ``path`` as indented JSON, atomically."""
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    return Path(path)
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_parameters(parameters: Mapping) -> str:
+    """Sixteen hexadecimal digits that change with any (JSON-able) parameter."""
+    text = json.dumps(parameters, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def code_hash() -> str:
+    """Sixteen hexadecimal digits that change with any source file of this package."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for source in sorted(package.rglob("*.py")):
+        digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def provenance() -> dict[str, str | int]:
+    """Attributes every result carries: the format's version and those of the packages that made it."""
+    versions = {
+        f"version_{name}": importlib.metadata.version(name) for name in ("jne", "torch", "numpy", "xarray", "himalaya")
+    }
+    return {"format_version": FORMAT_VERSION, **versions}
+
+
+def results_dir() -> Path:
+    """Where results are cached: ``$JNE_RESULTS``, else ``results/`` in the book's root, else in the working folder."""
+    if folder := os.environ.get("JNE_RESULTS"):
+        return Path(folder)
+    here = Path.cwd()
+    root = next((p for p in (here, *here.parents) if (p / "_toc.yml").exists()), here)
+    return root / "results"

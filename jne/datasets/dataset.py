@@ -1,0 +1,233 @@
+"""`EncodingDataset`: features of the stimuli and responses of the voxels of one subject, read from one file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jne._files import FORMAT_VERSION, sha256, write_netcdf
+from jne.datasets.validate import SPLITS, feature_layers, structure_problems, value_problems
+
+
+class EncodingDataset:
+    """Features and responses of one subject.
+
+    Parameters
+    ----------
+    content : xarray.Dataset
+        The variables of the file format (see the page *Data* of the book): one ``(stimulus, feature_<layer>)`` per
+        feature layer, ``responses (stimulus, voxel)``, ``stimulus_id (stimulus)`` and either ``split (stimulus)`` or
+        ``fold (stimulus)``.
+    path : path, optional
+        The file that it was read from; errors name it.
+
+    Raises
+    ------
+    ValueError
+        If a variable is missing or shapes disagree. Every problem is listed.
+    """
+
+    def __init__(self, content: xr.Dataset, path: str | Path | None = None):
+        self.content = content
+        self.path = None if path is None else Path(path)
+        problems = structure_problems(content)
+        if problems:
+            raise ValueError(f"{self._where}: not a valid dataset:\n- " + "\n- ".join(problems))
+
+    @property
+    def _where(self) -> str:
+        return str(self.path) if self.path else "dataset in memory"
+
+    @property
+    def name(self) -> str:
+        return str(self.content.attrs.get("name", self.path.stem if self.path else "unnamed"))
+
+    @property
+    def attrs(self) -> dict:
+        return self.content.attrs
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the responses were simulated; figures say so in their titles."""
+        return bool(self.content.attrs.get("synthetic", 0))
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the feature layers, in the order of the file."""
+        return feature_layers(self.content)
+
+    @property
+    def default_layer(self) -> str | None:
+        """The layer that is used where none is named; None stands for all layers side by side."""
+        layer = self.content.attrs.get("default_layer")
+        return layer if layer else (self.layers[0] if len(self.layers) == 1 else None)
+
+    @property
+    def n_voxels(self) -> int:
+        return self.content.sizes["voxel"]
+
+    @property
+    def n_stimuli(self) -> int:
+        return self.content.sizes["stimulus"]
+
+    @property
+    def folds(self) -> np.ndarray | None:
+        """Fold of each stimulus ``(n_stimuli,)`` where the file has folds instead of a split."""
+        return self.get("fold")
+
+    def stimuli(self, split: str) -> np.ndarray:
+        """Indices of the stimuli of a split (train, validation, test or all)."""
+        if split == "all":
+            return np.arange(self.n_stimuli)
+        if split not in SPLITS:
+            raise ValueError(f"split={split!r} is not a split; use one of {', '.join(SPLITS)} or all")
+        if "split" not in self.content:
+            raise ValueError(
+                f"{self._where} has folds, no split, so there are no {split} stimuli; use split='all' with data.folds, "
+                "or jne.cross_predict"
+            )
+        return np.flatnonzero(self.content["split"].values.astype(str) == split)
+
+    def features(self, split: str = "all", layer: str | None = None) -> np.ndarray:
+        """Features of a split.
+
+        Parameters
+        ----------
+        split : {"train", "validation", "test", "all"}
+        layer : str, optional
+            A layer's name; by default the dataset's default layer, or all layers side by side where it names none.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(n_samples, n_features)``, float32.
+        """
+        layer = layer or self.default_layer
+        if layer is not None and layer not in self.layers:
+            raise ValueError(f"{self._where}: there is no layer {layer!r}; the layers are {', '.join(self.layers)}")
+        index = self.stimuli(split)
+        names = [layer] if layer else self.layers
+        return np.concatenate([self._read(name, index) for name in names], axis=1)
+
+    def responses(self, split: str = "all") -> np.ndarray:
+        """Responses of a split, ``(n_samples, n_voxels)``, float32, in the file's units (repeats averaged)."""
+        return self._read("responses", self.stimuli(split))
+
+    def repeats(self) -> np.ndarray | None:
+        """Single-repeat responses of the test stimuli, ``(n_test, n_repeats, n_voxels)``; NaN is no such repeat."""
+        return self.get("responses_repeats")
+
+    def get(self, name: str) -> np.ndarray | None:
+        """Values of a variable such as ``roi`` or ``noise_ceiling``, or None where the file does not have it."""
+        if name not in self.content:
+            return None
+        values = self.content[name].values
+        return values.astype(str) if values.dtype.kind in "OSUT" else values
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the file, or of the variables of a dataset in memory."""
+        if self.path:
+            return sha256(self.path)
+        digest = hashlib.sha256(repr(sorted(self.attrs.items())).encode())
+        for name in sorted(self.content.variables):
+            values = self.content[name].values
+            values = values.astype(str) if values.dtype.kind == "O" else values
+            digest.update(f"{name}{values.shape}{values.dtype}".encode() + np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def check_values(self) -> None:
+        """Raise a ValueError that lists every non-finite or constant variable (reads the whole file)."""
+        problems = value_problems(self.content)
+        if problems:
+            raise ValueError(f"{self._where}: bad values:\n- " + "\n- ".join(problems))
+
+    def _read(self, name: str, index: np.ndarray) -> np.ndarray:
+        values = self.content[name].isel(stimulus=index).values.astype(np.float32, copy=False)
+        if not np.isfinite(values).all():
+            bad = np.count_nonzero(~np.isfinite(values))
+            raise ValueError(
+                f"{self._where}: {name} holds {bad} non-finite values of {values.size}; `jne validate` lists where"
+            )
+        return values
+
+    def __repr__(self) -> str:
+        kind = "synthetic" if self.synthetic else "recorded"
+        if "split" in self.content:
+            counts = ", ".join(f"{split} {len(self.stimuli(split))}" for split in SPLITS)
+        else:
+            counts = f"{len(np.unique(self.folds))} folds"
+        layers = ", ".join(f"{name} {self.content.sizes[f'feature_{name}']}" for name in self.layers)
+        return (
+            f"<EncodingDataset {self.name} ({kind}): {self.n_stimuli} stimuli ({counts}), {self.n_voxels} voxels, "
+            f"features: {layers}>"
+        )
+
+
+def load_dataset(source: str | Path, **options) -> EncodingDataset:
+    """Open a dataset file, or make the synthetic cortex.
+
+    Parameters
+    ----------
+    source : str or path
+        ``"synthetic"``, or the path of a dataset file (``.nc``). A file is read when its values are asked for.
+    **options
+        For ``"synthetic"`` only: see `jne.datasets.synthetic.synthetic_cortex`.
+
+    Returns
+    -------
+    EncodingDataset
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file does not exist, is not a dataset file, or breaks the format; the message says where.
+    """
+    if str(source) == "synthetic":
+        from jne.datasets.synthetic import synthetic_cortex
+
+        return synthetic_cortex(**options)
+    if options:
+        raise ValueError(f"options {sorted(options)} go with 'synthetic' only, and the dataset is {str(source)!r}")
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"no dataset file {path}; give 'synthetic' or the path of a file made by `jne prepare`")
+    try:
+        content = xr.open_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path} ({path.stat().st_size} bytes) cannot be read as a NetCDF-4 file: it is truncated, damaged or of "
+            f"another kind ({error}). Files made by `jne prepare` end in .nc"
+        ) from error
+    version = int(content.attrs.get("format_version", FORMAT_VERSION))
+    if version > FORMAT_VERSION:
+        raise ValueError(f"{path} has format_version {version}; this jne reads up to {FORMAT_VERSION}: update jne")
+    return EncodingDataset(content, path)
+
+
+def save_dataset(data: EncodingDataset | xr.Dataset, path: str | Path) -> EncodingDataset:
+    """Check a dataset and write it to ``path``, whole or not at all.
+
+    Parameters
+    ----------
+    data : EncodingDataset or xarray.Dataset
+    path : path
+        Ends in ``.nc``.
+
+    Returns
+    -------
+    EncodingDataset
+        The dataset, opened from the new file.
+
+    Raises
+    ------
+    ValueError
+        If it breaks the format; nothing is written.
+    """
+    data = data if isinstance(data, EncodingDataset) else EncodingDataset(data)
+    data.check_values()
+    write_netcdf(data.content.assign_attrs(format_version=FORMAT_VERSION), path, compress=True)
+    return load_dataset(path)

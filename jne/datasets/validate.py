@@ -1,0 +1,129 @@
+"""What makes a dataset file valid: each rule names the variable and the numbers that disagree."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+SPLITS = ("train", "validation", "test")
+MINIMUM_TEST_STIMULI = 3
+"""With fewer, neither R² nor the spread of a Jacobian over stimuli means anything."""
+
+_STIMULUS_VARIABLES = ("responses", "stimulus_id", "split", "fold", "category", "thumbnail")
+_VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity")
+
+
+def feature_layers(content: xr.Dataset) -> list[str]:
+    """Names of the variables whose dimensions are ``(stimulus, feature_<name>)``."""
+    return [str(n) for n, v in content.data_vars.items() if v.dims == ("stimulus", f"feature_{n}")]
+
+
+def structure_problems(content: xr.Dataset) -> list[str]:
+    """Every way in which names, dimensions and the split break the format; reads no large variable."""
+    problems = []
+    for name, dims in {"responses": ("stimulus", "voxel"), "stimulus_id": ("stimulus",)}.items():
+        if name not in content:
+            problems.append(f"variable {name} {dims} is missing; the file has {', '.join(map(str, content.data_vars))}")
+        elif content[name].dims != dims:
+            problems.append(f"variable {name} has dimensions {content[name].dims}, needed: {dims}")
+    problems += _dimension_problems(content)
+    if not feature_layers(content):
+        problems.append(
+            "no feature layer: needed is at least one variable NAME with dimensions (stimulus, feature_NAME)"
+        )
+    layer = content.attrs.get("default_layer")
+    if layer and layer not in feature_layers(content):
+        problems.append(f"default_layer is {layer!r}, the layers are {', '.join(feature_layers(content)) or 'none'}")
+    for size in ("stimulus", "voxel"):
+        if content.sizes.get(size) == 0:
+            problems.append(f"dimension {size} has length 0")
+    return problems + _split_problems(content)
+
+
+def _dimension_problems(content: xr.Dataset) -> list[str]:
+    problems = []
+    for axis, names in (("stimulus", _STIMULUS_VARIABLES), ("voxel", _VOXEL_VARIABLES)):
+        for name in names:
+            if name in content and name != "responses" and content[name].dims[:1] != (axis,):
+                problems.append(f"variable {name} has dimensions {content[name].dims}, needed: ({axis}, ...)")
+    return problems
+
+
+def _split_problems(content: xr.Dataset) -> list[str]:
+    problems = []
+    if "split" not in content and "fold" not in content:
+        return ["neither split nor fold: say which stimuli are train, validation and test, or give folds"]
+    if "split" in content and content["split"].dims == ("stimulus",):
+        split = content["split"].values.astype(str)
+        unknown = sorted(set(split) - set(SPLITS))
+        if unknown:
+            problems.append(f"split has the values {unknown}; accepted are {', '.join(SPLITS)}")
+        for name, needed in (("train", 2), ("validation", 1), ("test", MINIMUM_TEST_STIMULI)):
+            found = int(np.count_nonzero(split == name))
+            if found < needed:
+                problems.append(f"split has {found} {name} stimuli, needed: at least {needed}")
+        if "responses_repeats" in content:
+            shape, n_test = content["responses_repeats"].shape, int(np.count_nonzero(split == "test"))
+            if len(shape) != 3 or (shape[0], shape[2]) != (n_test, content.sizes.get("voxel")):
+                wanted = (n_test, "n_repeats", content.sizes.get("voxel"))
+                problems.append(
+                    f"responses_repeats has shape {shape}, needed: {wanted} (test stimuli, repeats, voxels)"
+                )
+        problems += _shared_stimuli(content, split)
+    if "fold" in content and content["fold"].dims == ("stimulus",):
+        n_folds = len(np.unique(content["fold"].values))
+        if n_folds < 3:
+            problems.append(f"fold has {n_folds} different values, needed: at least 3 (one to test, one to validate)")
+    return problems
+
+
+def _shared_stimuli(content: xr.Dataset, split: np.ndarray) -> list[str]:
+    if "stimulus_id" not in content or content["stimulus_id"].dims != ("stimulus",):
+        return []
+    ids = content["stimulus_id"].values.astype(str)
+    unique, inverse = np.unique(ids, return_inverse=True)
+    first = np.full(len(unique), -1)
+    codes = np.unique(split, return_inverse=True)[1]
+    shared = set()
+    for identity, code in zip(inverse, codes, strict=True):
+        if first[identity] not in (-1, code):
+            shared.add(str(unique[identity]))
+        first[identity] = code
+    if not shared:
+        return []
+    return [f"stimulus_id: {len(shared)} stimuli are in more than one split (first: {sorted(shared)[0]})"]
+
+
+def value_problems(content: xr.Dataset) -> list[str]:
+    """Every non-finite or constant variable; reads the whole file."""
+    problems = []
+    for name in [*feature_layers(content), "responses"]:
+        if name not in content:
+            continue
+        values = content[name].values
+        if values.dtype.kind not in "fiu":
+            problems.append(f"variable {name} has type {values.dtype}, needed: numbers")
+            continue
+        bad = ~np.isfinite(values)
+        unit = "voxels" if name == "responses" else "features"
+        if bad.any():
+            where = np.argwhere(bad)[0]
+            problems.append(
+                f"variable {name}: {np.count_nonzero(bad)} non-finite values of {values.size}, in "
+                f"{np.count_nonzero(bad.any(axis=0))} of {values.shape[1]} {unit} (first: stimulus {where[0]}, "
+                f"{unit[:-1]} {where[1]})"
+            )
+        constant = np.ptp(np.where(bad, 0, values), axis=0) == 0
+        if name == "responses" and constant.any():
+            problems.append(
+                f"variable {name}: {np.count_nonzero(constant)} of {values.shape[1]} {unit} are constant (first: "
+                f"{int(np.argmax(constant))})"
+            )
+        if name != "responses" and constant.all():
+            problems.append(f"variable {name}: all {values.shape[1]} {unit} are constant")
+    if "noise_ceiling" in content:
+        ceiling = content["noise_ceiling"].values
+        outside = np.count_nonzero((ceiling < 0) | (ceiling > 1))
+        if outside:
+            problems.append(f"variable noise_ceiling: {outside} of {ceiling.size} values are outside [0, 1]")
+    return problems
