@@ -1,0 +1,201 @@
+"""What every encoder shares: its input, z-scoring, prediction in the caller's units, and files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from jne._files import FORMAT_VERSION, atomic_path, provenance
+from jne.datasets import EncodingDataset
+from jne.evaluate import r2_score
+
+_CLASSES: dict[str, type[Encoder]] = {}
+
+
+class Training(NamedTuple):
+    """Training and validation arrays, in the caller's units."""
+
+    X: np.ndarray
+    Y: np.ndarray
+    X_val: np.ndarray
+    Y_val: np.ndarray
+
+
+class Encoder:
+    """Base of the encoders; a subclass sets ``module_`` in `_fit` and lists its parameters in ``__init__``.
+
+    After ``fit``: ``module_`` is the torch module from z-scored features to z-scored responses, ``covariance_`` the
+    covariance of the z-scored training features (or a factor F of it, with ``F @ F.T``, where that is smaller), and
+    ``layer_`` the feature layer used.
+    """
+
+    parameters: tuple[str, ...] = ()
+    standardize = True
+
+    def __init_subclass__(cls) -> None:
+        _CLASSES[cls.__name__] = cls
+
+    def get_params(self) -> dict:
+        """The parameters, as given."""
+        return {name: getattr(self, name) for name in self.parameters}
+
+    def _training(self, data, Y, X_val, Y_val, layer) -> Training:
+        if isinstance(data, EncodingDataset):
+            self.layer_ = layer or data.default_layer
+            arrays = Training(
+                data.features("train", layer),
+                data.responses("train"),
+                data.features("validation", layer),
+                data.responses("validation"),
+            )
+        else:
+            self.layer_ = None
+            if any(array is None for array in (Y, X_val, Y_val)):
+                raise ValueError("fit takes a dataset, or the four arrays X, Y, X_val and Y_val")
+            arrays = Training(*(np.asarray(array, np.float32) for array in (data, Y, X_val, Y_val)))
+        _check_training(arrays)
+        return arrays
+
+    def _fit_scaling(self, X: np.ndarray, Y: np.ndarray) -> None:
+        self.x_mean_, self.x_scale_ = _moments(X, self.standardize)
+        self.y_mean_, self.y_scale_ = _moments(Y, self.standardize)
+        Z = self.scale_features(X)
+        n_samples, n_features = Z.shape
+        self.covariance_ = (
+            Z.T @ Z / n_samples if n_samples >= n_features else Z.T / np.sqrt(n_samples, dtype=np.float32)
+        )
+
+    def scale_features(self, X: np.ndarray) -> np.ndarray:
+        """z-score features ``(n_samples, n_features)`` with the training statistics."""
+        self._check_fitted()
+        X = np.asarray(X, np.float32)
+        if X.ndim != 2 or X.shape[1] != len(self.x_mean_):
+            raise ValueError(f"X has shape {X.shape}; this encoder was fitted to (n_samples, {len(self.x_mean_)})")
+        return (X - self.x_mean_) / self.x_scale_
+
+    def scale_responses(self, Y: np.ndarray) -> np.ndarray:
+        """z-score responses ``(n_samples, n_voxels)`` with the training statistics."""
+        return (np.asarray(Y, np.float32) - self.y_mean_) / self.y_scale_
+
+    @torch.no_grad()
+    def predict(self, X: np.ndarray, *, batch_size: int = 1024) -> np.ndarray:
+        """Predicted responses ``(n_samples, n_voxels)``, in the units of the training responses.
+
+        Parameters
+        ----------
+        X : array ``(n_samples, n_features)``
+            In the units of the training features.
+        batch_size : int
+            Samples per step; it bounds memory and does not change the result.
+        """
+        Z = torch.from_numpy(self.scale_features(X))
+        device = next(self.module_.parameters()).device
+        blocks = [self.module_(block.to(device)).cpu().numpy() for block in Z.split(batch_size)]
+        return np.concatenate(blocks) * self.y_scale_ + self.y_mean_
+
+    def score(self, data: EncodingDataset | np.ndarray, Y: np.ndarray | None = None) -> np.ndarray:
+        """R² per voxel ``(n_voxels,)`` on a dataset's test stimuli, or on arrays ``X, Y``."""
+        if isinstance(data, EncodingDataset):
+            data, Y = data.features("test", self.layer_), data.responses("test")
+        if Y is None:
+            raise ValueError("score takes a dataset, or the two arrays X and Y")
+        return r2_score(Y, self.predict(data))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the encoder to one safetensors file: weights, scaling, parameters and training curves; no pickle."""
+        self._check_fitted()
+        tensors = {f"module.{name}": value.contiguous().cpu() for name, value in self.module_.state_dict().items()}
+        for name in _ARRAYS:
+            tensors[name] = torch.from_numpy(np.ascontiguousarray(getattr(self, name)))
+        header = {
+            "class": type(self).__name__,
+            "parameters": self.get_params(),
+            "layer": self.layer_,
+            "history": self.history_,
+            **provenance(),
+        }
+        with atomic_path(path) as part:
+            save_file(tensors, part, metadata={"jne": json.dumps(header)})
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Encoder:
+        """Read an encoder written by `save`, onto the CPU."""
+        encoder = load_encoder(path)
+        if not isinstance(encoder, cls):
+            raise ValueError(f"{path} holds a {type(encoder).__name__}, not a {cls.__name__}; use jne.load_encoder")
+        return encoder
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "x_mean_"):
+            raise ValueError(f"this {type(self).__name__} is not fitted; call fit first")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+
+_ARRAYS = ("x_mean_", "x_scale_", "y_mean_", "y_scale_", "covariance_")
+
+
+def load_encoder(path: str | Path) -> Encoder:
+    """Read an encoder of any class from its safetensors file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is no encoder, or comes from a newer version.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("jne", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    if header is None or header.get("class") not in _CLASSES:
+        raise ValueError(f"{path} is a safetensors file, but not one written by an encoder of jne")
+    if header["format_version"] > FORMAT_VERSION:
+        raise ValueError(f"{path} has format_version {header['format_version']}; update jne to read it")
+    encoder = _CLASSES[header["class"]](**header["parameters"])
+    encoder.layer_, encoder.history_ = header["layer"], header["history"]
+    for name in _ARRAYS:
+        setattr(encoder, name, tensors.pop(name).numpy())
+    encoder.module_ = encoder._make_module(len(encoder.x_mean_), len(encoder.y_mean_))
+    encoder.module_.load_state_dict({name.removeprefix("module."): value for name, value in tensors.items()})
+    return encoder
+
+
+def _moments(values: np.ndarray, standardize: bool) -> tuple[np.ndarray, np.ndarray]:
+    if not standardize:
+        return np.zeros(values.shape[1], np.float32), np.ones(values.shape[1], np.float32)
+    scale = values.std(axis=0, dtype=np.float64)
+    # A feature that never varies in training carries nothing: it stays at zero instead of dividing by zero.
+    scale[np.ptp(values, axis=0) == 0] = 1
+    return values.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
+
+
+def _check_training(arrays: Training) -> None:
+    for name, array in arrays._asdict().items():
+        if array.ndim != 2 or not array.size:
+            raise ValueError(f"{name} has shape {array.shape}; needed: (n_samples, n) with at least one of each")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} non-finite values of {array.size}")
+    for a, b in (("X", "Y"), ("X_val", "Y_val")):
+        n_a, n_b = len(getattr(arrays, a)), len(getattr(arrays, b))
+        if n_a != n_b:
+            raise ValueError(f"{a} has {n_a} samples and {b} has {n_b}; they must be the same stimuli")
+    for a, b, axis in (("X", "X_val", "features"), ("Y", "Y_val", "voxels")):
+        n_a, n_b = getattr(arrays, a).shape[1], getattr(arrays, b).shape[1]
+        if n_a != n_b:
+            raise ValueError(f"{a} has {n_a} {axis} and {b} has {n_b}")
+    constant = np.ptp(arrays.Y, axis=0) == 0
+    if constant.any():
+        raise ValueError(
+            f"{np.count_nonzero(constant)} of {constant.size} voxels have a constant training response (first: voxel "
+            f"{int(np.argmax(constant))}); drop them"
+        )

@@ -1,0 +1,213 @@
+"""`ResidualEncoder`: the paper's encoder, a residual multilayer perceptron shared by all voxels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from jne.datasets import EncodingDataset
+from jne.encoders.base import Encoder
+
+ACTIVATIONS: dict[str | None, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "leaky_relu": nn.LeakyReLU,
+    "sigmoid": nn.Sigmoid,
+    None: nn.Identity,
+}
+
+
+class ResidualNetwork(nn.Module):
+    """``h = act(W0 x)``, then ``h = act(W h) + h`` for every block, then the readout ``y = W_out h``; no biases.
+
+    Input ``(n_samples, n_features)``, output ``(n_samples, n_voxels)``.
+    """
+
+    def __init__(self, n_features: int, hidden_size: int, n_voxels: int, n_blocks: int, activation: str | None):
+        super().__init__()
+        self.first = nn.Linear(n_features, hidden_size, bias=False)
+        self.blocks = nn.ModuleList(nn.Linear(hidden_size, hidden_size, bias=False) for _ in range(n_blocks))
+        self.readout = nn.Linear(hidden_size, n_voxels, bias=False)
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.activation(self.first(x))
+        for block in self.blocks:
+            hidden = self.activation(block(hidden)) + hidden
+        return self.readout(hidden)
+
+
+class ResidualEncoder(Encoder):
+    """The encoding model of the paper; with ``activation=None`` it is linear in the features.
+
+    Fitted with AdamW on the mean squared error of z-scored responses. Training stops when the validation loss has
+    not improved for ``patience`` epochs, and the weights of the best epoch are restored.
+
+    Parameters
+    ----------
+    hidden_size : int
+        Width H of the trunk.
+    n_blocks : int
+        Residual blocks after the first layer.
+    activation : {"relu", "gelu", "tanh", "elu", "silu", "leaky_relu", "sigmoid", None}
+    batch_size : int, optional
+        Samples per gradient step; None is full batch, as in the paper.
+    lr, weight_decay : float
+        Of AdamW.
+    max_epochs, patience : int
+    standardize : bool
+        z-score features and responses with training statistics; `predict` still speaks the caller's units.
+    device : str
+        ``"auto"`` is CUDA where there is a card, else the CPU.
+    random_state : int
+        Seeds the initial weights and the order of minibatches.
+
+    Attributes
+    ----------
+    module_ : ResidualNetwork
+        From z-scored features to z-scored responses.
+    history_ : dict
+        ``train_loss`` and ``validation_loss`` per epoch (mean squared z-score), ``best_epoch`` (counts from 0).
+        The training loss is that of the weights before the epoch's last step, the validation loss of those after.
+    """
+
+    parameters = (
+        "hidden_size n_blocks activation batch_size lr weight_decay max_epochs patience standardize device random_state"
+    ).split()
+
+    def __init__(
+        self,
+        hidden_size: int = 1024,
+        n_blocks: int = 2,
+        activation: str | None = "relu",
+        batch_size: int | None = None,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        max_epochs: int = 512,
+        patience: int = 8,
+        standardize: bool = True,
+        device: str = "auto",
+        random_state: int = 0,
+    ):
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation={activation!r}; accepted are {', '.join(map(repr, ACTIVATIONS))}")
+        for name, value, least in (
+            ("hidden_size", hidden_size, 1),
+            ("n_blocks", n_blocks, 0),
+            ("batch_size", batch_size, 1),
+            ("max_epochs", max_epochs, 1),
+            ("patience", patience, 1),
+        ):
+            if value is not None and value < least:
+                raise ValueError(f"{name}={value}; needed: at least {least}")
+        self.hidden_size = hidden_size
+        self.n_blocks = n_blocks
+        self.activation = activation
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+
+    def _make_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
+        return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation)
+
+    def fit(
+        self,
+        data: EncodingDataset | np.ndarray,
+        Y: np.ndarray | None = None,
+        X_val: np.ndarray | None = None,
+        Y_val: np.ndarray | None = None,
+        *,
+        layer: str | None = None,
+        progress: bool = False,
+    ) -> ResidualEncoder:
+        """Fit to a dataset's training stimuli, stopping on its validation stimuli; or to four arrays.
+
+        Parameters
+        ----------
+        data : EncodingDataset or array ``(n_samples, n_features)``
+        Y : array ``(n_samples, n_voxels)``, optional
+        X_val, Y_val : arrays of the validation stimuli, optional
+            Needed with arrays.
+        layer : str, optional
+            Feature layer of the dataset; by default its own default.
+        progress : bool
+            Show a progress bar over epochs.
+
+        Returns
+        -------
+        ResidualEncoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, a value is not finite, or a voxel's training response is constant.
+        """
+        arrays = self._training(data, Y, X_val, Y_val, layer)
+        self._fit_scaling(arrays.X, arrays.Y)
+        device = resolve_device(self.device)
+        x, x_val = (torch.from_numpy(self.scale_features(a)).to(device) for a in (arrays.X, arrays.X_val))
+        y, y_val = (torch.from_numpy(self.scale_responses(a)).to(device) for a in (arrays.Y, arrays.Y_val))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            # Drawn on the CPU, so that a seed means the same weights on every device.
+            self.module_ = self._make_module(x.shape[1], y.shape[1]).to(device)
+        self.history_ = self._train(x, y, x_val, y_val, progress)
+        self.module_.eval()
+        return self
+
+    def _train(self, x, y, x_val, y_val, progress: bool) -> dict:
+        optimizer = torch.optim.AdamW(self.module_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        order = torch.Generator().manual_seed(self.random_state)
+        history = {"train_loss": [], "validation_loss": []}
+        best_loss, best_epoch, best_weights = float("inf"), -1, None
+        bar = tqdm(range(self.max_epochs), desc="fit", unit="epoch", disable=None if progress else True)
+        for epoch in bar:
+            history["train_loss"].append(self._epoch(optimizer, x, y, order))
+            with torch.no_grad():
+                loss = nn.functional.mse_loss(self.module_(x_val), y_val).item()
+            history["validation_loss"].append(loss)
+            bar.set_postfix(validation=f"{loss:.4f}", refresh=False)
+            if not np.isfinite(loss):
+                raise ValueError(f"the validation loss is {loss} after epoch {epoch}; lower lr (it is {self.lr})")
+            if loss < best_loss:
+                best_loss, best_epoch = loss, epoch
+                # Cloned: a state_dict holds live references, which later epochs would overwrite.
+                best_weights = {name: value.clone() for name, value in self.module_.state_dict().items()}
+            elif epoch - best_epoch >= self.patience:
+                break
+        self.module_.load_state_dict(best_weights)
+        return {**history, "best_epoch": best_epoch}
+
+    def _epoch(self, optimizer, x, y, order) -> float:
+        n_samples = len(x)
+        size = min(self.batch_size or n_samples, n_samples)
+        batches = [slice(None)] if size == n_samples else torch.randperm(n_samples, generator=order).split(size)
+        total = 0.0
+        for index in batches:
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(self.module_(x[index]), y[index])
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(y[index])
+        return total / n_samples
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device of a name; ``"auto"`` is CUDA where there is a card, else the CPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    resolved = torch.device(device)
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}, but torch sees no CUDA card here; use 'auto' or 'cpu'")
+    return resolved

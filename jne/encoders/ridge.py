@@ -1,0 +1,105 @@
+"""`RidgeEncoder`: linear regression with one regularisation per voxel, the field's baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from himalaya.ridge import RidgeCV
+from sklearn.model_selection import KFold
+from torch import nn
+
+from jne.datasets import EncodingDataset
+from jne.encoders.base import Encoder
+
+
+class RidgeEncoder(Encoder):
+    """Ridge regression whose regularisation is chosen for each voxel by cross-validation (himalaya's ``RidgeCV``).
+
+    It has no early stopping, so training and validation stimuli together are its training set; the cross-validation
+    runs inside them.
+
+    Parameters
+    ----------
+    alphas : sequence of float
+        Regularisations to choose from, relative to z-scored features.
+    cv : int
+        Folds of the cross-validation, over shuffled stimuli.
+    standardize : bool
+        z-score features and responses with training statistics; `predict` still speaks the caller's units.
+    n_targets_batch : int, optional
+        Voxels per step; bounds memory, does not change the result.
+    random_state : int
+        Seeds the shuffling.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Linear
+        From z-scored features to z-scored responses.
+    history_ : dict
+        ``alpha``: the chosen regularisation of each voxel; ``cv_loss``: its cross-validated mean
+        squared error in z-scores.
+    """
+
+    parameters = ("alphas", "cv", "standardize", "n_targets_batch", "random_state")
+
+    def __init__(
+        self,
+        alphas: tuple[float, ...] = tuple(10.0 ** np.arange(-1, 7)),
+        cv: int = 5,
+        standardize: bool = True,
+        n_targets_batch: int | None = 5000,
+        random_state: int = 0,
+    ):
+        alphas = tuple(float(alpha) for alpha in alphas)
+        if not alphas or min(alphas) <= 0:
+            raise ValueError(f"alphas={alphas}; needed: one or more positive numbers")
+        self.alphas = alphas
+        self.cv = cv
+        self.standardize = standardize
+        self.n_targets_batch = n_targets_batch
+        self.random_state = random_state
+
+    def _make_module(self, n_features: int, n_voxels: int) -> nn.Linear:
+        return nn.Linear(n_features, n_voxels, bias=False)
+
+    def fit(
+        self,
+        data: EncodingDataset | np.ndarray,
+        Y: np.ndarray | None = None,
+        X_val: np.ndarray | None = None,
+        Y_val: np.ndarray | None = None,
+        *,
+        layer: str | None = None,
+        progress: bool = False,
+    ) -> RidgeEncoder:
+        """Fit to the training and validation stimuli of a dataset, or to four arrays.
+
+        Parameters
+        ----------
+        data : EncodingDataset or array ``(n_samples, n_features)``
+        Y : array ``(n_samples, n_voxels)``, optional
+        X_val, Y_val : arrays of further training stimuli, optional
+            Needed with arrays.
+        layer : str, optional
+            Feature layer of the dataset; by default its own default.
+        progress : bool
+            Accepted for the sake of one interface; the solver shows none.
+
+        Returns
+        -------
+        RidgeEncoder
+            Itself.
+        """
+        arrays = self._training(data, Y, X_val, Y_val, layer)
+        X, Y = np.concatenate([arrays.X, arrays.X_val]), np.concatenate([arrays.Y, arrays.Y_val])
+        self._fit_scaling(X, Y)
+        folds = KFold(self.cv, shuffle=True, random_state=self.random_state)
+        model = RidgeCV(
+            alphas=self.alphas, cv=folds, solver_params={"n_targets_batch": self.n_targets_batch, "warn": False}
+        )
+        model.fit(self.scale_features(X), self.scale_responses(Y))
+        self.module_ = self._make_module(X.shape[1], Y.shape[1])
+        with torch.no_grad():
+            self.module_.weight.copy_(torch.from_numpy(np.ascontiguousarray(model.coef_.T)))
+        self.history_ = {"alpha": model.best_alphas_.tolist(), "cv_loss": (-model.cv_scores_).tolist()}
+        return self

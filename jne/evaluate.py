@@ -1,0 +1,166 @@
+"""How well an encoding model predicts, how well it could, and in which voxels that is more than chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy.stats import false_discovery_control
+
+
+def _check_pair(responses: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    responses, predictions = np.asarray(responses, np.float64), np.asarray(predictions, np.float64)
+    if responses.shape != predictions.shape or responses.ndim != 2:
+        raise ValueError(
+            f"responses has shape {responses.shape} and predictions {predictions.shape}; both must be "
+            "(n_samples, n_voxels) with the same counts"
+        )
+    return responses, predictions
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotient that is NaN, without a warning, where the denominator is not positive."""
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+
+
+def r2_score(responses: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Share of each voxel's variance over samples that is predicted, ``1 - SS_residual / SS_total``.
+
+    Parameters
+    ----------
+    responses, predictions : array ``(n_samples, n_voxels)``
+
+    Returns
+    -------
+    array ``(n_voxels,)``
+        At most 1; negative where the mean response would predict better; NaN where the response is constant.
+    """
+    responses, predictions = _check_pair(responses, predictions)
+    total = ((responses - responses.mean(axis=0)) ** 2).sum(axis=0)
+    return 1 - _ratio(((responses - predictions) ** 2).sum(axis=0), total)
+
+
+def correlation_score(responses: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Pearson correlation over samples of each voxel's response with its prediction ``(n_voxels,)``.
+
+    NaN where either is constant. Parameters as in `r2_score`.
+    """
+    responses, predictions = _check_pair(responses, predictions)
+    a, b = responses - responses.mean(axis=0), predictions - predictions.mean(axis=0)
+    return _ratio((a * b).sum(axis=0), np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0)))
+
+
+def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
+    """Largest R² that any model can reach on the responses averaged over repeats.
+
+    The noise variance is the mean over stimuli of the unbiased variance across repeats, the signal variance is what
+    is left of the total, and the ceiling is ``ncsnr² / (ncsnr² + mean(1 / n))`` with ``ncsnr = sigma_signal /
+    sigma_noise`` and n the repeats of each stimulus; for equal n this is NSD's ``n ncsnr² / (n ncsnr² + 1)``
+    (Allen et al. 2022).
+
+    Parameters
+    ----------
+    repeats : array ``(n_stimuli, n_repeats, n_voxels)``
+        Single-trial responses. NaN stands for a repeat that does not exist, so that counts may differ by stimulus.
+    zscored : bool
+        True: the responses were z-scored over all trials (as NSD's betas are), so the total variance is 1 by
+        construction. False: it is the variance over the trials given.
+
+    Returns
+    -------
+    array ``(n_voxels,)``
+        Between 0 and 1; NaN where no stimulus has two repeats or the response never varies.
+    """
+    repeats = np.asarray(repeats, np.float64)
+    if repeats.ndim != 3:
+        raise ValueError(f"repeats has shape {repeats.shape}, needed: (n_stimuli, n_repeats, n_voxels)")
+    present = np.isfinite(repeats)
+    counts = present.sum(axis=1)
+    values = np.where(present, repeats, 0)
+    means = _ratio(values.sum(axis=1), counts.astype(float))
+    squares = np.where(present, (repeats - means[:, None]) ** 2, 0).sum(axis=1)
+    repeated = counts >= 2
+    variances = np.where(repeated, squares / np.maximum(counts - 1, 1), 0)
+    noise = _ratio(variances.sum(axis=0), repeated.sum(axis=0).astype(float))
+    if zscored:
+        total = np.where(np.isfinite(noise), 1.0, np.nan)
+    else:
+        n_trials = counts.sum(axis=0).astype(float)
+        grand = _ratio(values.sum(axis=(0, 1)), n_trials)
+        total = _ratio(np.where(present, (repeats - grand) ** 2, 0).sum(axis=(0, 1)), n_trials - 1)
+    signal = np.maximum(total - noise, 0)
+    inverse = _ratio(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).sum(axis=0), (counts > 0).sum(axis=0) * 1.0)
+    return _ratio(signal, signal + noise * inverse)
+
+
+def bootstrap_r2(
+    responses: np.ndarray, predictions: np.ndarray, n_bootstrap: int = 200, *, random_state: int = 0
+) -> xr.Dataset:
+    """R² with an interval and a p value, from resampling the test stimuli.
+
+    Every bootstrap draws the same stimuli for all voxels, so that what voxels share stays shared.
+
+    Parameters
+    ----------
+    responses, predictions : array ``(n_samples, n_voxels)``
+        Of held-out test stimuli.
+    n_bootstrap : int
+        Number of resamples B.
+    random_state : int
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``voxel``: ``r2``; ``r2_low`` and ``r2_high``, the central 95 % of the bootstraps; ``p_value`` =
+        (b + 1) / (B + 1), where b bootstraps have R² < 0; ``p_value_release`` = b / B, the choice of the paper's
+        release, which can be 0 though B draws never exclude a chance of 1 / B.
+    """
+    responses, predictions = _check_pair(responses, predictions)
+    if n_bootstrap < 1:
+        raise ValueError(f"n_bootstrap={n_bootstrap}; needed: at least 1")
+    n_samples = len(responses)
+    rng = np.random.default_rng(random_state)
+    draws = rng.integers(n_samples, size=(n_bootstrap, n_samples))
+    # How often each stimulus is drawn turns every resample into one row of three matrix products.
+    weights = np.stack([np.bincount(row, minlength=n_samples) for row in draws]).astype(float)
+    centred = responses - responses.mean(axis=0)
+    residual = weights @ (responses - predictions) ** 2
+    total = weights @ centred**2 - (weights @ centred) ** 2 / n_samples
+    samples = 1 - _ratio(residual, np.maximum(total, 0))
+    r2 = r2_score(responses, predictions)
+    below = np.where(np.isfinite(r2), (~(samples >= 0)).sum(axis=0), np.nan)
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(samples, [0.025, 0.975], axis=0)
+    return xr.Dataset(
+        {
+            "r2": ("voxel", r2),
+            "r2_low": ("voxel", low),
+            "r2_high": ("voxel", high),
+            "p_value": ("voxel", (below + 1) / (n_bootstrap + 1)),
+            "p_value_release": ("voxel", below / n_bootstrap),
+        },
+        attrs={"n_bootstrap": n_bootstrap, "random_state": random_state, "n_samples": n_samples},
+    )
+
+
+def significant_voxels(p_values: np.ndarray, q: float = 0.05) -> np.ndarray:
+    """Voxels that pass the Benjamini-Hochberg procedure at false discovery rate ``q``.
+
+    Parameters
+    ----------
+    p_values : array ``(n_voxels,)``
+        NaN is never significant and does not count as a test.
+    q : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    array of bool ``(n_voxels,)``
+    """
+    p_values = np.asarray(p_values, float)
+    if not 0 < q < 1:
+        raise ValueError(f"q={q}; needed: a false discovery rate between 0 and 1, such as 0.05")
+    significant = np.zeros(p_values.shape, bool)
+    tested = np.isfinite(p_values)
+    if tested.any():
+        significant[tested] = false_discovery_control(p_values[tested], method="bh") <= q
+    return significant

@@ -1,0 +1,51 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from jne import EncodingDataset
+
+# One thread each keeps small problems quick and results the same on any machine.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_results(tmp_path_factory, monkeypatch):
+    """Every test has its own results folder: nothing is found that another test, or a user, left."""
+    if "JNE_RESULTS" not in os.environ:
+        monkeypatch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
+
+
+def make_content(n_stimuli=60, n_voxels=8, seed=0) -> xr.Dataset:
+    """Content of a small valid dataset: two layers, a planted linear response, areas, repeats."""
+    rng = np.random.default_rng(seed)
+    early, deep = (rng.normal(size=(n_stimuli, n)).astype("float32") for n in (4, 5))
+    split = np.repeat(["train", "validation", "test"], [n_stimuli - 30, 10, 20])
+    signal = deep @ rng.normal(size=(5, n_voxels))
+    repeats = (signal[split == "test"][:, None] + rng.normal(size=(20, 3, n_voxels))).astype("float32")
+    responses = (signal + rng.normal(size=signal.shape) / np.sqrt(3)).astype("float32")
+    responses[split == "test"] = repeats.mean(axis=1)
+    return xr.Dataset(
+        {
+            "early": (("stimulus", "feature_early"), early),
+            "deep": (("stimulus", "feature_deep"), deep),
+            "responses": (("stimulus", "voxel"), responses),
+            "responses_repeats": (("test_stimulus", "repeat", "voxel"), repeats),
+            "split": ("stimulus", split.astype(object)),
+            "stimulus_id": ("stimulus", np.array([f"image{i:03d}" for i in range(n_stimuli)], object)),
+            "roi": ("voxel", np.array(["V1", "V4"] * (n_voxels // 2), object)),
+        },
+        attrs={"name": "tiny", "default_layer": "deep", "synthetic": 1},
+    )
+
+
+@pytest.fixture
+def tiny_content() -> xr.Dataset:
+    return make_content()
+
+
+@pytest.fixture
+def tiny_dataset(tiny_content) -> EncodingDataset:
+    return EncodingDataset(tiny_content)
