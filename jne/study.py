@@ -1,0 +1,141 @@
+"""One subject, one feature layer, one encoder: fitted, evaluated and measured once, then found in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jne._files import code_hash, hash_parameters, provenance, results_dir, write_json, write_netcdf
+from jne.datasets import EncodingDataset
+from jne.encoders import ResidualEncoder, load_encoder
+from jne.encoders.base import Encoder
+from jne.estimators import nonlinearity
+from jne.evaluate import bootstrap_r2, noise_ceiling, significant_voxels
+
+_VOXEL_VARIABLES = (
+    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
+)  # fmt: skip
+_STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What `run_study` returns.
+
+    Attributes
+    ----------
+    data : EncodingDataset
+    encoder, linear : Encoder
+        The nonlinear encoder, and the same architecture without its activation.
+    result : xarray.Dataset
+        Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
+        what `nonlinearity` returns; and what the dataset knows of its voxels. Over ``sample`` (test stimuli):
+        ``jne_ss`` and what the dataset knows of them. Its attributes hold every parameter.
+    folder : Path
+        Where it is cached.
+    """
+
+    data: EncodingDataset
+    encoder: Encoder
+    linear: Encoder
+    result: xr.Dataset
+    folder: Path
+
+
+def run_study(
+    data: EncodingDataset,
+    layer: str | None = None,
+    *,
+    seed: int = 0,
+    encoder_options: Mapping | None = None,
+    n_bootstrap: int = 200,
+    q: float = 0.05,
+    max_memory: str = "2GB",
+    progress: bool = False,
+    folder: str | Path | None = None,
+) -> Study:
+    """Fit a nonlinear and a linear encoder, test their predictions, and measure the nonlinearity of every voxel.
+
+    Every stage is written when it is done, so an interrupted study goes on where it stopped, and a second call with
+    the same parameters, data and code only reads.
+
+    Parameters
+    ----------
+    data : EncodingDataset
+    layer : str, optional
+        Feature layer; by default the dataset's own default.
+    seed : int
+        Seeds the encoders and the bootstrap.
+    encoder_options : mapping, optional
+        Options of `ResidualEncoder`, such as ``{"hidden_size": 256}``.
+    n_bootstrap : int
+        Resamples of the test stimuli, for R².
+    q : float
+        False discovery rate of the significant voxels.
+    max_memory : str
+        Limit for the Jacobians.
+    progress : bool
+    folder : path, optional
+        The cache; by default ``results/studies``.
+
+    Returns
+    -------
+    Study
+    """
+    parameters = {
+        "layer": layer or data.default_layer or "all layers",
+        "seed": seed,
+        "encoder_options": dict(encoder_options or {}),
+        "n_bootstrap": n_bootstrap,
+        "q": q,
+        "data": data.name,
+        "data_hash": data.hash,
+        "code_hash": code_hash(),
+    }
+    folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
+    nonlinear = _encoder(folder / "nonlinear.safetensors", data, layer, seed, parameters, {}, progress)
+    linear = _encoder(folder / "linear.safetensors", data, layer, seed, parameters, {"activation": None}, progress)
+    path = folder / "study.nc"
+    if not path.exists():
+        write_json(parameters, folder / "parameters.json")
+        result = _measure(data, nonlinear, linear, parameters, max_memory, progress)
+        write_netcdf(result, path)
+    with xr.open_dataset(path, engine="h5netcdf") as result:
+        return Study(data, nonlinear, linear, result.load(), folder)
+
+
+def _encoder(path, data, layer, seed, parameters, fixed, progress) -> Encoder:
+    if path.exists():
+        return load_encoder(path)
+    encoder = ResidualEncoder(**{"random_state": seed, **parameters["encoder_options"], **fixed})
+    encoder.fit(data, layer=layer, progress=progress).save(path)
+    return encoder
+
+
+def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:
+    X, Y = data.features("test", nonlinear.layer_), data.responses("test")
+    accuracy = bootstrap_r2(Y, nonlinear.predict(X), parameters["n_bootstrap"], random_state=parameters["seed"])
+    result = xr.merge(
+        [accuracy, nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)], combine_attrs="drop"
+    )
+    result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
+    result["r2_linear"] = "voxel", linear.score(data)
+    for name in _VOXEL_VARIABLES:
+        if (values := data.get(name)) is not None:
+            result[name] = "voxel", _storable(values), data.content[name].attrs
+    for name in _STIMULUS_VARIABLES:
+        if (values := data.get(name)) is not None:
+            values = values[data.stimuli("test")]
+            result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)
+    if "noise_ceiling" not in result and data.repeats() is not None:
+        result["noise_ceiling"] = "voxel", noise_ceiling(data.repeats())
+    attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+    return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
+
+
+def _storable(values: np.ndarray) -> np.ndarray:
+    return values.astype(object) if values.dtype.kind == "U" else values
