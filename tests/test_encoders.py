@@ -200,3 +200,36 @@ def test_cuda_gives_the_same_encoder():
     cpu = small(max_epochs=5).fit(*arrays).predict(arrays[2])
     cuda = small(max_epochs=5, device="cuda").fit(*arrays).predict(arrays[2])
     np.testing.assert_allclose(cuda, cpu, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("make", [lambda: small(max_epochs=20), RidgeEncoder])
+def test_cross_predictions_never_saw_their_fold(make, tiny_content):
+    folds = np.arange(60) % 5
+    content = tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", folds))
+    predictions = make().cross_predict(EncodingDataset(content))
+    assert np.median(r2_score(content.responses.values, predictions)) > 0.3
+    # Other responses in one fold cannot change that fold's own predictions, but they change the others'.
+    changed = content.copy(deep=True)
+    changed["responses"][folds == 2] = 5 * changed["responses"][folds == 2] + 1
+    after = make().cross_predict(EncodingDataset(changed))
+    np.testing.assert_array_equal(after[folds == 2], predictions[folds == 2])
+    assert np.abs(after[folds != 2] - predictions[folds != 2]).max() > 0.1
+
+
+def test_ridge_chooses_its_regularisation_over_the_datasets_own_folds(tiny_content):
+    # Fold means differ in X and Y alike: only folds that keep them together see that this does not generalise.
+    rng = np.random.default_rng(0)
+    folds = np.repeat(np.arange(15), 4)
+    shift = rng.normal(size=(15, 5))[folds] * 3
+    content = tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", folds))
+    content["deep"] = content["deep"] * 0.3 + shift
+    content["responses"].values[:] = rng.normal(size=(15, 8))[folds] * 3 + 0.3 * rng.normal(size=(60, 8))
+    grouped = RidgeEncoder().fit(EncodingDataset(content)).history_["alpha"]
+    X, Y = content["deep"].values, content["responses"].values
+    shuffled = RidgeEncoder().fit(X[4:], Y[4:], X[:4], Y[:4]).history_["alpha"]
+    assert np.median(grouped) > 10 * np.median(shuffled)
+
+
+def test_a_dataset_with_a_split_has_no_cross_predictions(tiny_dataset):
+    with pytest.raises(ValueError, match="has a split and no folds"):
+        small().cross_predict(tiny_dataset)

@@ -86,8 +86,8 @@ class EncodingDataset:
             raise ValueError(f"split={split!r} is not a split; use one of {', '.join(SPLITS)} or all")
         if "split" not in self.content:
             raise ValueError(
-                f"{self._where} has folds, no split, so there are no {split} stimuli; use split='all' with data.folds, "
-                "or jne.cross_predict"
+                f"{self._where} has folds, no split, so there are no {split} stimuli; use split='all', or an encoder's "
+                "cross_predict"
             )
         return np.flatnonzero(self.content["split"].values.astype(str) == split)
 

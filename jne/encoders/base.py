@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from tqdm.auto import tqdm
 
 from jne._files import FORMAT_VERSION, atomic_path, provenance
 from jne.datasets import EncodingDataset
@@ -19,12 +20,13 @@ _CLASSES: dict[str, type[Encoder]] = {}
 
 
 class Training(NamedTuple):
-    """Training and validation arrays, in the caller's units."""
+    """Training and validation arrays, in the caller's units; of a dataset with folds also the folds of ``X``."""
 
     X: np.ndarray
     Y: np.ndarray
     X_val: np.ndarray
     Y_val: np.ndarray
+    groups: np.ndarray | None = None
 
 
 class Encoder:
@@ -46,7 +48,12 @@ class Encoder:
         return {name: getattr(self, name) for name in self.parameters}
 
     def _training(self, data, Y, X_val, Y_val, layer) -> Training:
-        if isinstance(data, EncodingDataset):
+        if isinstance(data, EncodingDataset) and data.folds is not None:
+            self.layer_ = layer or data.default_layer
+            folds, X, Y = data.folds, data.features("all", layer), data.responses("all")
+            # Without a test fold to leave out, the last fold alone is held out for validation.
+            arrays = _leave_out(X, Y, folds, validation=np.unique(folds)[-1])
+        elif isinstance(data, EncodingDataset):
             self.layer_ = layer or data.default_layer
             arrays = Training(
                 data.features("train", layer),
@@ -59,8 +66,10 @@ class Encoder:
             if any(array is None for array in (Y, X_val, Y_val)):
                 raise ValueError("fit takes a dataset, or the four arrays X, Y, X_val and Y_val")
             arrays = Training(*(np.asarray(array, np.float32) for array in (data, Y, X_val, Y_val)))
-        _check_training(arrays)
         return arrays
+
+    def _fit(self, arrays: Training, progress: bool) -> None:
+        raise TypeError(f"{type(self).__name__} must define _fit")
 
     def _fit_scaling(self, X: np.ndarray, Y: np.ndarray) -> None:
         self.x_mean_, self.x_scale_ = _moments(X, self.standardize)
@@ -98,6 +107,39 @@ class Encoder:
         device = next(self.module_.parameters()).device
         blocks = [self.module_(block.to(device)).cpu().numpy() for block in Z.split(batch_size)]
         return np.concatenate(blocks) * self.y_scale_ + self.y_mean_
+
+    def cross_predict(self, data: EncodingDataset, *, layer: str | None = None, progress: bool = False) -> np.ndarray:
+        """Predictions of every stimulus by an encoder that saw nothing of the stimulus's fold, pooled over folds.
+
+        For each fold, a fresh encoder with these parameters is fitted to the other folds; where it stops early, the
+        next fold is its validation set. This encoder itself is left as it is.
+
+        Parameters
+        ----------
+        data : EncodingDataset
+            With ``fold (stimulus)``.
+        layer : str, optional
+        progress : bool
+            Show a progress bar over folds.
+
+        Returns
+        -------
+        array ``(n_stimuli, n_voxels)``
+            In the units of the responses.
+        """
+        if data.folds is None:
+            raise ValueError(f"{data.name} has a split and no folds; use fit and predict, or score")
+        X, Y, folds = data.features("all", layer), data.responses("all"), data.folds
+        labels = np.unique(folds)
+        predictions = np.empty_like(Y)
+        bar = tqdm(range(len(labels)), desc="cross-validate", unit="fold", disable=None if progress else True)
+        for number in bar:
+            tested = folds == labels[number]
+            arrays = _leave_out(X[~tested], Y[~tested], folds[~tested], validation=labels[(number + 1) % len(labels)])
+            encoder = type(self)(**self.get_params())
+            encoder._fit(arrays, progress=False)
+            predictions[tested] = encoder.predict(X[tested])
+        return predictions
 
     def score(self, data: EncodingDataset | np.ndarray, Y: np.ndarray | None = None) -> np.ndarray:
         """R² per voxel ``(n_voxels,)`` on a dataset's test stimuli, or on arrays ``X, Y``."""
@@ -140,6 +182,11 @@ class Encoder:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
 
+def _leave_out(X: np.ndarray, Y: np.ndarray, folds: np.ndarray, validation) -> Training:
+    held = folds == validation
+    return Training(X[~held], Y[~held], X[held], Y[held], folds[~held])
+
+
 _ARRAYS = ("x_mean_", "x_scale_", "y_mean_", "y_scale_", "covariance_")
 
 
@@ -179,8 +226,10 @@ def _moments(values: np.ndarray, standardize: bool) -> tuple[np.ndarray, np.ndar
     return values.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
 
 
-def _check_training(arrays: Training) -> None:
-    for name, array in arrays._asdict().items():
+def check_training(arrays: Training) -> None:
+    """Raise a ValueError that names the array, and the two numbers that disagree."""
+    for name in ("X", "Y", "X_val", "Y_val"):
+        array = getattr(arrays, name)
         if array.ndim != 2 or not array.size:
             raise ValueError(f"{name} has shape {array.shape}; needed: (n_samples, n) with at least one of each")
         if not np.isfinite(array).all():

@@ -8,7 +8,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from jne.datasets import EncodingDataset
-from jne.encoders.base import Encoder
+from jne.encoders.base import Encoder, Training, check_training
 
 ACTIVATIONS: dict[str | None, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -153,7 +153,11 @@ class ResidualEncoder(Encoder):
         ValueError
             If shapes disagree, a value is not finite, or a voxel's training response is constant.
         """
-        arrays = self._training(data, Y, X_val, Y_val, layer)
+        self._fit(self._training(data, Y, X_val, Y_val, layer), progress)
+        return self
+
+    def _fit(self, arrays: Training, progress: bool) -> None:
+        check_training(arrays)
         self._fit_scaling(arrays.X, arrays.Y)
         device = resolve_device(self.device)
         x, x_val = (torch.from_numpy(self.scale_features(a)).to(device) for a in (arrays.X, arrays.X_val))
@@ -164,7 +168,6 @@ class ResidualEncoder(Encoder):
             self.module_ = self._make_module(x.shape[1], y.shape[1]).to(device)
         self.history_ = self._train(x, y, x_val, y_val, progress)
         self.module_.eval()
-        return self
 
     def _train(self, x, y, x_val, y_val, progress: bool) -> dict:
         optimizer = torch.optim.AdamW(self.module_.parameters(), lr=self.lr, weight_decay=self.weight_decay)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from himalaya.ridge import RidgeCV
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
 
 from jne.datasets import EncodingDataset
-from jne.encoders.base import Encoder
+from jne.encoders.base import Encoder, Training, check_training
 
 
 class RidgeEncoder(Encoder):
@@ -23,7 +23,7 @@ class RidgeEncoder(Encoder):
     alphas : sequence of float
         Regularisations to choose from, relative to z-scored features.
     cv : int
-        Folds of the cross-validation, over shuffled stimuli.
+        Folds of the cross-validation, over shuffled stimuli; a dataset that has folds of its own keeps them.
     standardize : bool
         z-score features and responses with training statistics; `predict` still speaks the caller's units.
     n_targets_batch : int, optional
@@ -90,10 +90,14 @@ class RidgeEncoder(Encoder):
         RidgeEncoder
             Itself.
         """
-        arrays = self._training(data, Y, X_val, Y_val, layer)
+        self._fit(self._training(data, Y, X_val, Y_val, layer), progress)
+        return self
+
+    def _fit(self, arrays: Training, progress: bool) -> None:
+        check_training(arrays)
         X, Y = np.concatenate([arrays.X, arrays.X_val]), np.concatenate([arrays.Y, arrays.Y_val])
         self._fit_scaling(X, Y)
-        folds = KFold(self.cv, shuffle=True, random_state=self.random_state)
+        folds = self._inner_folds(arrays)
         model = RidgeCV(
             alphas=self.alphas, cv=folds, solver_params={"n_targets_batch": self.n_targets_batch, "warn": False}
         )
@@ -102,4 +106,10 @@ class RidgeEncoder(Encoder):
         with torch.no_grad():
             self.module_.weight.copy_(torch.from_numpy(np.ascontiguousarray(model.coef_.T)))
         self.history_ = {"alpha": model.best_alphas_.tolist(), "cv_loss": (-model.cv_scores_).tolist()}
-        return self
+
+    def _inner_folds(self, arrays: Training):
+        if arrays.groups is None:
+            return KFold(self.cv, shuffle=True, random_state=self.random_state)
+        # A dataset's own folds keep what belongs together apart from the rest here too; validation is one more fold.
+        codes = np.unique(arrays.groups, return_inverse=True)[1]
+        return PredefinedSplit(np.concatenate([codes, np.full(len(arrays.X_val), codes.max() + 1)]))
