@@ -1,0 +1,102 @@
+"""The chapters' figures, each one call on a result: whatever the dataset has is drawn, in the best form it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from jne.plotting.areas import plot_areas, plot_levels
+from jne.plotting.maps import plot_flatmap
+from jne.plotting.scatter import plot_accuracy, plot_against
+from jne.plotting.style import title
+from jne.summaries import area_table
+
+LABELS = {
+    "r2": "R²",
+    "r2_linear": "R², linear encoder",
+    "noise_ceiling": "noise ceiling (share of variance)",
+    "jne": "JNE (z-scored response / z-scored feature)",
+    "nonlinear_share": "nonlinear share",
+    "true_nonlinearity": "planted nonlinear share",
+}
+
+
+def figure_accuracy(result: xr.Dataset) -> Figure:
+    """R² of the linear and of the nonlinear encoder against the noise ceiling, or against each other without one."""
+    if "noise_ceiling" not in result:
+        figure, ax = plt.subplots(figsize=(4.6, 4.2))
+        plot_against(result.r2_linear, result.r2, xlabel="R², linear encoder", ylabel="R², nonlinear encoder", ax=ax)
+        ax.axline((0, 0), slope=1, color="k", linewidth=1)
+    else:
+        figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True)
+        ceiling = result.noise_ceiling.values
+        plot_accuracy(ceiling, result.r2_linear.values, label="R², linear encoder", ax=axes[0])
+        plot_accuracy(
+            ceiling, result.r2.values, label="R², nonlinear encoder", significant=result.significant.values, ax=axes[1]
+        )
+    figure.suptitle(title(result, "prediction accuracy per voxel"))
+    return figure
+
+
+def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) -> Figure:
+    """A measure on the cortical flat map; where voxels have no place on it, by area or as a histogram."""
+    label = LABELS.get(measure, measure)
+    if "vertex" in result:
+        figure, ax = plt.subplots(figsize=(9, 4.4))
+        mask = result.significant.values if significant else None
+        hemisphere = result.hemisphere.values.astype(str)
+        plot_flatmap(result[measure].values, result.vertex.values, hemisphere, significant=mask, label=label, ax=ax)
+    elif "roi" in result:
+        table = area_table(result, (measure,))
+        figure, ax = plt.subplots(figsize=(6, 1.4 + 0.28 * len(table)))
+        plot_areas(table, measure, label=f"{label}, mean of area", ax=ax)
+    else:
+        figure, ax = plt.subplots(figsize=(6, 3))
+        ax.hist(result[measure].values, bins=20, color="C0")
+        ax.set(xlabel=label, ylabel="voxels")
+    figure.suptitle(title(result, label))
+    return figure
+
+
+def figure_confound(result: xr.Dataset) -> Figure:
+    """JNE and the nonlinear share against the noise ceiling and, where it is known, against the planted share."""
+    rows = [name for name in ("noise_ceiling", "true_nonlinearity") if name in result]
+    rows = rows or ["r2"]
+    figure, axes = plt.subplots(len(rows), 2, figsize=(9, 3.6 * len(rows)), squeeze=False)
+    for row, against in zip(axes, rows, strict=True):
+        for ax, measure in zip(row, ("jne", "nonlinear_share"), strict=True):
+            labels = {"xlabel": LABELS[against], "ylabel": LABELS[measure]}
+            plot_against(result[against].values, result[measure].values, ax=ax, **labels)
+    figure.suptitle(title(result, "what the two measures follow, voxel by voxel"))
+    return figure
+
+
+def figure_hierarchy(results: Mapping[str, xr.Dataset]) -> Figure:
+    """Planted truth (where known), JNE and nonlinear share by hierarchy level, one column per result.
+
+    Parameters
+    ----------
+    results : mapping of str to xarray.Dataset
+        Column title -> result; all with ``level (voxel)``.
+    """
+    first = next(iter(results.values()))
+    rows = [name for name in ("true_nonlinearity", "noise_ceiling", "jne", "nonlinear_share") if name in first]
+    size = (1.2 + 2.6 * len(results), 0.6 + 2.2 * len(rows))
+    figure, axes = plt.subplots(len(rows), len(results), figsize=size, sharex=True, sharey="row", squeeze=False)
+    for column, (name, result) in zip(axes.T, results.items(), strict=True):
+        table = area_table(result, tuple(rows))
+        for ax, measure in zip(column, rows, strict=True):
+            plot_levels(table, measure, label=_short(measure) if ax in axes[:, 0] else "", ax=ax)
+        column[0].set_title(name)
+        column[-1].set_xticks(column[-1].get_xticks(), column[-1].get_xticklabels(), rotation=40, ha="right")
+    figure.suptitle(title(first, "areas along the visual hierarchy"))
+    return figure
+
+
+def _short(measure: str) -> str:
+    return {"jne": "JNE", "noise_ceiling": "noise ceiling", "true_nonlinearity": "planted share"}.get(
+        measure, LABELS[measure]
+    )

@@ -1,0 +1,233 @@
+"""Values of cortical vertices on the flat map of fsLR-32k."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from scipy.spatial import cKDTree
+
+from jne._mesh import HEMISPHERES, MESH, N_MESH_VERTICES, fill_from_nearest, mesh_areas, sulcal_depth, surface
+
+NOT_SIGNIFICANT = "0.62"
+_MARGIN = 12.0  # millimetres of cortex around the data
+_SULCI = LinearSegmentedColormap.from_list("sulci", ["0.78", "0.97"], N=6)
+_N_COLOURS = 32  # too many to tell apart, and a much smaller PNG than with 256
+_GAP = 14.0  # millimetres between the hemispheres
+
+
+def plot_flatmap(
+    values,
+    vertex,
+    hemisphere,
+    *,
+    ax: Axes | None = None,
+    cmap="viridis",
+    vmin: float | None = None,
+    vmax: float | None = None,
+    label: str = "",
+    title: str | None = None,
+    significant=None,
+    outlines: bool = True,
+    fill: bool = True,
+    mesh: str = MESH,
+) -> Axes:
+    """Draw values on the flat map of both hemispheres, cropped to the region that holds data.
+
+    Sulci (dark) and gyri (light) show beneath, in light grey. Each triangle has the mean of its vertices in one
+    HCP-MMP1.0 area. Where the areas of the data have vertices without a value, as when vertices were thinned for
+    fitting, these take the value of the nearest one that has one in the same area and hemisphere; the figure then says
+    so.
+
+    Parameters
+    ----------
+    values : array_like, ``(n_vertices,)``
+        NaN is drawn like a vertex without data.
+    vertex : array_like of int, ``(n_vertices,)``
+        Index within the hemisphere's mesh, 0 to 32,491.
+    hemisphere : array_like of str, ``(n_vertices,)``
+        ``"left"`` or ``"right"``.
+    ax : matplotlib.axes.Axes, optional
+        Holds both hemispheres; a new figure's if not given.
+    cmap, vmin, vmax
+        Colour map and its limits; by default the smallest and largest significant value.
+    label : str
+        What the colours show, with its unit.
+    title : str, optional
+    significant : array_like of bool, ``(n_vertices,)``, optional
+        The others are drawn in plain grey.
+    outlines : bool
+        Borders and names of the areas; the smallest areas are not named.
+    fill : bool
+        False draws nothing but the given vertices.
+    mesh : str
+        Mesh that ``vertex`` indexes. Only fsLR-32k has a flat map here.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the mesh is not fsLR-32k, the arrays have different lengths, or no value is finite.
+    """
+    values, vertex, hemisphere = np.asarray(values, float), np.asarray(vertex), np.asarray(hemisphere).astype(str)
+    significant = np.ones(len(values), bool) if significant is None else np.asarray(significant, bool)
+    _check(values, vertex, hemisphere, significant, mesh)
+    if ax is None:
+        ax = plt.subplots(figsize=(7.5, 5.2), layout="constrained")[1]
+    shown = values[significant & np.isfinite(values)]
+    shown = shown if len(shown) else values[np.isfinite(values)]
+    cmap = colormaps.get_cmap(cmap).resampled(_N_COLOURS)
+    norm = Normalize(shown.min() if vmin is None else vmin, shown.max() if vmax is None else vmax)
+
+    x_next, bottom, names, n_drawn = 0.0, 0.0, [], 0
+    for side in (side for side in HEMISPHERES if side in hemisphere):
+        here = (hemisphere == side) & np.isfinite(values)
+        if not here.any():
+            continue
+        on_mesh, areas = _on_mesh(values[here], significant[here], vertex[here], side, fill)
+        n_drawn += np.count_nonzero(np.isfinite(on_mesh[0]))
+        corners, triangles, patch = _crop(side, np.isfinite(on_mesh[0]))
+        corners = corners - [corners[patch, 0].min() - x_next, corners[patch, 1].max()]
+        x_next = corners[patch, 0].max() + _GAP
+        bottom = min(bottom, corners[patch, 1].min())
+        _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm)
+        if outlines:
+            ax.add_collection(LineCollection(_borders(corners, triangles, areas), colors="k", linewidths=0.7, zorder=3))
+            names += _names(corners, triangles, areas)
+        middle = (corners[patch, 0].min() + corners[patch, 0].max()) / 2
+        ax.text(middle, 4, f"{side} hemisphere", ha="center", va="bottom", fontsize=8)
+    ax.set(aspect="equal", xlim=(-2, x_next - _GAP + 2), ylim=(bottom - 2, 16))
+    ax.set_axis_off()
+    ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), ax=ax, label=label, shrink=0.7, pad=0.02)
+    if title:
+        ax.set_title(title, fontsize=11)
+    _say(ax, significant.all(), np.count_nonzero(np.isfinite(values)), n_drawn)
+    _place_names(ax, names)
+    return ax
+
+
+def _check(values, vertex, hemisphere, significant, mesh) -> None:
+    if mesh != MESH:
+        raise ValueError(f"mesh={mesh!r}: the flat map is that of {MESH}, so vertices of another mesh cannot be drawn")
+    lengths = {
+        "values": values.shape,
+        "vertex": vertex.shape,
+        "hemisphere": hemisphere.shape,
+        "significant": significant.shape,
+    }
+    if values.ndim != 1 or len(set(lengths.values())) > 1:
+        raise ValueError(f"shapes differ or are not (n_vertices,): {lengths}")
+    if not np.isfinite(values).any():
+        raise ValueError(f"none of the {len(values)} values is finite: there is nothing to draw")
+
+
+def _on_mesh(values, significant, vertex, side: str, fill: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Values and significance at every mesh vertex ``(2, 32492)``, NaN where none; and the area of each, or empty."""
+    label = mesh_areas(side)
+    areas = np.where(np.isin(label, np.unique(label[vertex])), label, "")
+    out = np.full((2, N_MESH_VERTICES), np.nan)
+    both = np.stack([values, significant], axis=1)
+    if fill:
+        target = np.flatnonzero(areas != "")
+        sides = (np.full(len(vertex), side), np.full(len(target), side))
+        out[:, target] = fill_from_nearest(both, (vertex, sides[0]), (target, sides[1])).T
+    out[:, vertex] = both.T
+    return out, areas
+
+
+def _crop(side: str, has_value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flat coordinates, triangles near the data, and the mesh vertices these use."""
+    corners, triangles = surface("flat", side)
+    low = corners[has_value].min(axis=0) - _MARGIN
+    high = corners[has_value].max(axis=0) + _MARGIN
+    inside = ((corners >= low) & (corners <= high)).all(axis=1)
+    triangles = triangles[inside[triangles].all(axis=1)]
+    return corners, triangles, np.unique(triangles)
+
+
+def _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm) -> None:
+    depth = sulcal_depth(side)[triangles].mean(axis=1)
+    common = {"antialiased": False, "rasterized": True}
+    ax.tripcolor(*corners.T, triangles, facecolors=depth, cmap=_SULCI, vmin=-1.2, vmax=1.0, **common)
+    label = areas[triangles]
+    majority = np.where(label[:, 1] == label[:, 2], label[:, 1], label[:, 0])
+    use = (label == majority[:, None]) & np.isfinite(on_mesh[0][triangles]) & (majority != "")[:, None]
+    count = use.sum(axis=1)
+    # Two vertices with a value: a vertex alone, as in sparse data that is not filled, would not show otherwise.
+    drawn = count >= (2 if np.isfinite(on_mesh[0]).sum() > 0.5 * np.count_nonzero(areas != "") else 1)
+    mean, share = (np.where(use, values[triangles], 0).sum(axis=1)[drawn] / count[drawn] for values in on_mesh)
+    faces = triangles[drawn]
+    if (share >= 0.5).any():
+        coloured = share >= 0.5
+        ax.tripcolor(*corners.T, faces[coloured], facecolors=mean[coloured], cmap=cmap, norm=norm, zorder=2, **common)
+    if (share < 0.5).any():
+        grey = faces[share < 0.5]
+        plain = ListedColormap([NOT_SIGNIFICANT])
+        ax.tripcolor(*corners.T, grey, facecolors=np.zeros(len(grey)), cmap=plain, zorder=2, **common)
+
+
+def _borders(corners: np.ndarray, triangles: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """Segments ``(n_segments, 2, 2)`` that separate areas, through the middles of the edges they cut."""
+    label = areas[triangles]
+    cut = label != np.roll(label, -1, axis=1)
+    middle = (corners[triangles] + corners[np.roll(triangles, -1, axis=1)]) / 2
+    two, three = cut.sum(axis=1) == 2, cut.all(axis=1)
+    segments = [middle[two][cut[two]].reshape(-1, 2, 2)]
+    centre = np.broadcast_to(corners[triangles[three]].mean(axis=1)[:, None], middle[three].shape)
+    segments.append(np.stack([middle[three], centre], axis=2).reshape(-1, 2, 2))
+    return np.concatenate(segments)
+
+
+def _names(corners: np.ndarray, triangles: np.ndarray, areas: np.ndarray) -> list[tuple[int, str, np.ndarray]]:
+    """Size and name of each area, and where its name may stand: vertices deep within it first, ``(n, 2)``."""
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    edges, count = np.unique(edges, axis=0, return_counts=True)
+    rim = np.unique(edges[count == 1])
+    near = np.unique(triangles)
+    out = []
+    for name in np.unique(areas[areas != ""]):
+        members = near[areas[near] == name]
+        outside = np.union1d(near[areas[near] != name], rim)
+        depth = cKDTree(corners[outside]).query(corners[members])[0]
+        deep = np.argsort(-depth)[: max(1, len(members) // 3)]
+        out.append((len(members), str(name), corners[members[deep]][:: max(1, len(deep) // 12)]))
+    return out
+
+
+def _place_names(ax: Axes, names: list[tuple[int, str, np.ndarray]]) -> None:
+    """Write the names, largest area first, leaving out what would run into another name."""
+    # The layout must be known before the size of a text can be compared with that of its area.
+    ax.figure.draw_without_rendering()
+    taken = []
+    for _, name, places in sorted(names, key=lambda entry: -entry[0]):
+        text = ax.text(*places[0], name, ha="center", va="center", fontsize=7, zorder=4)
+        text.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        for place in places:
+            text.set_position(place)
+            box = text.get_window_extent().expanded(1.08, 0.95)
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+        else:
+            text.remove()
+
+
+def _say(ax: Axes, all_significant: bool, n_given: int, n_drawn: int) -> None:
+    """Below the map: what grey means, and that vertices were filled."""
+    if not all_significant:
+        grey = Patch(facecolor=NOT_SIGNIFICANT, edgecolor="k", linewidth=0.5, label="not significant")
+        ax.legend(handles=[grey], loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, fontsize=8)
+    if n_drawn > n_given:
+        note = f"{n_given:,} of {n_drawn:,} vertices have a value; the others show the nearest one in their area"
+        ax.annotate(
+            note, (0.5, 0), (0, -2 if all_significant else -18), xycoords="axes fraction",
+            textcoords="offset points", ha="center", va="top", fontsize=8, color="0.3",
+        )  # fmt: skip

@@ -1,0 +1,63 @@
+"""One look for every figure, captions that carry their provenance, and notes on what a dataset cannot show."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+import xarray as xr
+from IPython.display import Markdown
+
+LEVEL_CMAP = "viridis"
+
+
+def set_style() -> None:
+    """Apply the book's look to all figures that follow: light axes, colour-blind-safe colours, 110 dots per inch."""
+    sns.set_theme(context="notebook", style="ticks", palette="colorblind", font_scale=0.9)
+    plt.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "image.cmap": "viridis",
+            "svg.hashsalt": "jne",
+        }
+    )
+
+
+def title(result: xr.Dataset, text: str) -> str:
+    """A figure's title, which says so where the responses are synthetic."""
+    return f"Synthetic responses: {text}" if result.attrs.get("synthetic") else text
+
+
+def caption(message: str, result: xr.Dataset | None = None) -> Markdown:
+    """A figure's caption: its message and, where a result is given, data, layer and seed beneath."""
+    lines = f"*{message}*"
+    if result is not None:
+        kind = "synthetic" if result.attrs.get("synthetic") else "recorded"
+        facts = {name: result.attrs.get(name) for name in ("data", "layer", "seed")}
+        text = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        lines += f"\n\n<small>{kind} responses; {text}; {result.sizes['sample']} test stimuli, "
+        lines += f"{result.sizes['voxel']:,} voxels</small>"
+    return Markdown(lines)
+
+
+_MISSING = {
+    "noise_ceiling": "repeats, so no noise ceiling: accuracy has no upper bound to compare with, and whether a measure "
+    "follows the signal-to-noise ratio cannot be seen",
+    "vertex": "places on the cortex, so measures are shown by area (or as a histogram) instead of on a map",
+    "roi": "areas, so all voxels are treated alike",
+    "level": "hierarchy levels, so no trend from V1 up is shown",
+    "category": "categories of stimuli, so no preference for one can be shown",
+    "thumbnail": "pictures of the stimuli, so the most and least nonlinear stimuli are not shown",
+    "true_nonlinearity": "planted truth (it was recorded), so nothing here says how far a measure is from it",
+}
+
+
+def cannot_show(result: xr.Dataset, *variables: str) -> Markdown:
+    """A visible remark on what a chapter leaves out because the dataset lacks these variables; empty if it has all."""
+    missing = [_MISSING[name] for name in variables if name not in result]
+    if not missing:
+        return Markdown("")
+    return Markdown("**What this dataset cannot show.** It has no " + "; and no ".join(missing) + ".")

@@ -1,0 +1,89 @@
+"""From voxels and stimuli to areas, levels and categories: the tables that the figures draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import spearmanr
+
+from jne.cortex import AREAS, LEVELS
+
+
+def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share")) -> pd.DataFrame:
+    """Mean of each measure over the voxels of each area, both hemispheres together.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        With ``roi (voxel)`` and the measures ``(voxel)``; NaN voxels are left out of a measure's mean.
+    measures : tuple of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by area, in the order of the hierarchy where areas are known to HCP-MMP1.0, else of the file:
+        ``n_voxels``, ``level`` where the result has it, and the measures.
+    """
+    frame = pd.DataFrame({name: result[name].values for name in measures})
+    frame["roi"] = result["roi"].values.astype(str)
+    if "level" in result:
+        frame["level"] = result["level"].values.astype(str)
+    groups = frame.groupby("roi", sort=False)
+    table = groups[list(measures)].mean()
+    table.insert(0, "n_voxels", groups.size())
+    if "level" in frame:
+        table.insert(1, "level", groups["level"].first())
+    known = {area: rank for rank, area in enumerate(AREAS)}
+    return table.sort_index(key=lambda index: index.map(lambda area: known.get(area, len(known))), kind="stable")
+
+
+def level_trend(table: pd.DataFrame, measure: str) -> float:
+    """Spearman correlation over areas between a measure and the hierarchy level (V1 = 0 to higher = 5).
+
+    Areas are the unit, never voxels: neighbouring voxels are not independent observations.
+    """
+    rank = table["level"].map({level: rank for rank, level in enumerate(LEVELS)})
+    return spearman(rank.to_numpy(float), table[measure].to_numpy(float))
+
+
+def trend_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) -> pd.DataFrame:
+    """`level_trend` of each measure (columns) in each result (rows)."""
+    tables = {name: area_table(result, measures) for name, result in results.items()}
+    return pd.DataFrame({m: {name: level_trend(table, m) for name, table in tables.items()} for m in measures})
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman correlation over the entries that are finite in both; NaN where fewer than three are, or one is flat."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    finite = np.isfinite(a) & np.isfinite(b)
+    if finite.sum() < 3 or np.ptp(a[finite]) == 0 or np.ptp(b[finite]) == 0:
+        return float("nan")
+    return float(spearmanr(a[finite], b[finite]).statistic)
+
+
+def area_samples(result: xr.Dataset) -> pd.DataFrame:
+    """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
+
+    The mean over an area's voxels is taken before z-scoring, as areas differ in scale.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``(n_samples, n_areas)``, columns named by area.
+    """
+    roi = result["roi"].values.astype(str)
+    names = area_table(result, ()).index
+    scores = result["jne_ss"].values
+    means = np.column_stack([np.nanmean(scores[:, roi == name], axis=1) for name in names])
+    return pd.DataFrame((means - means.mean(axis=0)) / means.std(axis=0), columns=names)
+
+
+def category_table(result: xr.Dataset) -> pd.DataFrame:
+    """Mean z-scored JNE-SS of each area (rows) for the stimuli of each category (columns)."""
+    table = area_samples(result)
+    categories = result["category"].values.astype(str)
+    order = list(dict.fromkeys(categories))
+    return table.groupby(categories).mean().loc[order].T
