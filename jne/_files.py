@@ -8,7 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -109,6 +109,19 @@ def code_hash() -> str:
             continue
         digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def cached(kind: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """The result of ``compute``, from ``results/<kind>/`` where these parameters and this code have made it before."""
+    key = {**parameters, "code_hash": code_hash()}
+    path = results_dir() / kind / f"{hash_parameters(key)}.nc"
+    if not path.exists():
+        attributes = {
+            name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()
+        }
+        write_netcdf(compute().assign_attrs(**attributes, **provenance()), path)
+    with xr.open_dataset(path, engine="h5netcdf") as result:
+        return result.load()
 
 
 def provenance() -> dict[str, str | int]:

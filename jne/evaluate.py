@@ -49,6 +49,34 @@ def correlation_score(responses: np.ndarray, predictions: np.ndarray) -> np.ndar
     return _ratio((a * b).sum(axis=0), np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0)))
 
 
+def prediction_share(X: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Share of the variance of a model's own predictions that no linear map of the features gives: 1 - R².
+
+    It needs no Jacobian and, unlike the share from Jacobians, no Gaussian features.
+
+    Parameters
+    ----------
+    X : array ``(n_samples, n_features)``
+        Many more samples than features, or the linear map fits by chance.
+    predictions : array ``(n_samples, n_voxels)``
+        The model's, at X.
+
+    Returns
+    -------
+    array ``(n_voxels,)``
+        Between 0 and 1; NaN where the predictions are constant.
+    """
+    X, predictions = np.asarray(X, np.float64), np.asarray(predictions, np.float64)
+    if len(X) != len(predictions) or len(X) < X.shape[1] + 2:
+        raise ValueError(
+            f"X has shape {X.shape} and predictions {predictions.shape}; needed: the same samples, and at least "
+            f"{X.shape[1] + 2} of them (two more than features)"
+        )
+    basis = np.linalg.qr(np.column_stack([np.ones(len(X)), X]))[0]
+    residual = predictions - basis @ (basis.T @ predictions)
+    return _ratio(residual.var(axis=0), predictions.var(axis=0))
+
+
 def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
     """Largest R² that any model can reach on the responses averaged over repeats.
 

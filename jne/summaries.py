@@ -64,6 +64,12 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(spearmanr(a[finite], b[finite]).statistic)
 
 
+def partial_spearman(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
+    """Spearman correlation of a and b with the ranks of ``given`` regressed out of both."""
+    ab, ag, bg = spearman(a, b), spearman(a, given), spearman(b, given)
+    return float((ab - ag * bg) / np.sqrt((1 - ag**2) * (1 - bg**2)))
+
+
 def area_samples(result: xr.Dataset) -> pd.DataFrame:
     """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
 

@@ -12,12 +12,21 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from scipy.spatial import cKDTree
 
-from jne._mesh import HEMISPHERES, MESH, N_MESH_VERTICES, fill_from_nearest, mesh_areas, sulcal_depth, surface
+from jne._mesh import (
+    HEMISPHERES,
+    MESH,
+    N_MESH_VERTICES,
+    check_vertices,
+    fill_from_nearest,
+    mesh_areas,
+    sulcal_depth,
+    surface,
+)
 
 NOT_SIGNIFICANT = "0.62"
 _MARGIN = 12.0  # millimetres of cortex around the data
 _SULCI = LinearSegmentedColormap.from_list("sulci", ["0.78", "0.97"], N=6)
-_N_COLOURS = 32  # too many to tell apart, and a much smaller PNG than with 256
+_N_COLOURS = 24  # too many to tell apart, and a much smaller PNG than with 256
 _GAP = 14.0  # millimetres between the hemispheres
 
 
@@ -77,9 +86,15 @@ def plot_flatmap(
     ValueError
         If the mesh is not fsLR-32k, the arrays have different lengths, or no value is finite.
     """
-    values, vertex, hemisphere = np.asarray(values, float), np.asarray(vertex), np.asarray(hemisphere).astype(str)
-    significant = np.ones(len(values), bool) if significant is None else np.asarray(significant, bool)
-    _check(values, vertex, hemisphere, significant, mesh)
+    if mesh != MESH:
+        raise ValueError(f"mesh={mesh!r}: the flat map is that of {MESH}, so vertices of another mesh cannot be drawn")
+    values, (vertex, hemisphere) = np.asarray(values, float), check_vertices(vertex, hemisphere)
+    significant = np.ones(values.shape, bool) if significant is None else np.asarray(significant, bool)
+    if not values.shape == significant.shape == vertex.shape:
+        shapes = f"values {values.shape}, vertex {vertex.shape}, significant {significant.shape}"
+        raise ValueError(f"values, vertex and significant must all be (n_vertices,); given: {shapes}")
+    if not np.isfinite(values).any():
+        raise ValueError(f"none of the {len(values)} values is finite: there is nothing to draw")
     if ax is None:
         ax = plt.subplots(figsize=(7.5, 5.2), layout="constrained")[1]
     shown = values[significant & np.isfinite(values)]
@@ -98,7 +113,8 @@ def plot_flatmap(
         corners = corners - [corners[patch, 0].min() - x_next, corners[patch, 1].max()]
         x_next = corners[patch, 0].max() + _GAP
         bottom = min(bottom, corners[patch, 1].min())
-        _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm)
+        # Without filling, a vertex among others that have no value must show all the same.
+        _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, n_corners=2 if fill else 1)
         if outlines:
             ax.add_collection(LineCollection(_borders(corners, triangles, areas), colors="k", linewidths=0.7, zorder=3))
             names += _names(corners, triangles, areas)
@@ -106,27 +122,14 @@ def plot_flatmap(
         ax.text(middle, 4, f"{side} hemisphere", ha="center", va="bottom", fontsize=8)
     ax.set(aspect="equal", xlim=(-2, x_next - _GAP + 2), ylim=(bottom - 2, 16))
     ax.set_axis_off()
-    ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), ax=ax, label=label, shrink=0.7, pad=0.02)
+    # Inside the axes' own frame, so that the bar stays beside the map, whatever the shape of the axes.
+    bar = ax.inset_axes((1.02, 0.15, 0.03, 0.7))
+    ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), cax=bar, label=label)
     if title:
         ax.set_title(title, fontsize=11)
     _say(ax, significant.all(), np.count_nonzero(np.isfinite(values)), n_drawn)
     _place_names(ax, names)
     return ax
-
-
-def _check(values, vertex, hemisphere, significant, mesh) -> None:
-    if mesh != MESH:
-        raise ValueError(f"mesh={mesh!r}: the flat map is that of {MESH}, so vertices of another mesh cannot be drawn")
-    lengths = {
-        "values": values.shape,
-        "vertex": vertex.shape,
-        "hemisphere": hemisphere.shape,
-        "significant": significant.shape,
-    }
-    if values.ndim != 1 or len(set(lengths.values())) > 1:
-        raise ValueError(f"shapes differ or are not (n_vertices,): {lengths}")
-    if not np.isfinite(values).any():
-        raise ValueError(f"none of the {len(values)} values is finite: there is nothing to draw")
 
 
 def _on_mesh(values, significant, vertex, side: str, fill: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -153,16 +156,17 @@ def _crop(side: str, has_value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return corners, triangles, np.unique(triangles)
 
 
-def _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm) -> None:
+def _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, n_corners) -> None:
+    """Sulci, and above them the triangles of which at least ``n_corners`` corners have a value."""
     depth = sulcal_depth(side)[triangles].mean(axis=1)
     common = {"antialiased": False, "rasterized": True}
     ax.tripcolor(*corners.T, triangles, facecolors=depth, cmap=_SULCI, vmin=-1.2, vmax=1.0, **common)
     label = areas[triangles]
     majority = np.where(label[:, 1] == label[:, 2], label[:, 1], label[:, 0])
-    use = (label == majority[:, None]) & np.isfinite(on_mesh[0][triangles]) & (majority != "")[:, None]
+    has_value = np.isfinite(on_mesh[0][triangles])
+    use = (label == majority[:, None]) & has_value & (majority != "")[:, None]
     count = use.sum(axis=1)
-    # Two vertices with a value: a vertex alone, as in sparse data that is not filled, would not show otherwise.
-    drawn = count >= (2 if np.isfinite(on_mesh[0]).sum() > 0.5 * np.count_nonzero(areas != "") else 1)
+    drawn = (count > 0) & (has_value.sum(axis=1) >= n_corners)
     mean, share = (np.where(use, values[triangles], 0).sum(axis=1)[drawn] / count[drawn] for values in on_mesh)
     faces = triangles[drawn]
     if (share >= 0.5).any():
