@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from jne._files import FORMAT_VERSION, atomic_path, provenance
 from jne.datasets import EncodingDataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from jne.datasets import EncodingDataset
 from jne.encoders.base import Encoder, Training, check_training

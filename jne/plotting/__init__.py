@@ -6,12 +6,11 @@ from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against
 from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
 from jne.plotting.simulations import plot_activations, plot_measure
-from jne.plotting.style import cannot_show, caption, set_style, title
+from jne.plotting.style import cannot_show, set_style, show, title
 
 __all__ = [
     "area_label",
     "cannot_show",
-    "caption",
     "figure_accuracy",
     "figure_confound",
     "figure_hierarchy",
@@ -28,5 +27,6 @@ __all__ = [
     "plot_measure",
     "plot_stimuli",
     "set_style",
+    "show",
     "title",
 ]

@@ -45,7 +45,7 @@ def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) ->
     """A measure on the cortical flat map; where voxels have no place on it, by area or as a histogram."""
     label = LABELS.get(measure, measure)
     if "vertex" in result:
-        figure, ax = plt.subplots(figsize=(9, 4.4))
+        figure, ax = plt.subplots(figsize=(9, 6.6))
         mask = result.significant.values if significant else None
         hemisphere = result.hemisphere.values.astype(str)
         plot_flatmap(result[measure].values, result.vertex.values, hemisphere, significant=mask, label=label, ax=ax)

@@ -62,10 +62,11 @@ def plot_against(
     """
     ax = ax or plt.gca()
     size = 10 if len(x) > 200 else 26
-    points = ax.scatter(
-        x, y, c="C0" if color is None else color, s=size, alpha=0.6, linewidth=0, cmap="cividis", rasterized=True
-    )
-    if color is not None:
+    style = {"s": size, "alpha": 0.6, "linewidth": 0, "rasterized": True}
+    if color is None:
+        ax.scatter(x, y, color="C0", **style)
+    else:
+        points = ax.scatter(x, y, c=color, cmap="cividis", **style)
         ax.figure.colorbar(points, ax=ax, label=color_label, shrink=0.85).solids.set_alpha(1)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_title(f"Spearman ρ = {spearman(x, y):.2f}", fontsize="small", loc="right")

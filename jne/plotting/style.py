@@ -5,7 +5,8 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import seaborn as sns
 import xarray as xr
-from IPython.display import Markdown
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
 
 LEVEL_CMAP = "viridis"
 
@@ -31,16 +32,27 @@ def title(result: xr.Dataset, text: str) -> str:
     return f"Synthetic responses: {text}" if result.attrs.get("synthetic") else text
 
 
-def caption(message: str, result: xr.Dataset | None = None) -> Markdown:
-    """A figure's caption: its message and, where a result is given, data, layer and seed beneath."""
-    lines = f"*{message}*"
+def show(figure: Figure, message: str, result: xr.Dataset | None = None) -> None:
+    """Display a figure in a notebook with its caption beneath, and close it.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    message : str
+        The caption: what one should see. Markdown.
+    result : xarray.Dataset, optional
+        The study drawn; its data, layer and seed are named beneath the caption.
+    """
+    display(figure)
+    plt.close(figure)
+    text = f"*{message}*"
     if result is not None:
         kind = "synthetic" if result.attrs.get("synthetic") else "recorded"
         facts = {name: result.attrs.get(name) for name in ("data", "layer", "seed")}
-        text = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
-        lines += f"\n\n<small>{kind} responses; {text}; {result.sizes['sample']} test stimuli, "
-        lines += f"{result.sizes['voxel']:,} voxels</small>"
-    return Markdown(lines)
+        named = "; ".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
+        sizes = f"{result.sizes['sample']} test stimuli, {result.sizes['voxel']:,} voxels"
+        text += f"\n\n<small>{kind} responses; {named}; {sizes}</small>"
+    display(Markdown(text))
 
 
 _MISSING = {
@@ -55,9 +67,8 @@ _MISSING = {
 }
 
 
-def cannot_show(result: xr.Dataset, *variables: str) -> Markdown:
-    """A visible remark on what a chapter leaves out because the dataset lacks these variables; empty if it has all."""
+def cannot_show(result: xr.Dataset, *variables: str) -> None:
+    """Display a remark on what a chapter leaves out because the dataset lacks these variables; nothing if it has all."""
     missing = [_MISSING[name] for name in variables if name not in result]
-    if not missing:
-        return Markdown("")
-    return Markdown("**What this dataset cannot show.** It has no " + "; and no ".join(missing) + ".")
+    if missing:
+        display(Markdown("**What this dataset cannot show.** It has no " + "; and no ".join(missing) + "."))
