@@ -7,14 +7,17 @@ from jne.plotting.scatter import plot_accuracy, plot_against
 from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
 from jne.plotting.simulations import plot_activations, plot_measure
 from jne.plotting.style import cannot_show, set_style, show, title
+from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
 
 __all__ = [
     "area_label",
     "cannot_show",
     "figure_accuracy",
+    "figure_blind_spots",
     "figure_confound",
     "figure_hierarchy",
     "figure_map",
+    "figure_recovery",
     "level_colors",
     "plot_accuracy",
     "plot_activations",
@@ -23,6 +26,7 @@ __all__ = [
     "plot_category_heatmap",
     "plot_category_profile",
     "plot_flatmap",
+    "plot_followed",
     "plot_levels",
     "plot_measure",
     "plot_stimuli",

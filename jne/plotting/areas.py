@@ -58,5 +58,5 @@ def plot_levels(table: pd.DataFrame, measure: str, *, label: str, ax: Axes | Non
         color = level_colors()[level]
         ax.scatter(position + np.asarray(spread), values, color=[color], s=30, edgecolor="0.2", linewidth=0.5, zorder=2)
     ax.set_xticks(range(len(present)), present)
-    ax.set(ylabel=label, xlim=(-0.5, len(present) - 0.5), ylim=(0, None))
+    ax.set(ylabel=label, xlim=(-0.5, len(present) - 0.5), ylim=(0, max(ax.get_ylim()[1], 1.1 * table[measure].max())))
     return ax

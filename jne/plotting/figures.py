@@ -84,14 +84,19 @@ def figure_hierarchy(results: Mapping[str, xr.Dataset]) -> Figure:
     """
     first = next(iter(results.values()))
     rows = [name for name in ("true_nonlinearity", "noise_ceiling", "jne", "nonlinear_share") if name in first]
-    size = (1.2 + 2.6 * len(results), 0.6 + 2.2 * len(rows))
-    figure, axes = plt.subplots(len(rows), len(results), figsize=size, sharex=True, sharey="row", squeeze=False)
+    if len(results) == 1:  # one result reads better along the page than down it
+        figure, axes = plt.subplots(1, len(rows), figsize=(0.6 + 2.6 * len(rows), 3.2), squeeze=False)
+        axes = axes.T
+    else:
+        size = (1.2 + 2.6 * len(results), 0.6 + 2.2 * len(rows))
+        figure, axes = plt.subplots(len(rows), len(results), figsize=size, sharex=True, sharey="row", squeeze=False)
     for column, (name, result) in zip(axes.T, results.items(), strict=True):
         table = area_table(result, tuple(rows))
         for ax, measure in zip(column, rows, strict=True):
             plot_levels(table, measure, label=_short(measure) if ax in axes[:, 0] else "", ax=ax)
-        column[0].set_title(name)
-        column[-1].set_xticks(column[-1].get_xticks(), column[-1].get_xticklabels(), rotation=40, ha="right")
+            ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+        if len(results) > 1:
+            column[0].set_title(name)
     figure.suptitle(title(first, "areas along the visual hierarchy"))
     return figure
 

@@ -68,7 +68,7 @@ _MISSING = {
 
 
 def cannot_show(result: xr.Dataset, *variables: str) -> None:
-    """Display a remark on what a chapter leaves out because the dataset lacks these variables; nothing if it has all."""
+    """Display a remark on what a chapter leaves out because the dataset lacks these variables, if it lacks any."""
     missing = [_MISSING[name] for name in variables if name not in result]
     if missing:
         display(Markdown("**What this dataset cannot show.** It has no " + "; and no ".join(missing) + "."))
