@@ -14,7 +14,7 @@ from jne.datasets import EncodingDataset
 from jne.encoders import ResidualEncoder, load_encoder
 from jne.encoders.base import Encoder
 from jne.estimators import nonlinearity
-from jne.evaluate import bootstrap_r2, noise_ceiling, significant_voxels
+from jne.evaluate import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
 
 _VOXEL_VARIABLES = (
     "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
@@ -33,8 +33,9 @@ class Study:
         The nonlinear encoder, and the same architecture without its activation.
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
-        what `nonlinearity` returns; and what the dataset knows of its voxels. Over ``sample`` (test stimuli):
-        ``jne_ss`` and what the dataset knows of them. Its attributes hold every parameter.
+        ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
+        of its voxels. Over ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. Its attributes
+        hold every parameter.
     folder : Path
         Where it is cached.
     """
@@ -59,6 +60,9 @@ def run_study(
     folder: str | Path | None = None,
 ) -> Study:
     """Fit a nonlinear and a linear encoder, test their predictions, and measure the nonlinearity of every voxel.
+
+    A dataset with folds instead of a split is predicted by cross-validation, pooled over folds; the Jacobians are then
+    those of one encoder, fitted to all folds but the last, at all stimuli (attribute ``evaluation`` of the result).
 
     Every stage is written when it is done, so an interrupted study goes on where it stopped, and a second call with
     the same parameters, data and code only reads.
@@ -117,24 +121,35 @@ def _encoder(path, data, layer, seed, parameters, fixed, progress) -> Encoder:
 
 
 def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:
-    X, Y = data.features("test", nonlinear.layer_), data.responses("test")
-    accuracy = bootstrap_r2(Y, nonlinear.predict(X), parameters["n_bootstrap"], random_state=parameters["seed"])
-    result = xr.merge(
-        [accuracy, nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)], combine_attrs="drop"
-    )
+    split = "test" if data.folds is None else "all"
+    X, Y = data.features(split, nonlinear.layer_), data.responses(split)
+    predictions, linear_predictions = (_predict(encoder, data, X, progress) for encoder in (nonlinear, linear))
+    accuracy = bootstrap_r2(Y, predictions, parameters["n_bootstrap"], random_state=parameters["seed"])
+    measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)
+    result = xr.merge([accuracy, measured], combine_attrs="drop")
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
-    result["r2_linear"] = "voxel", linear.score(data)
+    result["r2_linear"] = "voxel", r2_score(Y, linear_predictions)
+    result["correlation"] = "voxel", correlation_score(Y, predictions)
     for name in _VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
             result[name] = "voxel", _storable(values), data.content[name].attrs
     for name in _STIMULUS_VARIABLES:
         if (values := data.get(name)) is not None:
-            values = values[data.stimuli("test")]
+            values = values[data.stimuli(split)]
             result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)
     if "noise_ceiling" not in result and data.repeats() is not None:
         result["noise_ceiling"] = "voxel", noise_ceiling(data.repeats())
     attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+    attributes["evaluation"] = "held-out test stimuli"
+    if split == "all":
+        attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
+
+
+def _predict(encoder, data, X, progress) -> np.ndarray:
+    if data.folds is None:
+        return encoder.predict(X)
+    return encoder.cross_predict(data, layer=encoder.layer_, progress=progress)
 
 
 def _storable(values: np.ndarray) -> np.ndarray:

@@ -67,6 +67,15 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tiny_dataset, monkeypatch
     assert not fits and np.isfinite(resumed.result.r2).all()
 
 
+def test_a_dataset_with_folds_is_predicted_by_cross_validation(tiny_content):
+    folds = np.arange(60) % 4
+    data = EncodingDataset(tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", folds)))
+    study = run_study(data, **OPTIONS)
+    predictions = jne.ResidualEncoder(**OPTIONS["encoder_options"]).cross_predict(data)
+    np.testing.assert_allclose(study.result.r2, jne.r2_score(data.responses(), predictions))
+    assert study.result.sizes["sample"] == 60 and "R² cross-validated over 4 folds" in study.result.attrs["evaluation"]
+
+
 @pytest.fixture
 def result():
     roi = np.repeat(["FFC", "V1", "V4", "V2"], 3)

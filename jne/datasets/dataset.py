@@ -192,7 +192,12 @@ def load_dataset(source: str | Path, **options) -> EncodingDataset:
         return synthetic_cortex(**options)
     if options:
         raise ValueError(f"options {sorted(options)} go with 'synthetic' only, and the dataset is {str(source)!r}")
-    path = Path(source)
+    return EncodingDataset(open_content(source), source)
+
+
+def open_content(path: str | Path) -> xr.Dataset:
+    """Open a file's variables without checking them against the dataset format."""
+    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no dataset file {path}; give 'synthetic' or the path of a file made by `jne prepare`")
     try:
@@ -205,7 +210,7 @@ def load_dataset(source: str | Path, **options) -> EncodingDataset:
     version = int(content.attrs.get("format_version", FORMAT_VERSION))
     if version > FORMAT_VERSION:
         raise ValueError(f"{path} has format_version {version}; this jne reads up to {FORMAT_VERSION}: update jne")
-    return EncodingDataset(content, path)
+    return content
 
 
 def save_dataset(data: EncodingDataset | xr.Dataset, path: str | Path) -> EncodingDataset:

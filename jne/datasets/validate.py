@@ -55,9 +55,9 @@ def _split_problems(content: xr.Dataset) -> list[str]:
         return ["neither split nor fold: say which stimuli are train, validation and test, or give folds"]
     if "split" in content and content["split"].dims == ("stimulus",):
         split = content["split"].values.astype(str)
-        unknown = sorted(set(split) - set(SPLITS))
+        unknown = sorted({str(name) for name in split} - set(SPLITS))
         if unknown:
-            problems.append(f"split has the values {unknown}; accepted are {', '.join(SPLITS)}")
+            problems.append(f"split has the values {unknown[:5]}; accepted are {', '.join(SPLITS)}")
         for name, needed in (("train", 2), ("validation", 1), ("test", MINIMUM_TEST_STIMULI)):
             found = int(np.count_nonzero(split == name))
             if found < needed:

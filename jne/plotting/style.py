@@ -50,7 +50,8 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None) -> None
         kind = "synthetic" if result.attrs.get("synthetic") else "recorded"
         facts = {name: result.attrs.get(name) for name in ("data", "layer", "seed")}
         named = "; ".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
-        sizes = f"{result.sizes['sample']} test stimuli, {result.sizes['voxel']:,} voxels"
+        evaluation = result.attrs.get("evaluation", "held-out test stimuli")
+        sizes = f"{result.sizes['sample']} stimuli ({evaluation}), {result.sizes['voxel']:,} voxels"
         text += f"\n\n<small>{kind} responses; {named}; {sizes}</small>"
     display(Markdown(text))
 

@@ -1,0 +1,185 @@
+"""Products with per-sample Jacobians in forward and in reverse mode, for any differentiable function.
+
+``push`` multiplies from the right (``J t``, one forward pass per direction), ``pull`` from the left (``c J``, one
+backward pass per direction). A mode is used only after it agreed with a plain backward pass on the first samples.
+Attention is computed by its formula there: the fused kernels know neither forward mode nor vmap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from jne._memory import Budget, clamp
+from jne._model import Call, close
+
+Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """A way of differentiating a function ``(n, ...) -> (n, n_outputs)``.
+
+    Attributes
+    ----------
+    mode : {"forward", "reverse", "autograd"}
+        ``autograd`` is reverse mode by plain backward passes, for functions that ``torch.func`` cannot treat.
+    product : callable
+        ``(X (n, ...), directions (k, width)) -> (n, k, other width)``: inputs to outputs in forward mode, outputs to
+        (flattened) inputs otherwise. The result is a new tensor.
+    sample_bytes : int
+        What one sample's graph keeps.
+    direction_bytes : int
+        What one direction of one sample needs on the way.
+    """
+
+    mode: str
+    product: Product
+    sample_bytes: int
+    direction_bytes: int
+
+    @property
+    def forward(self) -> bool:
+        return self.mode == "forward"
+
+
+def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool) -> Derivative:
+    """The first way of differentiating ``call`` that is right at ``X``; forward mode is tried first if asked for.
+
+    Raises
+    ------
+    ValueError
+        If the function's outputs carry no gradient although they depend on the input.
+    """
+    generator = torch.Generator().manual_seed(0)
+    cotangent = torch.randn(1, n_outputs, generator=generator).to(X)
+    tangent = torch.randn(1, X[0].numel(), generator=generator).to(X)
+    _refuse_detached(call, X)
+    row = pull_autograd(call, X, cotangent)
+    mode, product = "autograd", pull_autograd
+    if forward and _agrees(push, call, X, tangent, lambda J: (J @ cotangent.T, row @ tangent.T)):
+        mode, product = "forward", push
+    elif _agrees(pull, call, X, cotangent, lambda J: (J, row)):
+        mode, product = "reverse", pull
+    saved, widest = _footprint(call, X)
+    width = max(widest, n_outputs, X[0].numel())
+    size = X.element_size()
+    # A copy: what vmap returns may be a view, of a weight even, and the caller subtracts in place.
+    fresh = lambda X, V: product(call, X, V).clone(memory_format=torch.contiguous_format)  # noqa: E731
+    return Derivative(mode, fresh, size * (saved + width), size * 4 * width)
+
+
+def _agrees(product, call: Call, X: torch.Tensor, directions: torch.Tensor, compare) -> bool:
+    # What torch.func says of a function it cannot treat differs from one operation to the next.
+    try:
+        return close(*compare(product(call, X, directions)))
+    except (RuntimeError, ValueError, TypeError, AssertionError):
+        return False
+
+
+def push(call: Call, X: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
+    """``J[n] t[k]`` for all n and k, ``(n, k, n_outputs)``, in forward mode."""
+
+    def one(x: torch.Tensor) -> torch.Tensor:
+        def along(t: torch.Tensor) -> torch.Tensor:
+            return torch.func.jvp(lambda z: call(z[None])[0], (x,), (t,))[1]
+
+        return torch.func.vmap(along)(T.reshape(-1, *x.shape))
+
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        return torch.func.vmap(one)(X)
+
+
+def pull(call: Call, X: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
+    """``c[k] J[n]`` for all n and k, ``(n, k, n_features)``, in reverse mode."""
+
+    def one(x: torch.Tensor) -> torch.Tensor:
+        _, back = torch.func.vjp(lambda z: call(z[None])[0], x)
+        return torch.func.vmap(lambda c: back(c)[0])(C)
+
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        return torch.func.vmap(one)(X).reshape(len(X), len(C), -1)
+
+
+def pull_autograd(call: Call, X: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
+    """``c[k] J[n]`` as `pull` does, by one plain backward pass per direction."""
+    with torch.enable_grad():
+        X = X.detach().clone().requires_grad_()
+        Y = call(X)
+        if not Y.requires_grad:
+            return X.new_zeros(len(X), len(C), X[0].numel())
+        rows = [
+            torch.autograd.grad(Y, X, c.expand_as(Y), retain_graph=True, materialize_grads=True)[0].flatten(1)
+            for c in C
+        ]
+    return torch.stack(rows, dim=1)
+
+
+_ROW = "one row of one sample's Jacobian"
+
+
+def plan(
+    n_samples: int,
+    n_directions: int,
+    width: int,
+    derivative: Derivative,
+    like: torch.Tensor,
+    budget: Budget,
+    step: int | None,
+) -> tuple[int, int, bool]:
+    """How many directions and samples at a time, and whether all samples of a block of directions are kept.
+
+    ``width`` is what one direction gives per sample. Where not even one direction of all samples fits, the block is
+    computed twice: for its mean and for the deviation from it.
+
+    Raises
+    ------
+    ValueError
+        If a single direction of a single sample does not fit into ``budget``.
+    """
+    size = like.element_size()
+    one = derivative.direction_bytes + 3 * size * width
+    mean = 12 * width
+    free = budget.reserve(derivative.sample_bytes + one + mean, _ROW, "give smaller inputs")
+    half = (free.free + one + mean) / 2
+    kept = n_samples * width * size
+    wanted = step or clamp(half / (kept + mean), 1, 1024)
+    directions = clamp(min(wanted, half / (one + mean)), 1, n_directions)
+    keep = directions * (kept + mean) <= half
+    at_once = half if like.is_cuda else min(half, 256e6)
+    samples = clamp(at_once / (derivative.sample_bytes + directions * one), 1, n_samples)
+    return directions, samples, keep
+
+
+def _refuse_detached(call: Call, X: torch.Tensor) -> None:
+    with torch.enable_grad():
+        leaf = X.detach().clone().requires_grad_()
+        Y = call(leaf)
+    if not Y.requires_grad and not close(Y, call(X + 1 + X.abs())):
+        raise ValueError(
+            "model's outputs depend on X but carry no gradient; remove torch.no_grad(), detach() or NumPy from it"
+        )
+
+
+def _footprint(call: Call, X: torch.Tensor) -> tuple[int, int]:
+    """Numbers that one sample's graph keeps, and those of its largest piece (weights are in both runs and cancel)."""
+    one, two = (_saved(call, X[:n]) for n in (1, 2))
+    if len(one) != len(two):
+        return sum(two), max(two, default=0)
+    pieces = [max(b - a, 0) for a, b in zip(one, two, strict=True)]
+    return sum(pieces), max(pieces, default=0)
+
+
+def _saved(call: Call, X: torch.Tensor) -> list[int]:
+    sizes: list[int] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        sizes.append(tensor.numel())
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        call(X.detach().clone().requires_grad_())
+    return sizes

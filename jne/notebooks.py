@@ -1,0 +1,183 @@
+"""Chapters as functions: which parameters a notebook takes, and running it with them."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def install_hint(missing: ModuleNotFoundError) -> str:
+    """What to run when a package that only the book needs is missing."""
+    return (
+        f"building the book needs {missing.name}, which is not installed. In the repository's folder, run: "
+        f"{sys.executable} -m pip install -e '.[book]'"
+    )
+
+
+try:
+    import nbformat
+    import papermill
+    import yaml
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(install_hint(missing)) from missing
+
+
+# Papermill warns about parameters that its line-by-line parser cannot read; `read_parameters` is the judge here.
+logging.getLogger("papermill").setLevel(logging.ERROR)
+
+
+class BookError(RuntimeError):
+    """A chapter or the book failed; the message says where, and what is left to look at."""
+
+
+def declared_parameters(notebook: str | Path | nbformat.NotebookNode) -> dict[str, ast.expr]:
+    """Names assigned in the cell tagged ``parameters``, with the expressions of their defaults."""
+    # Papermill's own inspection goes line by line and misses defaults that hold an equals sign.
+    if not isinstance(notebook, nbformat.NotebookNode):
+        notebook = nbformat.read(notebook, as_version=4)
+    cell = _tagged(notebook, "parameters")
+    declared = {}
+    for statement in ast.parse(cell.source).body if cell else []:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            if isinstance(target, ast.Name):
+                declared[target.id] = statement.value
+    return declared
+
+
+def read_parameters(
+    params: str | Path, notebooks: Mapping[str, Path], *, data: Path | None = None, root: Path
+) -> dict[str, dict]:
+    """Parameters of each notebook, from a YAML file with a section ``all`` and one per notebook.
+
+    ``all`` goes to every notebook that declares the name, and a notebook's own section wins over it. A name that no
+    cell tagged ``parameters`` declares is refused. In a file, a dataset's path is relative to that file.
+    """
+    sets = sorted((root / "book/params").glob("*.yml"))
+    file = next((path for path in sets if path.stem == str(params)), None)
+    if file is None and Path(params).suffix not in (".yml", ".yaml"):
+        known = ", ".join(path.stem for path in sets)
+        raise ValueError(f"params: no parameter set {str(params)!r}; there are {known}, or give a YAML file")
+    file = file or existing_file(params, "params")
+    try:
+        sections = yaml.safe_load(file.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file}: {error}") from error
+    if not isinstance(sections, dict) or not all(isinstance(s, dict | None) for s in sections.values()):
+        raise ValueError(f"{file}: expected sections (all, {', '.join(notebooks)}), each with names and values")
+    sections = {section: dict(content or {}) for section, content in sections.items()}
+    if unknown := [section for section in sections if section not in {"all", *notebooks}]:
+        raise ValueError(f"{file}: no notebook {unknown[0]!r}; sections are all, {', '.join(notebooks)}")
+    for content in sections.values():
+        if str(content.get("data", "")).endswith(".nc"):
+            content["data"] = str(existing_file(file.parent / content["data"], f"{file.name}, data"))
+
+    declared = {name: list(declared_parameters(path)) for name, path in notebooks.items()}
+    shared = sections.pop("all", {}) | ({"data": str(data)} if data else {})
+    for parameter in shared:
+        if not any(parameter in names for names in declared.values()):
+            accepted = ", ".join(dict.fromkeys(name for names in declared.values() for name in names))
+            raise ValueError(f"{file}: no notebook has a parameter {parameter!r}; they have {accepted}")
+    for section, content in sections.items():
+        for parameter in content:
+            if parameter not in declared[section]:
+                accepted = ", ".join(declared[section])
+                raise ValueError(f"{file}: the notebook {section} has no parameter {parameter!r}; it has {accepted}")
+    values = {}
+    for name, names in declared.items():
+        values[name] = {key: value for key, value in shared.items() if key in names} | sections.get(name, {})
+        if data and "data" in names:
+            values[name]["data"] = str(data)
+    return values
+
+
+class _ThisPython(AsyncKernelManager):
+    """Starts the interpreter that runs this code, whichever kernels are installed under the name python3."""
+
+    # Without it every kernel prints a warning in the terminal.
+    transport_encryption = "auto"
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        spec = get_kernel_dict()
+        spec["argv"] = [sys.executable, *spec["argv"][1:]]
+        # A progress bar would become one block of output per update.
+        spec["env"] = {"TQDM_DISABLE": "1", "JNE_PROGRESS": "0"}
+        return KernelSpec(**spec)
+
+
+def execute_notebook(notebook: Path, executed: Path, parameters: Mapping, *, root: Path) -> None:
+    """Execute ``notebook`` with ``parameters`` in the folder ``root`` and save the result, complete or not."""
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(executed),
+            dict(parameters),
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=_ThisPython,
+            progress_bar=False,
+            cwd=str(root),
+        )
+    except papermill.PapermillExecutionError as error:
+        source, what = error.source, f"{error.ename}: {error.evalue}"
+    except RuntimeError as error:
+        done = [
+            c for c in nbformat.read(executed, as_version=4).cells if c.metadata.get("papermill", {}).get("start_time")
+        ]
+        source = done[-1].source if done else ""
+        what = f"{error}\nIts process was killed: most often the machine had too little memory."
+    else:
+        return
+    indented = "\n".join(f"    {line}" for line in source.strip().splitlines())
+    raise BookError(
+        f"{notebook.relative_to(root)} stopped in this cell:\n\n{indented}\n\n{what[:3000]}\n\n"
+        f"The notebook as far as it got, with the whole traceback: {executed}"
+    )
+
+
+def make_presentable(path: Path, values: Mapping, root: Path) -> None:
+    """Show the parameters that were used in place of the defaults, and no path of this machine."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    if cell := _tagged(notebook, "parameters"):
+        # Columns in a syntax tree count bytes.
+        lines = [line.encode() for line in cell.source.splitlines(keepends=True)]
+        starts = [sum(map(len, lines[:i])) for i in range(len(lines))]
+        source = b"".join(lines)
+        declared = declared_parameters(notebook)
+        for name, node in sorted(declared.items(), key=lambda item: -item[1].lineno):
+            if name in values:
+                first = starts[node.lineno - 1] + node.col_offset
+                last = starts[node.end_lineno - 1] + node.end_col_offset
+                source = source[:first] + repr(values[name]).encode() + source[last:]
+        cell.source = source.decode()
+    for node in (notebook, *notebook.cells):
+        node.metadata.pop("papermill", None)
+    text = nbformat.writes(notebook)
+    text = re.sub(r"[\w./~-]*/ipykernel_\d+/\d+\.py", "cell", text)
+    if Path(str(values.get("data"))).is_absolute():
+        text = text.replace(values["data"], Path(values["data"]).name)
+    for folder, name in ((sys.prefix, "."), (root, "."), (Path.home(), "~")):
+        inside = "" if name == "." else "~/"
+        text = re.sub(rf"{re.escape(str(folder))}(/|(?![\w.-]))", lambda m, i=inside, n=name: i if m[1] else n, text)
+    path.write_text(text)
+
+
+def existing_file(path: str | Path, argument: str) -> Path:
+    path = Path(path).expanduser().absolute()
+    if not path.is_file():
+        raise FileNotFoundError(f"{argument}: there is no file {path}")
+    return path
+
+
+def _tagged(notebook: nbformat.NotebookNode, tag: str) -> nbformat.NotebookNode | None:
+    return next((cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])), None)
