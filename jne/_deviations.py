@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from jne._derivatives import Derivative, plan
-from jne._memory import Budget, clamp, spans
+from jne._memory import Budget, clamp, even_step, spans
 from jne._trunk import Trunk, unit_vectors
 
 
@@ -108,7 +108,7 @@ def factorised(
         for chunk, dA in A.deviations():
             if scatter is not None and voxels.start == 0:
                 scatter += _scatter(dA, factor) / n_samples
-            for part in spans(len(W), step or layout.rows):
+            for part in spans(len(W), step or even_step(len(W), layout.rows)):
                 for group in spans(len(dA), max(1, layout.rows // len(W[part]))):
                     dJ = torch.bmm(W[part].expand(group.stop - group.start, -1, -1), dA[group])
                     if by_voxel:

@@ -159,6 +159,7 @@ class _Node:
 def _chain_rule(steps: list[_Step], X: torch.Tensor) -> torch.Tensor:
     nodes: dict[str, _Node] = {}
     last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
+    last_use[steps[-1].name] = len(steps)
     with torch.no_grad():
         for i, step in enumerate(steps):
             inputs = [nodes[name] for name in step.inputs]
@@ -175,7 +176,7 @@ def _chain_rule(steps: list[_Step], X: torch.Tensor) -> torch.Tensor:
             else:
                 h, slope = _slope(step.function, inputs[0].h)
                 nodes[step.name] = _Node(h, _scaled(inputs[0], slope), slope != 0)
-            nodes = {name: node for name, node in nodes.items() if last_use.get(name, i + 1) > i}
+            nodes = {name: node for name, node in nodes.items() if last_use.get(name, -1) > i}
         last = _settled(nodes[steps[-1].name])
         return _identity(X) if last.J is None else last.J
 

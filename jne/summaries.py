@@ -73,13 +73,16 @@ def partial_spearman(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
 def area_samples(result: xr.Dataset) -> pd.DataFrame:
     """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
 
-    The mean over an area's voxels is taken before z-scoring, as areas differ in scale.
+    The mean over an area's voxels is taken before z-scoring, as areas differ in scale. Without areas, all voxels are
+    one.
 
     Returns
     -------
     pandas.DataFrame
         ``(n_samples, n_areas)``, columns named by area.
     """
+    whole = np.full(result.sizes["voxel"], "all voxels", dtype=object)
+    result = result if "roi" in result else result.assign(roi=("voxel", whole))
     roi = result["roi"].values.astype(str)
     names = area_table(result, ()).index
     scores = result["jne_ss"].values

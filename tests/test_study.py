@@ -105,6 +105,13 @@ def test_the_preferred_category_stands_out_in_its_area_only(result):
     np.testing.assert_allclose(z.std(ddof=0), 1)
 
 
+def test_without_areas_all_voxels_are_one(result):
+    z = area_samples(result.drop_vars("roi"))
+    mean = result.jne_ss.values.mean(axis=1)
+    assert list(z) == ["all voxels"]
+    np.testing.assert_allclose(z["all voxels"], (mean - mean.mean()) / mean.std())
+
+
 def test_spearman_leaves_out_what_is_not_finite():
     assert spearman([1, 2, 3, np.nan], [2, 4, 9, 1]) == pytest.approx(1)
     assert np.isnan(spearman([1, 2, np.nan], [1, 2, 3])) and np.isnan(spearman([1, 1, 1], [1, 2, 3]))

@@ -25,7 +25,7 @@ def plot_accuracy(
     """
     ax = ax or plt.gca()
     shown = np.ones(len(r2), bool) if significant is None else np.asarray(significant, bool)
-    style = {"s": 8, "alpha": 0.35, "linewidth": 0, "rasterized": True}
+    style = {"s": 8 if len(r2) > 200 else 24, "alpha": 0.4, "linewidth": 0, "rasterized": True}
     ax.scatter(noise_ceiling[~shown], r2[~shown], color="0.6", **style)
     ax.scatter(noise_ceiling[shown], r2[shown], color="C0", **style)
     lines = [

@@ -59,8 +59,8 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None) -> None
 _MISSING = {
     "noise_ceiling": "repeats, so no noise ceiling: accuracy has no upper bound to compare with, and whether a measure "
     "follows the signal-to-noise ratio cannot be seen",
-    "vertex": "places on the cortex, so measures are shown by area (or as a histogram) instead of on a map",
-    "roi": "areas, so all voxels are treated alike",
+    "vertex": "places on the cortex, so measures are shown by area, or as a histogram, instead of on a map",
+    "roi": "areas, so all voxels are taken as one",
     "level": "hierarchy levels, so no trend from V1 up is shown",
     "category": "categories of stimuli, so no preference for one can be shown",
     "thumbnail": "pictures of the stimuli, so the most and least nonlinear stimuli are not shown",
