@@ -37,6 +37,16 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
+def central_square(image: Image.Image, share: float = 1.0) -> Image.Image:
+    """The central square of an image, its side a share of the shorter one.
+
+    Cropped before it is resized: Pillow's ``resize(box=...)`` blends in what is outside the box.
+    """
+    side = max(1, int(min(image.size) * share))
+    left, top = (image.width - side + 1) // 2, (image.height - side + 1) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
 def natural_key(name: str) -> tuple:
     """Sorting key that puts ``image2`` before ``image10``, folder by folder."""
     parts = (re.split(r"(\d+)", part.casefold()) for part in PurePosixPath(name).parts)

@@ -206,7 +206,7 @@ def _product(weight: torch.Tensor, J: torch.Tensor) -> torch.Tensor:
 
 
 def _sum(a: _Node, b: _Node, busy: list[torch.Tensor | None]) -> _Node:
-    """The sum of two nodes, in the memory of one of them where that is a Jacobian of its own that nobody needs again."""
+    """The sum of two nodes, in the memory of one whose Jacobian is its own and not needed again."""
     active = None if a.active is None or b.active is None else a.active | b.active
     for one, other in ((a, b), (b, a)):
         own = one.active is not None and other.active is not None and one.J is not other.J

@@ -16,7 +16,7 @@ from jne.evaluate import prediction_share, r2_score
 from jne.simulate import activation_network, mixed_response, remove_linear
 from jne.summaries import partial_spearman, spearman
 
-N_FORWARD = 20_000
+N_FORWARD = 6_000
 """Samples for 1 - R² of the best linear map: a forward pass is cheap, and few samples would flatter the linear map."""
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from jne import _efficientnet
-from jne._images import ImageFiles, as_rgb, decode
+from jne._images import ImageFiles, as_rgb, central_square, decode
 
 GRIDS = {"block0": 4, "block2": 4, "block4": 4, "block7": 2, "block10": 2, "block14": 2, "head": 1}
 """Layers of a dataset file and the side of the grid that each is averaged to: 4,096 values together.
@@ -158,10 +158,8 @@ def _batches(images: Sequence, batch_size: int) -> Iterator[np.ndarray]:
 
 def prepare_image(image: Image.Image) -> np.ndarray:
     """The central square of an RGB image, as the network takes it: ``(224, 224, 3)``, uint8."""
-    side = max(1, int(min(image.size) * _CROP))
-    left, top = (image.width - side + 1) // 2, (image.height - side + 1) // 2
     size = _efficientnet.IMAGE_SIZE
-    return np.asarray(image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC))
+    return np.asarray(central_square(image, _CROP).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def _as_image(item, index: int) -> Image.Image:

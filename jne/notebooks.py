@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from pprint import pformat
 
 
 def install_hint(missing: ModuleNotFoundError) -> str:
@@ -158,7 +159,9 @@ def make_presentable(path: Path, values: Mapping, root: Path) -> None:
             if name in values:
                 first = starts[node.lineno - 1] + node.col_offset
                 last = starts[node.end_lineno - 1] + node.end_col_offset
-                source = source[:first] + repr(values[name]).encode() + source[last:]
+                value = pformat(values[name], width=80 - node.col_offset, sort_dicts=False)
+                value = value.replace("\n", "\n" + " " * node.col_offset)
+                source = source[:first] + value.encode() + source[last:]
         cell.source = source.decode()
     for node in (notebook, *notebook.cells):
         node.metadata.pop("papermill", None)

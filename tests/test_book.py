@@ -1,5 +1,6 @@
 """The book: parameters, execution, the stage, the pages, and what is left when something fails."""
 
+import ast
 import json
 import re
 import shutil
@@ -197,6 +198,11 @@ def test_presented_parameters(tmp_path):
     make_presentable(notebook, {"seed": 4, "options": {"thin": 2}, "data": "synthetic"}, tmp_path)
     source = nbformat.read(notebook, as_version=4).cells[1].source
     assert source == "data = 'synthetic'  # a dataset = a file\nseed: int = 4\noptions = {'thin': 2}  # très"
+    long = {"options": {f"an option {i}": list(range(20)) for i in range(3)}}
+    make_presentable(notebook, long, tmp_path)
+    source = nbformat.read(notebook, as_version=4).cells[1].source
+    assert max(map(len, source.splitlines())) <= 90
+    assert ast.literal_eval(declared_parameters(notebook)["options"]) == long["options"]
 
 
 def read(root, text, data=None):

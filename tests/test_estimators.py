@@ -279,7 +279,9 @@ def test_jne_scales_with_the_output_and_the_share_does_not(factor):
         "relative": 0,
         "nonlinear_share": 0,
     }.items():
-        np.testing.assert_allclose(b[name], abs(factor) ** power * a[name], rtol=1e-4, atol=1e-7 * factor**2, err_msg=name)
+        np.testing.assert_allclose(
+            b[name], abs(factor) ** power * a[name], rtol=1e-4, atol=1e-7 * factor**2, err_msg=name
+        )
 
 
 def test_rotating_and_scaling_the_features_moves_l1_but_not_the_share():

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import xarray as xr
-from PIL import Image, ImageOps
+from PIL import Image
 
 from jne._files import provenance, sha256
-from jne._images import ImageFiles
+from jne._images import ImageFiles, central_square
 from jne.datasets._arrays import find_orientation, listed, load_array, load_repeats, mark_bad, to_float32
 from jne.datasets._prepare import check_fractions, check_out, split_stimuli
 from jne.datasets.dataset import EncodingDataset, save_dataset
@@ -142,8 +142,10 @@ def stimulus_ids(names: Sequence[str]) -> np.ndarray:
     return np.array(names)
 
 
-def _scan(files: ImageFiles) -> tuple[list[str], np.ndarray]:
-    """Decode every image once: a digest of its pixels, and a thumbnail; the error names every bad image."""
+def _scan(files: ImageFiles) -> tuple[list[int], np.ndarray]:
+    """Decode every image once: a number that only equal pixels share, and a thumbnail; an error lists the bad ones."""
+
+    size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
 
     def look(index: int) -> tuple[str, np.ndarray] | ValueError:
         try:
@@ -151,11 +153,13 @@ def _scan(files: ImageFiles) -> tuple[list[str], np.ndarray]:
         except ValueError as error:
             return error
         digest = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
-        size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
-        return digest, np.asarray(ImageOps.fit(image, size, Image.Resampling.BICUBIC))
+        return digest, np.asarray(central_square(image).resize(size, Image.Resampling.BICUBIC))
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         seen = list(pool.map(look, range(len(files))))
     if errors := [str(s) for s in seen if isinstance(s, ValueError)]:
         raise ValueError(f"images: {len(errors)} of {len(files)} cannot be used:\n- " + listed(errors))
-    return [digest for digest, _ in seen], np.stack([thumbnail for _, thumbnail in seen])
+    # Numbered by first appearance, so that the split does not depend on how a JPEG library rounds.
+    numbers: dict[str, int] = {}
+    identities = [numbers.setdefault(digest, len(numbers)) for digest, _ in seen]
+    return identities, np.stack([thumbnail for _, thumbnail in seen])

@@ -14,20 +14,32 @@ from matplotlib.figure import Figure
 from jne.simulate import ACTIVATIONS
 
 
-def plot_activations(names: Sequence[str], *, random_state: int = 0) -> Figure:
-    """Each activation (upper row) and the distribution of its slope at standard normal inputs (lower row)."""
-    figure, axes = plt.subplots(2, len(names), figsize=(1.75 * len(names), 3.6), sharey="row")
+def plot_activations(names: Sequence[str], *, n_columns: int = 7, random_state: int = 0) -> Figure:
+    """Each activation and, beneath it, the distribution of its slope at standard normal inputs."""
+    n_bands = -(-len(names) // n_columns)
+    figure, axes = plt.subplots(2 * n_bands, n_columns, figsize=(1.6 * n_columns, 3.4 * n_bands), squeeze=False)
     x = torch.linspace(-3, 3, 201)
     draws = torch.randn(20_000, generator=torch.Generator().manual_seed(random_state)).requires_grad_()
-    for (upper, lower), name in zip(axes.T, names, strict=True):
-        upper.plot(x, ACTIVATIONS[name](x), color="C0")
-        upper.set(title=name.replace("_", " "), xlabel="input", ylim=(-3, 3))
-        (slope,) = torch.autograd.grad(ACTIVATIONS[name](draws).sum(), draws)
+    for number in range(n_bands * n_columns):
+        band, column = divmod(number, n_columns)
+        upper, lower = axes[2 * band, column], axes[2 * band + 1, column]
+        if number >= len(names):
+            upper.set_axis_off()
+            lower.set_axis_off()
+            continue
+        activation = ACTIVATIONS[names[number]]
+        upper.plot(x, activation(x), color="C0")
+        upper.set(title=names[number].replace("_", " "), xlabel="input", ylim=(-3, 3))
+        (slope,) = torch.autograd.grad(activation(draws).sum(), draws)
         share, edges = np.histogram(slope, bins=np.linspace(-2.1, 2.1, 43))
         lower.stairs(share / len(draws), edges, fill=True, color="C1")
-        lower.set(xlabel="slope")
-    axes[0, 0].set_ylabel("output")
-    axes[1, 0].set_ylabel("share of inputs")
+        lower.set(xlabel="slope", ylim=(0, 1.05))
+        if column == 0:
+            upper.set_ylabel("output")
+            lower.set_ylabel("share of inputs")
+        else:
+            upper.set_yticklabels([])
+            lower.set_yticklabels([])
     return figure
 
 
