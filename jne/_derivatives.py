@@ -94,28 +94,32 @@ def push(call: Call, X: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
 
 
 def pull(call: Call, X: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
-    """``c[k] J[n]`` for all n and k, ``(n, k, n_features)``, in reverse mode."""
-
-    def one(x: torch.Tensor) -> torch.Tensor:
-        _, back = torch.func.vjp(lambda z: call(z[None])[0], x)
-        return torch.func.vmap(lambda c: back(c)[0])(C)
-
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        return torch.func.vmap(one)(X).reshape(len(X), len(C), -1)
+    """``c[k] J[n]`` for all n and k, ``(n, k, n_features)``, in reverse mode, all directions at once."""
+    X, Y = _record(call, X)
+    if not Y.requires_grad:
+        return X.new_zeros(len(X), len(C), X[0].numel())
+    cotangents = C[:, None].expand(-1, *Y.shape)
+    rows = torch.autograd.grad(Y, X, cotangents, is_grads_batched=True, materialize_grads=True)[0]
+    return rows.flatten(2).transpose(0, 1)
 
 
 def pull_autograd(call: Call, X: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
-    """``c[k] J[n]`` as `pull` does, by one plain backward pass per direction."""
-    with torch.enable_grad():
+    """``c[k] J[n]`` as `pull` does, one direction after the other: for operations whose backward vmap cannot treat."""
+    X, Y = _record(call, X)
+    if not Y.requires_grad:
+        return X.new_zeros(len(X), len(C), X[0].numel())
+    rows = X.new_empty(len(X), len(C), X[0].numel())
+    for k, c in enumerate(C):
+        cotangent = c.expand_as(Y)
+        rows[:, k] = torch.autograd.grad(Y, X, cotangent, retain_graph=True, materialize_grads=True)[0].flatten(1)
+    return rows
+
+
+def _record(call: Call, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Samples as leaves of a graph, and their outputs."""
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         X = X.detach().clone().requires_grad_()
-        Y = call(X)
-        if not Y.requires_grad:
-            return X.new_zeros(len(X), len(C), X[0].numel())
-        rows = [
-            torch.autograd.grad(Y, X, c.expand_as(Y), retain_graph=True, materialize_grads=True)[0].flatten(1)
-            for c in C
-        ]
-    return torch.stack(rows, dim=1)
+        return X, call(X)
 
 
 _ROW = "one row of one sample's Jacobian"
@@ -155,9 +159,7 @@ def plan(
 
 
 def _refuse_detached(call: Call, X: torch.Tensor) -> None:
-    with torch.enable_grad():
-        leaf = X.detach().clone().requires_grad_()
-        Y = call(leaf)
+    _, Y = _record(call, X)
     if not Y.requires_grad and not close(Y, call(X + 1 + X.abs())):
         raise ValueError(
             "model's outputs depend on X but carry no gradient; remove torch.no_grad(), detach() or NumPy from it"
@@ -180,6 +182,6 @@ def _saved(call: Call, X: torch.Tensor) -> list[int]:
         sizes.append(tensor.numel())
         return tensor
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        call(X.detach().clone().requires_grad_())
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        _record(call, X)
     return sizes

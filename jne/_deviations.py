@@ -180,9 +180,11 @@ def by_rows(
     """Deviations of any function's Jacobian in reverse mode, one backward pass per voxel."""
     n_samples, n_features = len(X), X[0].numel()
     rows, samples, keep = plan(n_samples, n_voxels, n_features, derivative, X, budget, step)
-    for voxels in spans(n_voxels, rows):
+
+    # A function of its own, so that what it keeps is gone before the next block is computed.
+    def block(voxels: slice) -> Block:
         outputs = unit_vectors(voxels, n_voxels, X)
-        J = centre(lambda chunk, outputs=outputs: derivative.product(X[chunk], outputs), n_samples, samples, keep)
+        J = centre(lambda chunk: derivative.product(X[chunk], outputs), n_samples, samples, keep)
         deviation = X.new_zeros(n_samples, len(outputs))
         dispersion = X.new_zeros(len(outputs), dtype=torch.float64)
         for chunk, dJ in J.deviations():
@@ -190,8 +192,12 @@ def by_rows(
                 dispersion += (dJ @ factor).square_().sum((0, 2)) / n_samples
             deviation[chunk] = dJ.abs_().sum(-1)
             tick(len(outputs) * len(dJ))
-        linear = None if factor is None else (J.mean @ factor).square_().sum(-1).double()
-        yield Block(voxels, deviation, J.mean.abs().sum(-1).double(), None if factor is None else dispersion, linear)
+        gain = J.mean.abs().sum(-1).double()
+        if factor is None:
+            return Block(voxels, deviation, gain, None, None)
+        return Block(voxels, deviation, gain, dispersion, (J.mean @ factor).square_().sum(-1).double())
+
+    yield from map(block, spans(n_voxels, rows))
 
 
 def by_columns(
@@ -212,18 +218,25 @@ def by_columns(
     def centred(directions: torch.Tensor) -> Means:
         return centre(lambda chunk: derivative.product(X[chunk], directions), n_samples, samples, keep)
 
-    for features in spans(n_features, columns):
+    # Functions of their own, so that what they keep is gone before the next block is computed.
+    def add_features(features: slice) -> None:
         J = centred(unit_vectors(features, n_features, X))
-        gain += J.mean.abs().sum(0)
+        gain.add_(J.mean.abs().sum(0))
         for chunk, dJ in J.deviations():
-            deviation[chunk] += dJ.abs().sum(1)
+            deviation[chunk] += dJ.abs_().sum(1)
         tick(n_samples * n_voxels * len(J.mean) // n_features)
+
+    def add_metric(columns_of_factor: slice) -> None:
+        JF = centred(factor.T[columns_of_factor].contiguous())
+        linear.add_(JF.mean.square().sum(0))
+        for _, dJF in JF.deviations():
+            dispersion.add_(dJF.square_().sum((0, 1)) / n_samples)
+
+    for features in spans(n_features, columns):
+        add_features(features)
     if factor is None:
         yield Block(slice(0, n_voxels), deviation, gain, None, None)
         return
-    for block in spans(factor.shape[1], columns):
-        JF = centred(factor.T[block].contiguous())
-        linear += JF.mean.square().sum(0)
-        for _, dJ in JF.deviations():
-            dispersion += dJ.square().sum((0, 1)) / n_samples
+    for columns_of_factor in spans(factor.shape[1], columns):
+        add_metric(columns_of_factor)
     yield Block(slice(0, n_voxels), deviation, gain, dispersion, linear)

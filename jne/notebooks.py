@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -111,6 +112,8 @@ class _ThisPython(AsyncKernelManager):
         spec["argv"] = [sys.executable, *spec["argv"][1:]]
         # A progress bar would become one block of output per update.
         spec["env"] = {"TQDM_DISABLE": "1", "JNE_PROGRESS": "0"}
+        # Threads that spin while they wait make a fit several times slower on a machine that does something else too.
+        spec["env"]["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
         return KernelSpec(**spec)
 
 
