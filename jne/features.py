@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,8 @@ def extract_features(
     bar = tqdm(total=len(images), desc="features", unit=" images", disable=not progress)
     # TensorFloat-32 rounds to 10 bits, so a GPU would not give the CPU's features.
     with bar, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        for batch in _batches(images, batch_size):
+        # While a GPU works, the CPU prepares its next batch; a CPU would only interrupt itself.
+        for batch in _batches(images, batch_size, ahead=0 if torch_device.type == "cpu" else 1):
             pooled = _forward(network, torch.from_numpy(batch).to(torch_device), grids)
             for name, values in pooled.items():
                 if name not in features:
@@ -136,24 +138,19 @@ def _forward(
     return {name: pooled[name] for name in grids}
 
 
-def _batches(images: Sequence, batch_size: int) -> Iterator[np.ndarray]:
-    """Prepared batches ``(n, 224, 224, 3)``; threads prepare the next one while the network works on this one."""
+def _batches(images: Sequence, batch_size: int, ahead: int) -> Iterator[np.ndarray]:
+    """Batches ``(n, 224, 224, 3)``, uint8, prepared by threads, ``ahead`` of them before they are asked for."""
 
     def prepare(index: int) -> np.ndarray:
         return prepare_image(_as_image(images[index], index))
 
     starts = range(0, len(images), batch_size)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        pending = None
-        for start in [*starts, None]:
-            following = (
-                None
-                if start is None
-                else [pool.submit(prepare, i) for i in range(start, min(start + batch_size, len(images)))]
-            )
-            if pending is not None:
-                yield np.stack([future.result() for future in pending])
-            pending = following
+        submitted: deque[list[Future]] = deque()
+        for start in [*starts, *[len(images)] * ahead]:
+            submitted.append([pool.submit(prepare, i) for i in range(start, min(start + batch_size, len(images)))])
+            if len(submitted) > ahead:
+                yield np.stack([future.result() for future in submitted.popleft()])
 
 
 def prepare_image(image: Image.Image) -> np.ndarray:

@@ -14,7 +14,7 @@ import jne
 from jne import _efficientnet
 from jne._efficientnet import ConvNorm, EfficientNetLite0, load_efficientnet_lite0
 from jne._images import ImageFiles, natural_key
-from jne.features import GRIDS, extract_features, prepare_image
+from jne.features import GRIDS, _batches, extract_features, prepare_image
 
 SMALL = {"stem": 1, "block2": 2}
 """Early layers only: the network stops after the last layer that is asked for."""
@@ -136,6 +136,14 @@ def test_batch_size_does_not_change_features(pictures, batch_size):
     found = extract_features(pictures, layers=SMALL, batch_size=batch_size)
     for layer in SMALL:
         np.testing.assert_allclose(found[layer], expected[layer], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_batches_are_whole_and_in_order(pictures, ahead):
+    batches = list(_batches(pictures, 2, ahead))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    expected = np.stack([prepare_image(Image.fromarray(picture)) for picture in pictures])
+    np.testing.assert_array_equal(np.concatenate(batches), expected)
 
 
 def test_every_kind_of_input_gives_the_same_features(tmp_path, pictures):

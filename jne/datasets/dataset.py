@@ -162,8 +162,10 @@ class EncodingDataset:
             counts = f"{len(np.unique(self.folds))} folds"
         layers = ", ".join(f"{name} {self.content.sizes[f'feature_{name}']}" for name in self.layers)
         return (
-            f"<EncodingDataset {self.name} ({kind}): {self.n_stimuli} stimuli ({counts}), {self.n_voxels} voxels, "
-            f"features: {layers}>"
+            f"EncodingDataset: {self.name}\n"
+            f"  {kind} responses of {self.n_voxels} voxels\n"
+            f"  {self.n_stimuli} stimuli: {counts}\n"
+            f"  features: {layers}"
         )
 
 

@@ -6,10 +6,11 @@ from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against
 from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
 from jne.plotting.simulations import plot_activations, plot_measure
-from jne.plotting.style import cannot_show, set_style, show, title
+from jne.plotting.style import PAGE_WIDTH, cannot_show, set_style, show, title
 from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
 
 __all__ = [
+    "PAGE_WIDTH",
     "area_label",
     "cannot_show",
     "figure_accuracy",

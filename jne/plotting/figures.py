@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from jne.plotting.areas import plot_areas, plot_levels
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against
-from jne.plotting.style import title
+from jne.plotting.style import PAGE_WIDTH, title
 from jne.summaries import area_table
 
 LABELS = {
@@ -31,7 +31,7 @@ def figure_accuracy(result: xr.Dataset) -> Figure:
         plot_against(result.r2_linear, result.r2, xlabel="R², linear encoder", ylabel="R², nonlinear encoder", ax=ax)
         ax.axline((0, 0), slope=1, color="k", linewidth=1)
     else:
-        figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True)
+        figure, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.5), sharey=True)
         ceiling = result.noise_ceiling.values
         plot_accuracy(ceiling, result.r2_linear.values, label="R², linear encoder", ax=axes[0])
         plot_accuracy(
@@ -45,7 +45,7 @@ def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) ->
     """A measure on the cortical flat map; where voxels have no place on it, by area or as a histogram."""
     label = LABELS.get(measure, measure)
     if "vertex" in result:
-        figure, ax = plt.subplots(figsize=(9, 6.6))
+        figure, ax = plt.subplots(figsize=(PAGE_WIDTH, 5.4))
         mask = result.significant.values if significant else None
         hemisphere = result.hemisphere.values.astype(str)
         plot_flatmap(result[measure].values, result.vertex.values, hemisphere, significant=mask, label=label, ax=ax)
@@ -65,7 +65,7 @@ def figure_confound(result: xr.Dataset) -> Figure:
     """JNE and the nonlinear share against the noise ceiling and, where it is known, against the planted share."""
     rows = [name for name in ("noise_ceiling", "true_nonlinearity") if name in result]
     rows = rows or ["r2"]
-    figure, axes = plt.subplots(len(rows), 2, figsize=(9, 3.6 * len(rows)), squeeze=False)
+    figure, axes = plt.subplots(len(rows), 2, figsize=(PAGE_WIDTH, 3 * len(rows)), squeeze=False)
     for row, against in zip(axes, rows, strict=True):
         for ax, measure in zip(row, ("jne", "nonlinear_share"), strict=True):
             labels = {"xlabel": LABELS[against], "ylabel": LABELS[measure]}
@@ -85,10 +85,10 @@ def figure_hierarchy(results: Mapping[str, xr.Dataset]) -> Figure:
     first = next(iter(results.values()))
     rows = [name for name in ("true_nonlinearity", "noise_ceiling", "jne", "nonlinear_share") if name in first]
     if len(results) == 1:  # one result reads better along the page than down it
-        figure, axes = plt.subplots(1, len(rows), figsize=(0.6 + 2.6 * len(rows), 3.2), squeeze=False)
+        figure, axes = plt.subplots(1, len(rows), figsize=(PAGE_WIDTH, 2.4), squeeze=False)
         axes = axes.T
     else:
-        size = (1.2 + 2.6 * len(results), 0.6 + 2.2 * len(rows))
+        size = (PAGE_WIDTH, 0.6 + 1.55 * len(rows))
         figure, axes = plt.subplots(len(rows), len(results), figsize=size, sharex=True, sharey="row", squeeze=False)
     for column, (name, result) in zip(axes.T, results.items(), strict=True):
         table = area_table(result, tuple(rows))

@@ -61,7 +61,7 @@ def plot_stimuli(result: xr.Dataset, scores: np.ndarray, *, n_stimuli: int = 6) 
     """
     order = np.argsort(scores)
     n_stimuli = min(n_stimuli, len(order) // 2)
-    figure, rows = plt.subplots(2, n_stimuli, figsize=(1.3 * n_stimuli, 3.1), squeeze=False)
+    figure, rows = plt.subplots(2, n_stimuli, figsize=(1.15 * n_stimuli, 2.8), squeeze=False)
     for row, chosen, name in zip(rows, (order[::-1], order), ("most", "least"), strict=True):
         for ax, sample in zip(row, chosen[:n_stimuli], strict=True):
             ax.imshow(result["thumbnail"].values[sample])

@@ -11,13 +11,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jne.plotting.style import PAGE_WIDTH
 from jne.simulate import ACTIVATIONS
 
 
 def plot_activations(names: Sequence[str], *, n_columns: int = 7, random_state: int = 0) -> Figure:
     """Each activation and, beneath it, the distribution of its slope at standard normal inputs."""
     n_bands = -(-len(names) // n_columns)
-    figure, axes = plt.subplots(2 * n_bands, n_columns, figsize=(1.6 * n_columns, 3.4 * n_bands), squeeze=False)
+    figure, axes = plt.subplots(2 * n_bands, n_columns, figsize=(PAGE_WIDTH, 2.6 * n_bands), squeeze=False)
     x = torch.linspace(-3, 3, 201)
     draws = torch.randn(20_000, generator=torch.Generator().manual_seed(random_state)).requires_grad_()
     for number in range(n_bands * n_columns):
@@ -29,7 +30,8 @@ def plot_activations(names: Sequence[str], *, n_columns: int = 7, random_state: 
             continue
         activation = ACTIVATIONS[names[number]]
         upper.plot(x, activation(x), color="C0")
-        upper.set(title=names[number].replace("_", " "), xlabel="input", ylim=(-3, 3))
+        upper.set(xlabel="input", xticks=[-2, 0, 2], ylim=(-3, 3))
+        upper.set_title(names[number].replace("_", " "), fontsize="small")
         (slope,) = torch.autograd.grad(activation(draws).sum(), draws)
         share, edges = np.histogram(slope, bins=np.linspace(-2.1, 2.1, 43))
         lower.stairs(share / len(draws), edges, fill=True, color="C1")

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.plotting.scatter import plot_against
+from jne.plotting.style import PAGE_WIDTH
 
 
 def figure_blind_spots(x: np.ndarray, responses: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
@@ -25,7 +26,7 @@ def figure_blind_spots(x: np.ndarray, responses: Mapping[str, tuple[np.ndarray, 
         The first two ``(n_samples,)``.
     """
     order = np.argsort(x)
-    figure, axes = plt.subplots(2, len(responses), figsize=(2.7 * len(responses), 4.2), sharex=True, sharey="row")
+    figure, axes = plt.subplots(2, len(responses), figsize=(PAGE_WIDTH, 3.6), sharex=True, sharey="row")
     for (upper, lower), (name, (response, slope, jne)) in zip(axes.T, responses.items(), strict=True):
         upper.plot(x[order], response[order], color="C0")
         upper.set_title(name)
@@ -51,7 +52,7 @@ def plot_followed(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         style = {"color": f"C{number}", "marker": "osD^vPX"[number]}
         ax.scatter(rows["partial_ceiling"], rows["partial_alpha"], s=34, alpha=0.8, label=measure, **style)
     ax.set(xlim=(-1, 1), ylim=(-0.2, 1.03))
-    ax.set(xlabel="ρ with the noise ceiling, given the share", ylabel="ρ with the planted share, given the ceiling")
+    ax.set(xlabel="ρ with the noise ceiling, given the share", ylabel="ρ with the share, given the ceiling")
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize="small")
     return ax
 
@@ -68,7 +69,7 @@ def figure_recovery(result: xr.Dataset, measures: Mapping[str, str]) -> Figure:
     """
     n_columns = min(3, len(measures))
     n_rows = -(-len(measures) // n_columns)
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=(3.6 * n_columns, 3.1 * n_rows), squeeze=False)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=(PAGE_WIDTH / 3 * n_columns, 2.3 * n_rows), squeeze=False)
     for ax, (name, label) in zip(axes.flat, measures.items(), strict=False):
         color = {"color": result["noise_ceiling"].values, "color_label": "noise ceiling"}
         plot_against(result["alpha"].values, result[name].values, xlabel="planted share", ylabel=label, ax=ax, **color)
