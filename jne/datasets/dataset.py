@@ -162,7 +162,7 @@ class EncodingDataset:
             counts = f"{len(np.unique(self.folds))} folds"
         layers = ", ".join(f"{name} {self.content.sizes[f'feature_{name}']}" for name in self.layers)
         return (
-            f"EncodingDataset: {self.name}\n"
+            f"EncodingDataset\n  {self.name}\n"
             f"  {kind} responses of {self.n_voxels} voxels\n"
             f"  {self.n_stimuli} stimuli: {counts}\n"
             f"  features: {layers}"

@@ -57,7 +57,7 @@ def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) ->
         figure, ax = plt.subplots(figsize=(6, 3))
         ax.hist(result[measure].values, bins=20, color="C0")
         ax.set(xlabel=label, ylabel="voxels")
-    figure.suptitle(title(result, label))
+    figure.suptitle(title(result, _short(measure)))
     return figure
 
 
@@ -68,7 +68,7 @@ def figure_confound(result: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(len(rows), 2, figsize=(PAGE_WIDTH, 3 * len(rows)), squeeze=False)
     for row, against in zip(axes, rows, strict=True):
         for ax, measure in zip(row, ("jne", "nonlinear_share"), strict=True):
-            labels = {"xlabel": LABELS[against], "ylabel": LABELS[measure]}
+            labels = {"xlabel": _short(against), "ylabel": _short(measure)}
             plot_against(result[against].values, result[measure].values, ax=ax, **labels)
     figure.suptitle(title(result, "what the two measures follow, voxel by voxel"))
     return figure
