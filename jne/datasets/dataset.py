@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +166,7 @@ class EncodingDataset:
             f"EncodingDataset\n  {self.name}\n"
             f"  {kind} responses of {self.n_voxels} voxels\n"
             f"  {self.n_stimuli} stimuli: {counts}\n"
-            f"  features: {layers}"
+            + textwrap.fill(f"features: {layers}", 76, initial_indent="  ", subsequent_indent="    ")
         )
 
 

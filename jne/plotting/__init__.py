@@ -6,7 +6,7 @@ from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against
 from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
 from jne.plotting.simulations import plot_activations, plot_measure
-from jne.plotting.style import PAGE_WIDTH, cannot_show, set_style, show, title
+from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
 from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "plot_levels",
     "plot_measure",
     "plot_stimuli",
+    "remark",
     "set_style",
     "show",
     "title",

@@ -58,6 +58,11 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None) -> None
     display(Markdown(text))
 
 
+def remark(text: str) -> None:
+    """Display a sentence in a notebook."""
+    display(Markdown(text))
+
+
 _MISSING = {
     "noise_ceiling": "repeats, so no noise ceiling: accuracy has no upper bound to compare with, and whether a measure "
     "follows the signal-to-noise ratio cannot be seen",
@@ -74,4 +79,4 @@ def cannot_show(result: xr.Dataset, *variables: str) -> None:
     """Display a remark on what a chapter leaves out because the dataset lacks these variables, if it lacks any."""
     missing = [_MISSING[name] for name in variables if name not in result]
     if missing:
-        display(Markdown("**What this dataset cannot show.** It has no " + "; and no ".join(missing) + "."))
+        remark("**What this dataset cannot show.** It has no " + "; and no ".join(missing) + ".")
