@@ -101,8 +101,9 @@ def test_files_that_are_no_encoder_are_named(tmp_path):
         load_encoder(path)
 
 
-def test_ridge_equals_scikit_learn_at_the_chosen_alpha():
-    X, Y, X_val, Y_val = make_arrays()
+@pytest.mark.parametrize("sizes", [{}, {"n_features": 90, "n_train": 60, "n_val": 20}])
+def test_ridge_equals_scikit_learn_at_the_chosen_alpha(sizes):
+    X, Y, X_val, Y_val = make_arrays(**sizes)
     encoder = RidgeEncoder(alphas=[1.0, 100.0]).fit(X, Y, X_val, Y_val)
     pool, target = np.concatenate([X, X_val]), np.concatenate([Y, Y_val])
     z = encoder.scale_features(pool)

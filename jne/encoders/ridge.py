@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
@@ -98,13 +99,18 @@ class RidgeEncoder(Encoder):
         X, Y = np.concatenate([arrays.X, arrays.X_val]), np.concatenate([arrays.Y, arrays.Y_val])
         self._fit_scaling(X, Y)
         folds = self._inner_folds(arrays)
-        model = RidgeCV(
-            alphas=self.alphas, cv=folds, solver_params={"n_targets_batch": self.n_targets_batch, "warn": False}
-        )
-        model.fit(self.scale_features(X), self.scale_responses(Y))
+        solver = {"n_targets_batch": self.n_targets_batch}
+        Z = self.scale_features(X)
+        if len(Z) < Z.shape[1]:
+            # The same regression through its kernel, which is as large as the number of stimuli, not of features.
+            model = KernelRidgeCV(alphas=self.alphas, kernel="linear", cv=folds, solver_params=solver)
+            coefficients = model.fit(Z, self.scale_responses(Y)).get_primal_coef()
+        else:
+            model = RidgeCV(alphas=self.alphas, cv=folds, solver_params=solver)
+            coefficients = model.fit(Z, self.scale_responses(Y)).coef_
         self.module_ = self._make_module(X.shape[1], Y.shape[1])
         with torch.no_grad():
-            self.module_.weight.copy_(torch.from_numpy(np.ascontiguousarray(model.coef_.T)))
+            self.module_.weight.copy_(torch.from_numpy(np.ascontiguousarray(coefficients.T)))
         self.history_ = {"alpha": model.best_alphas_.tolist(), "cv_loss": (-model.cv_scores_).tolist()}
 
     def _inner_folds(self, arrays: Training):
