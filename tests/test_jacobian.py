@@ -47,7 +47,7 @@ def ends(readout, after):
             self.first, self.readout = nn.Linear(6, 8), readout
 
         def forward(self, x):
-            return after(self, torch.tanh(self.first(x)))
+            return after(self, torch.sigmoid(self.first(x)))  # positive, as the outputs are
 
     return Ends()
 
