@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Self
 
 import numpy as np
 import torch
@@ -14,19 +14,10 @@ from tqdm import tqdm
 
 from jne._files import FORMAT_VERSION, atomic_path, provenance
 from jne.datasets import EncodingDataset
+from jne.encoders._training import Training, leave_out
 from jne.evaluate import r2_score
 
 _CLASSES: dict[str, type[Encoder]] = {}
-
-
-class Training(NamedTuple):
-    """Training and validation arrays, in the caller's units; of a dataset with folds also the folds of ``X``."""
-
-    X: np.ndarray
-    Y: np.ndarray
-    X_val: np.ndarray
-    Y_val: np.ndarray
-    groups: np.ndarray | None = None
 
 
 class Encoder:
@@ -47,12 +38,48 @@ class Encoder:
         """The parameters, as given."""
         return {name: getattr(self, name) for name in self.parameters}
 
+    def fit(
+        self,
+        data: EncodingDataset | np.ndarray,
+        Y: np.ndarray | None = None,
+        X_val: np.ndarray | None = None,
+        Y_val: np.ndarray | None = None,
+        *,
+        layer: str | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Fit to a dataset's training and validation stimuli, or to four arrays.
+
+        Parameters
+        ----------
+        data : EncodingDataset or array ``(n_samples, n_features)``
+        Y : array ``(n_samples, n_voxels)``, optional
+        X_val, Y_val : arrays of the validation stimuli, optional
+            ``Y``, ``X_val`` and ``Y_val`` are needed with arrays. What validation is for, the class says.
+        layer : str, optional
+            Feature layer of the dataset; by default its own default.
+        progress : bool
+            Show a progress bar, where there is one.
+
+        Returns
+        -------
+        Encoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, a value is not finite, or a voxel's training response is constant.
+        """
+        self._fit(self._training(data, Y, X_val, Y_val, layer), progress)
+        return self
+
     def _training(self, data, Y, X_val, Y_val, layer) -> Training:
         if isinstance(data, EncodingDataset) and data.folds is not None:
             self.layer_ = layer or data.default_layer
             folds, X, Y = data.folds, data.features("all", layer), data.responses("all")
             # Without a test fold to leave out, the last fold alone is held out for validation.
-            arrays = _leave_out(X, Y, folds, validation=np.unique(folds)[-1])
+            arrays = leave_out(X, Y, folds, validation=np.unique(folds)[-1])
         elif isinstance(data, EncodingDataset):
             self.layer_ = layer or data.default_layer
             arrays = Training(
@@ -135,7 +162,7 @@ class Encoder:
         bar = tqdm(range(len(labels)), desc="cross-validate", unit="fold", disable=None if progress else True)
         for number in bar:
             tested = folds == labels[number]
-            arrays = _leave_out(X[~tested], Y[~tested], folds[~tested], validation=labels[(number + 1) % len(labels)])
+            arrays = leave_out(X[~tested], Y[~tested], folds[~tested], validation=labels[(number + 1) % len(labels)])
             encoder = type(self)(**self.get_params())
             encoder._fit(arrays, progress=False)
             predictions[tested] = encoder.predict(X[tested])
@@ -182,11 +209,6 @@ class Encoder:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
 
-def _leave_out(X: np.ndarray, Y: np.ndarray, folds: np.ndarray, validation) -> Training:
-    held = folds == validation
-    return Training(X[~held], Y[~held], X[held], Y[held], folds[~held])
-
-
 _ARRAYS = ("x_mean_", "x_scale_", "y_mean_", "y_scale_", "covariance_")
 
 
@@ -224,27 +246,3 @@ def _moments(values: np.ndarray, standardize: bool) -> tuple[np.ndarray, np.ndar
     # A feature that never varies in training carries nothing: it stays at zero instead of dividing by zero.
     scale[np.ptp(values, axis=0) == 0] = 1
     return values.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
-
-
-def check_training(arrays: Training) -> None:
-    """Raise a ValueError that names the array, and the two numbers that disagree."""
-    for name in ("X", "Y", "X_val", "Y_val"):
-        array = getattr(arrays, name)
-        if array.ndim != 2 or not array.size:
-            raise ValueError(f"{name} has shape {array.shape}; needed: (n_samples, n) with at least one of each")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} non-finite values of {array.size}")
-    for a, b in (("X", "Y"), ("X_val", "Y_val")):
-        n_a, n_b = len(getattr(arrays, a)), len(getattr(arrays, b))
-        if n_a != n_b:
-            raise ValueError(f"{a} has {n_a} samples and {b} has {n_b}; they must be the same stimuli")
-    for a, b, axis in (("X", "X_val", "features"), ("Y", "Y_val", "voxels")):
-        n_a, n_b = getattr(arrays, a).shape[1], getattr(arrays, b).shape[1]
-        if n_a != n_b:
-            raise ValueError(f"{a} has {n_a} {axis} and {b} has {n_b}")
-    constant = np.ptp(arrays.Y, axis=0) == 0
-    if constant.any():
-        raise ValueError(
-            f"{np.count_nonzero(constant)} of {constant.size} voxels have a constant training response (first: voxel "
-            f"{int(np.argmax(constant))}); drop them"
-        )

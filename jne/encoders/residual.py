@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from jne.datasets import EncodingDataset
-from jne.encoders.base import Encoder, Training, check_training
+from jne.encoders._training import Training, check_training
+from jne.encoders.base import Encoder
 
 ACTIVATIONS: dict[str | None, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -119,42 +119,6 @@ class ResidualEncoder(Encoder):
 
     def _make_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
         return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation)
-
-    def fit(
-        self,
-        data: EncodingDataset | np.ndarray,
-        Y: np.ndarray | None = None,
-        X_val: np.ndarray | None = None,
-        Y_val: np.ndarray | None = None,
-        *,
-        layer: str | None = None,
-        progress: bool = False,
-    ) -> ResidualEncoder:
-        """Fit to a dataset's training stimuli, stopping on its validation stimuli; or to four arrays.
-
-        Parameters
-        ----------
-        data : EncodingDataset or array ``(n_samples, n_features)``
-        Y : array ``(n_samples, n_voxels)``, optional
-        X_val, Y_val : arrays of the validation stimuli, optional
-            Needed with arrays.
-        layer : str, optional
-            Feature layer of the dataset; by default its own default.
-        progress : bool
-            Show a progress bar over epochs.
-
-        Returns
-        -------
-        ResidualEncoder
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If shapes disagree, a value is not finite, or a voxel's training response is constant.
-        """
-        self._fit(self._training(data, Y, X_val, Y_val, layer), progress)
-        return self
 
     def _fit(self, arrays: Training, progress: bool) -> None:
         check_training(arrays)

@@ -9,8 +9,8 @@ from himalaya.ridge import RidgeCV
 from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
 
-from jne.datasets import EncodingDataset
-from jne.encoders.base import Encoder, Training, check_training
+from jne.encoders._training import Training, check_training
+from jne.encoders.base import Encoder
 
 
 class RidgeEncoder(Encoder):
@@ -62,37 +62,6 @@ class RidgeEncoder(Encoder):
 
     def _make_module(self, n_features: int, n_voxels: int) -> nn.Linear:
         return nn.Linear(n_features, n_voxels, bias=False)
-
-    def fit(
-        self,
-        data: EncodingDataset | np.ndarray,
-        Y: np.ndarray | None = None,
-        X_val: np.ndarray | None = None,
-        Y_val: np.ndarray | None = None,
-        *,
-        layer: str | None = None,
-        progress: bool = False,
-    ) -> RidgeEncoder:
-        """Fit to the training and validation stimuli of a dataset, or to four arrays.
-
-        Parameters
-        ----------
-        data : EncodingDataset or array ``(n_samples, n_features)``
-        Y : array ``(n_samples, n_voxels)``, optional
-        X_val, Y_val : arrays of further training stimuli, optional
-            Needed with arrays.
-        layer : str, optional
-            Feature layer of the dataset; by default its own default.
-        progress : bool
-            Accepted for the sake of one interface; the solver shows none.
-
-        Returns
-        -------
-        RidgeEncoder
-            Itself.
-        """
-        self._fit(self._training(data, Y, X_val, Y_val, layer), progress)
-        return self
 
     def _fit(self, arrays: Training, progress: bool) -> None:
         check_training(arrays)

@@ -1,0 +1,47 @@
+"""What an encoder is fitted to: training and validation arrays that belong together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Training(NamedTuple):
+    """Training and validation arrays, in the caller's units; of a dataset with folds also the folds of ``X``."""
+
+    X: np.ndarray
+    Y: np.ndarray
+    X_val: np.ndarray
+    Y_val: np.ndarray
+    groups: np.ndarray | None = None
+
+
+def leave_out(X: np.ndarray, Y: np.ndarray, folds: np.ndarray, validation) -> Training:
+    """Hold the stimuli of one fold out for validation."""
+    held = folds == validation
+    return Training(X[~held], Y[~held], X[held], Y[held], folds[~held])
+
+
+def check_training(arrays: Training) -> None:
+    """Raise a ValueError that names the array, and the two numbers that disagree."""
+    for name in ("X", "Y", "X_val", "Y_val"):
+        array = getattr(arrays, name)
+        if array.ndim != 2 or not array.size:
+            raise ValueError(f"{name} has shape {array.shape}; needed: (n_samples, n) with at least one of each")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} non-finite values of {array.size}")
+    for a, b in (("X", "Y"), ("X_val", "Y_val")):
+        n_a, n_b = len(getattr(arrays, a)), len(getattr(arrays, b))
+        if n_a != n_b:
+            raise ValueError(f"{a} has {n_a} samples and {b} has {n_b}; they must be the same stimuli")
+    for a, b, axis in (("X", "X_val", "features"), ("Y", "Y_val", "voxels")):
+        n_a, n_b = getattr(arrays, a).shape[1], getattr(arrays, b).shape[1]
+        if n_a != n_b:
+            raise ValueError(f"{a} has {n_a} {axis} and {b} has {n_b}")
+    constant = np.ptp(arrays.Y, axis=0) == 0
+    if constant.any():
+        raise ValueError(
+            f"{np.count_nonzero(constant)} of {constant.size} voxels have a constant training response (first: voxel "
+            f"{int(np.argmax(constant))}); drop them"
+        )
