@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from jne.jacobian import jacobian, split_readout
+from jne.jacobians import jacobian, split_readout
 
 
 class Residual(nn.Module):
