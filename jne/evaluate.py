@@ -49,6 +49,13 @@ def correlation_score(responses: np.ndarray, predictions: np.ndarray) -> np.ndar
     return _ratio((a * b).sum(axis=0), np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0)))
 
 
+def remove_linear(X: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What is left of ``values (n_samples, n)`` after least squares on ``X (n_samples, n_features)`` and a constant."""
+    design = np.column_stack([np.ones(len(X)), X])
+    basis = np.linalg.qr(design)[0]
+    return values - basis @ (basis.T @ values)
+
+
 def prediction_share(X: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """Share of the variance of a model's own predictions that no linear map of the features gives: 1 - R².
 
@@ -72,9 +79,7 @@ def prediction_share(X: np.ndarray, predictions: np.ndarray) -> np.ndarray:
             f"X has shape {X.shape} and predictions {predictions.shape}; needed: the same samples, and at least "
             f"{X.shape[1] + 2} of them (two more than features)"
         )
-    basis = np.linalg.qr(np.column_stack([np.ones(len(X)), X]))[0]
-    residual = predictions - basis @ (basis.T @ predictions)
-    return _ratio(residual.var(axis=0), predictions.var(axis=0))
+    return _ratio(remove_linear(X, predictions).var(axis=0), predictions.var(axis=0))
 
 
 def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:

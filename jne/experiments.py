@@ -12,8 +12,8 @@ import xarray as xr
 from jne._files import cached
 from jne.encoders import ResidualEncoder
 from jne.estimators import nonlinearity
-from jne.evaluate import prediction_share, r2_score
-from jne.simulate import activation_network, mixed_response, remove_linear
+from jne.evaluate import prediction_share, r2_score, remove_linear
+from jne.simulate import activation_network, mixed_response
 from jne.summaries import partial_spearman, spearman
 
 N_FORWARD = 6_000

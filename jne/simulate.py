@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from jne.evaluate import remove_linear
+
 
 class _Elementwise(nn.Module):
     """A torch function as a module, so that it can stand in a Sequential."""
@@ -92,13 +94,6 @@ def activation_network(
 def zscore(values: np.ndarray) -> np.ndarray:
     """z-score over the first axis (population standard deviation)."""
     return (values - values.mean(axis=0)) / values.std(axis=0)
-
-
-def remove_linear(X: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """What is left of ``values (n_samples, n)`` after least squares on ``X (n_samples, n_features)`` and a constant."""
-    design = np.column_stack([np.ones(len(X)), X])
-    basis = np.linalg.qr(design)[0]
-    return values - basis @ (basis.T @ values)
 
 
 def mix(linear: np.ndarray, nonlinear: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -346,7 +346,7 @@ if stage in ("prepare", "study"):
     xr.Dataset.to_netcdf = to_netcdf
 if stage == "fit":
     jne.encoders.base.save_file = lambda tensors, path, metadata: half(path)
-if stage == "prepare" or len(sys.argv) and stage == "prepare-again":
+if stage in ("prepare", "prepare-again"):
     main(["prepare", "arrays", "--input", "arrays.npz", "--map", "features=x,responses=y", "--out", "out.nc"])
 else:
     options = {"hidden_size": 8, "max_epochs": 5, "device": "cpu"}
