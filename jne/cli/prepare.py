@@ -1,71 +1,12 @@
-"""The command line: `jne book`, `jne info`, `jne validate`, `jne prepare`."""
+"""`jne prepare`: recordings to a dataset file."""
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
-import jne
-
-
-class _Commands(click.Group):
-    """A group whose commands report a ValueError or OSError as one readable message and exit status 1."""
-
-    def invoke(self, ctx: click.Context):
-        try:
-            return super().invoke(ctx)
-        except (ValueError, OSError, ModuleNotFoundError) as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.version_option(jne.__version__)
-def main():
-    """How nonlinear are a voxel's responses? Jacobian-based nonlinearity of neural encoding models."""
-
-
-@main.command()
-@click.option("--params", default="demo", help="Parameter set: quick, demo, paper, or a YAML file of your own.")
-@click.option("--data", metavar="FILE.nc", help="Dataset for all chapters.  [default: synthetic responses]")
-@click.option("--out", metavar="DIR", help="Folder of the HTML.  [default: _build/html, _build/<dataset>/html]")
-@click.option("--only", metavar="CHAPTER", multiple=True, help="Run this chapter only; may be given several times.")
-def book(params, data, out, only):
-    """Run the chapters and build the book, in a clone of the repository."""
-    from jne.book import BookError, build_book
-
-    try:
-        build_book(params, data, out, only=only, report=click.echo)
-    except BookError as error:
-        raise click.ClickException(str(error)) from error
-
-
-@main.command()
-@click.argument("file")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-def info(file, as_json):
-    """Say what is in the dataset FILE: counts, layers, areas, noise ceiling, splits, licence, hash."""
-    from jne.datasets.describe import describe, describe_text
-
-    data = jne.load_dataset(file)
-    click.echo(json.dumps(describe(data), indent=2) if as_json else describe_text(data))
-
-
-@main.command()
-@click.argument("file")
-def validate(file):
-    """List everything in FILE that breaks the dataset format; exit status 1 if anything does."""
-    from jne.datasets.dataset import open_content
-    from jne.datasets.validate import structure_problems, value_problems
-
-    with open_content(file) as content:
-        problems = structure_problems(content) + value_problems(content)
-    for problem in problems:
-        click.echo(f"- {problem}")
-    if problems:
-        raise click.ClickException(f"{file} breaks the format in {len(problems)} way{'s' * (len(problems) > 1)}")
-    click.echo(f"{file} is a valid dataset.")
+from jne.cli._main import main
 
 
 def _prepare_options(command):
@@ -153,7 +94,3 @@ def arrays(source_file, mapping, **options):
     from jne.datasets.arrays import parse_map, prepare_arrays
 
     _report(prepare_arrays(source_file, parse_map(mapping), **options))
-
-
-if __name__ == "__main__":
-    main()

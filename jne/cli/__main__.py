@@ -1,0 +1,3 @@
+from jne.cli import main
+
+main()
