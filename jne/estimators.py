@@ -116,11 +116,11 @@ def nonlinearity(
     1
     """
     limit = parse_bytes(max_memory)
-    n_bootstrap = _whole(n_bootstrap, "n_bootstrap", 0)
+    n_bootstrap = whole_number(n_bootstrap, "n_bootstrap", 0)
     if n_bootstrap == 1:
         raise ValueError("n_bootstrap=1 gives no error; use 0 (none) or at least 2")
-    step = None if n_voxels_batch is None else _whole(n_voxels_batch, "n_voxels_batch", 1)
-    random_state = _whole(random_state, "random_state", 0)
+    step = None if n_voxels_batch is None else whole_number(n_voxels_batch, "n_voxels_batch", 1)
+    random_state = whole_number(random_state, "random_state", 0)
     for name, value in (("return_samples", return_samples), ("progress", progress)):
         if not isinstance(value, bool | np.bool_):
             raise ValueError(f"{name}={value!r} is not a truth value; use True or False")
@@ -156,7 +156,8 @@ def _name(function) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _whole(value, name: str, least: int) -> int:
+def whole_number(value, name: str, least: int) -> int:
+    """``value`` as a whole number, or a ValueError that names the argument."""
     try:
         whole = operator.index(value)
     except TypeError:
@@ -186,6 +187,14 @@ def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool
     else:
         blocks = by_rows(X, derivative, n_voxels, factor, budget=budget, step=step, tick=tick)
     return blocks, {"path": "general", "differentiation": derivative.mode}
+
+
+def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tensor:
+    """L1 deviation of the Jacobian from its mean at every sample, ``(n_samples, n_voxels)``."""
+    found = problem.X.new_empty(problem.n_samples, problem.n_voxels)
+    for block in _blocks(problem, "auto", None, budget, step, True, lambda done: None)[0]:
+        found[:, block.voxels] = block.deviation
+    return found
 
 
 def _split(problem: Problem, readout) -> tuple[torch.nn.Module, torch.Tensor] | None:
