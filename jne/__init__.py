@@ -32,6 +32,7 @@ _HOME = {
     "closed_form": "jne.simulate",
     "Study": "jne.study",
     "run_study": "jne.study",
+    "report": "jne.reporting",
 }
 
 __all__ = ["__version__", *_HOME]

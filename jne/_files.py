@@ -105,7 +105,7 @@ def code_hash() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).parent
     for source in sorted(package.rglob("*.py")):
-        if source.parent.name in ("plotting", "cli") or source.stem in ("batch", "book", "notebooks"):
+        if source.parent.name in ("plotting", "cli") or source.stem in ("batch", "book", "notebooks", "reporting"):
             continue
         digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
