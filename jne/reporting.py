@@ -122,7 +122,7 @@ def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mappin
         if rho is not None and abs(rho) >= STRONG:
             direction = "higher" if rho > 0 else "lower"
             found.append(
-                f"{MEASURES[name]} follows the noise ceiling over voxels (rank correlation {rho:+.2f}): it is "
+                f"{_sentence(MEASURES[name])} follows the noise ceiling over voxels (rank correlation {rho:+.2f}): it is "
                 f"{direction} where the signal is better. Differences in it between voxels or areas need not be "
                 "differences in nonlinearity; compare areas of the same noise ceiling."
             )
@@ -185,3 +185,7 @@ def report_text(content: Mapping) -> str:
 def _number(value: float | None, form: str) -> str:
     width = int(form.strip("+").split(".")[0])
     return f"{'–':>{width}}" if value is None else f"{value:{form}}"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]

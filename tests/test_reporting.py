@@ -43,8 +43,8 @@ def test_a_clean_study_gets_no_warning():
     [
         ({"jne": np.arange(101)}, "JNE, as published follows the noise ceiling over voxels (rank correlation +1.00)"),
         (
-            {"nonlinear_share": -np.arange(101)},
-            "nonlinear share follows the noise ceiling over voxels (rank correlation -1",
+            {"nonlinear_share": np.linspace(0.9, 0.1, 101)},
+            "Nonlinear share follows the noise ceiling over voxels (rank correlation -1",
         ),
         ({"noise_ceiling": None}, "noise ceiling is not known"),
         ({"r2": np.full(101, 0.1), "r2_linear": np.full(101, 0.2)}, "predicts no better than the linear one"),
