@@ -122,8 +122,8 @@ def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mappin
         if rho is not None and abs(rho) >= STRONG:
             direction = "higher" if rho > 0 else "lower"
             found.append(
-                f"{_sentence(MEASURES[name])} follows the noise ceiling over voxels (rank correlation {rho:+.2f}): it is "
-                f"{direction} where the signal is better. Differences in it between voxels or areas need not be "
+                f"{_sentence(MEASURES[name])} follows the noise ceiling over voxels (rank correlation {rho:+.2f}): it "
+                f"is {direction} where the signal is better. Differences in it between voxels or areas need not be "
                 "differences in nonlinearity; compare areas of the same noise ceiling."
             )
     if "noise_ceiling" not in measures:
