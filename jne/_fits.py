@@ -69,13 +69,16 @@ class Comparison:
 
     def __post_init__(self):
         if self.held is None:
-            self.held = 24 * len(self.X_all) * (self.X_all.shape[1] + 1)
+            self.held = 32 * len(self.X_all) * (self.X_all.shape[1] + 1)
+
+    @property
+    def where(self) -> torch.device:
+        return choose_device(self.device, nn.Identity(), None)
 
     @cached_property
     def _everything(self) -> tuple[torch.Tensor, torch.Tensor]:
         """z-scored ``X_all`` and the basis of their linear maps, on the device."""
-        where = choose_device(self.device, nn.Identity(), None)
-        Z = torch.from_numpy(self.units.features(self.X_all)).to(where, DTYPES[self.precision])
+        Z = torch.from_numpy(self.units.features(self.X_all)).to(self.where, DTYPES[self.precision])
         return Z, linear_basis(Z)
 
     def terms(self, encoders: tuple) -> np.ndarray:
@@ -97,10 +100,7 @@ class Comparison:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
         product = 1
         for encoder, problem in zip(encoders, self._problems(encoders), strict=True):
-            held = 2 * problem.n_samples * problem.n_voxels * problem.X.element_size()
-            budget = Budget(self.limit).reserve(
-                held, "deviations of all samples and voxels", "give return_samples=False"
-            )
+            budget = self._samples_budget(problem.n_voxels)
             with torch.no_grad(), matrix_precision(self.precision):
                 delta = deviations(problem, budget, self.step)
                 delta -= delta.mean(0, dtype=torch.float64).to(delta)
@@ -187,9 +187,12 @@ def check_start(
 
 
 def _same_weights(one: nn.Module, two: nn.Module) -> bool:
+    parameters = [list(module.parameters()) for module in (one, two)]
+    if [p.shape for p in parameters[0]] != [p.shape for p in parameters[1]]:
+        return False
     # Biases that start at zero and the like are the same for every seed, and say nothing.
-    pairs = [(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True) if a.numel() > 1 and a.std() > 0]
-    return bool(pairs) and all(a.shape == b.shape and torch.equal(a, b) for a, b in pairs)
+    pairs = [(a, b) for a, b in zip(*parameters, strict=True) if a.numel() > 1 and a.std() > 0]
+    return bool(pairs) and all(torch.equal(a, b) for a, b in pairs)
 
 
 def _check_fitted(encoder) -> None:
