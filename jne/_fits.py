@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 from jne._covariance import covariance_factor
 from jne._halves import Split
 from jne._memory import Budget
-from jne._model import Problem, matrix_precision, prepare
+from jne._model import DTYPES, Problem, choose_device, matrix_precision, prepare
 from jne._products import jacobian_products, linear_basis, prediction_products, split_pair
 from jne.encoders._training import Training
 from jne.encoders.base import moments
@@ -48,11 +49,12 @@ class Units:
         return np.divide(encoder.y_scale_, self.y_scale, dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Comparison:
     """What two fits have in common at the test stimuli, in the same units.
 
-    ``X_test`` are the features that Jacobians are taken at, ``X_all`` those that predictions are.
+    ``X_test`` are the features that Jacobians are taken at, ``X_all`` those that predictions are; ``held`` bytes go to
+    what is made of the latter once.
     """
 
     units: Units
@@ -63,6 +65,21 @@ class Comparison:
     precision: str
     limit: int
     step: int | None
+    held: int | None = None
+
+    def __post_init__(self):
+        if self.held is None:
+            self.held = 32 * len(self.X_all) * (self.X_all.shape[1] + 1)
+
+    @property
+    def where(self) -> torch.device:
+        return choose_device(self.device, nn.Identity(), None)
+
+    @cached_property
+    def _everything(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """z-scored ``X_all`` and the basis of their linear maps, on the device."""
+        Z = torch.from_numpy(self.units.features(self.X_all)).to(self.where, DTYPES[self.precision])
+        return Z, linear_basis(Z)
 
     def terms(self, encoders: tuple) -> np.ndarray:
         """The four `jne._shares.TERMS` of every voxel, ``(4, n_voxels)``."""
@@ -70,11 +87,11 @@ class Comparison:
         with torch.no_grad(), matrix_precision(self.precision):
             factor = covariance_factor(self.covariance, pair[0])[0]
             split = split_pair(pair)
-            X_all = torch.from_numpy(self.units.features(self.X_all)).to(pair[0].X)
-            budget = self._budget(pair[0], factor, len(X_all))
+            held = self.held + factor.numel() * factor.element_size()
+            budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
             found = jacobian_products(pair, split, factor, budget, self.step)
-            if len(X_all) >= X_all.shape[1] + 2:
-                found += prediction_products(pair, split, X_all, linear_basis(X_all), budget, self.step)
+            if len(self.X_all) >= self.X_all.shape[1] + 2:
+                found += prediction_products(pair, split, *self._everything, budget, self.step)
             terms = torch.stack(found).cpu().numpy()
         missing = np.full((4 - len(terms), terms.shape[1]), np.nan)
         return np.concatenate([terms, missing]) * np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
@@ -83,10 +100,7 @@ class Comparison:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
         product = 1
         for encoder, problem in zip(encoders, self._problems(encoders), strict=True):
-            held = 2 * problem.n_samples * problem.n_voxels * problem.X.element_size()
-            budget = Budget(self.limit).reserve(
-                held, "deviations of all samples and voxels", "give return_samples=False"
-            )
+            budget = self._samples_budget(problem.n_voxels)
             with torch.no_grad(), matrix_precision(self.precision):
                 delta = deviations(problem, budget, self.step)
                 delta -= delta.mean(0, dtype=torch.float64).to(delta)
@@ -101,20 +115,16 @@ class Comparison:
         few = replace(self, X_test=self.X_test[:2], X_all=self.X_all[: self.X_all.shape[1] + 2])
         few.terms(encoders)
         if return_samples:
-            for problem in few._problems(encoders):
-                self._samples_budget(problem)
+            few.samples(encoders)
+            self._samples_budget(len(self.units.y_scale))
 
     def _problems(self, encoders: tuple) -> tuple[Problem, Problem]:
         Z = self.units.features(self.X_test)
         return tuple(prepare(self.units.module(encoder), Z, self.device, self.precision) for encoder in encoders)
 
-    def _samples_budget(self, problem: Problem) -> Budget:
-        held = 2 * len(self.X_test) * problem.n_voxels * problem.X.element_size()
+    def _samples_budget(self, n_voxels: int) -> Budget:
+        held = 2 * len(self.X_test) * n_voxels * DTYPES[self.precision].itemsize
         return Budget(self.limit).reserve(held, "deviations of all samples and voxels", "give return_samples=False")
-
-    def _budget(self, problem: Problem, factor: torch.Tensor, n_all: int) -> Budget:
-        held = factor.numel() * factor.element_size() + n_all * (problem.n_features + 1) * 24
-        return Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
 
 
 def fit_halves(
@@ -177,9 +187,12 @@ def check_start(
 
 
 def _same_weights(one: nn.Module, two: nn.Module) -> bool:
+    parameters = [list(module.parameters()) for module in (one, two)]
+    if [p.shape for p in parameters[0]] != [p.shape for p in parameters[1]]:
+        return False
     # Biases that start at zero and the like are the same for every seed, and say nothing.
-    pairs = [(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True) if a.numel() > 1 and a.std() > 0]
-    return bool(pairs) and all(a.shape == b.shape and torch.equal(a, b) for a, b in pairs)
+    pairs = [(a, b) for a, b in zip(*parameters, strict=True) if a.numel() > 1 and a.std() > 0]
+    return bool(pairs) and all(torch.equal(a, b) for a, b in pairs)
 
 
 def _check_fitted(encoder) -> None:

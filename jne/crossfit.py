@@ -114,8 +114,9 @@ def crossfit_nonlinearity(
         where its denominator is not more than two standard errors above zero; ``reliable`` says so for C/2 + C0.
         ``<term>_jackknife (group, voxel)``: the first four without each group, from which `area_share` has its errors.
         ``crossfit_jne_ss (sample, voxel)``: the mean over splits of ``(delta1 - mean delta1) (delta2 - mean delta2)``
-        with delta the L1 deviations of the two fits; the published JNE-SS is the square of one fit's. The idiosyncratic
-        part of each fit's delta cancels; that noise makes both larger where both are uncertain does not.
+        with delta the L1 deviations of the two fits, where the published JNE-SS squares that of one fit; it may be
+        negative. What is peculiar to one fit's delta cancels. As delta is a norm, a sample at which any fit is noisy
+        has a large delta in both, and that does not cancel.
         The predictions are those of training, validation and test stimuli together (a linear map needs many more
         stimuli than features; noise that one half was fitted to is unknown to the other, so it cancels there too);
         with fewer than two stimuli more than features, everything from predictions is NaN.
@@ -164,7 +165,7 @@ def crossfit_nonlinearity(
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
     sizes |= {"n_prediction_samples": len(X_all), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
     settings |= {"n_splits": n_splits, "layer": layer or getattr(data, "default_layer", None) or "all features"}
-    settings |= {"device": str(device), "max_memory": limit, "n_voxels_batch": step or "auto"}
+    settings |= {"device": str(compare.where), "max_memory": limit, "n_voxels_batch": step or "auto"}
     return _dataset(found).assign_attrs({**settings, **sizes, "units": _UNITS, **provenance()})
 
 

@@ -209,6 +209,15 @@ def test_a_hidden_layer_used_again_after_a_sum_equals_the_oracle():
     assert_equal(result, oracle(dense_jacobian(model, X), sample_covariance(X)))
 
 
+def test_two_linear_layers_in_a_row_equal_the_oracle():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 6), nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 40))
+    X = normal(20, 5)
+    result = nonlinearity(model, X)
+    assert result.differentiation == "products"
+    assert_equal(result, oracle(dense_jacobian(model, X), sample_covariance(X)))
+
+
 def test_float32_weak_nonlinearity_on_a_large_gain_keeps_its_digits():
     class Weak(nn.Module):
         def __init__(self):
