@@ -71,7 +71,7 @@ def _facts(study: Study) -> dict:
         "layer": study.encoder.layer_ or "all layers side by side",
         "evaluation": attributes["evaluation"],
         "n_samples": int(study.result.sizes["sample"]),
-        "n_features": int(attributes["n_features"]),
+        "n_features": len(study.encoder.x_mean_),
         "encoder": repr(study.encoder),
     }
 
