@@ -26,7 +26,7 @@ _HOME = {
     "nonlinearity": "jne.estimators",
     "activation_network": "jne.simulate",
     "mixed_response": "jne.simulate",
-    "closed_form": "jne.simulate",
+    "closed_form": "jne.closed_forms",
     "Study": "jne.study",
     "run_study": "jne.study",
 }
