@@ -29,7 +29,7 @@ _HOME = {
     "area_share": "jne.crossfit",
     "activation_network": "jne.simulate",
     "mixed_response": "jne.simulate",
-    "closed_form": "jne.simulate",
+    "closed_form": "jne.closed_forms",
     "Study": "jne.study",
     "run_study": "jne.study",
     "report": "jne.reporting",
