@@ -68,7 +68,9 @@ def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str,
         if len(counts):
             shift = counts @ delta
             spread = (counts @ squares - shift.square()).clamp(min=0).sqrt()
-            found |= _errors("jne", spread) | _errors("mean_deviation", mean + shift)
+            # As of a standard deviation: a mean estimated from n samples makes deviations from it too small.
+            small = len(delta) / (len(delta) - 1)
+            found |= _errors("jne", spread * small) | _errors("mean_deviation", (mean + shift) * small**0.5)
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
     return {name: torch.cat(values) for name, values in parts.items()}

@@ -81,7 +81,9 @@ def nonlinearity(
     n_voxels_batch : int, optional
         Voxels treated at a time; by default what is quickest. It does not change the answer.
     n_bootstrap : int
-        Bootstraps over samples, with Jbar fixed, for the errors of ``jne`` and ``mean_deviation``; 0 for none.
+        Bootstraps over samples, with Jbar fixed, for the errors of ``jne`` and ``mean_deviation``; 0 for none. What a
+        Jbar of few samples takes from all deviations is put back in the errors (a factor sqrt(N / (N - 1)), twice for
+        ``jne``), so that the bounds speak of a population of samples.
     return_samples : bool
         Whether to return ``jne_ss``.
     progress : bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,7 +28,7 @@ _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "crossfit_share")
 STRONG = 0.3
 """Rank correlation with the noise ceiling from which a measure is said to follow it."""
 FEW_STIMULI = 200
-"""Below so many held-out stimuli, 95 % intervals of JNE cover less often than they say (chapter on trust)."""
+"""Below so many held-out stimuli JNE is known to no better than about 5 % (chapter on trust)."""
 
 
 def report(
@@ -156,16 +157,16 @@ def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mappin
         )
     if facts["n_samples"] < FEW_STIMULI:
         found.append(
-            f"The measures rest on {facts['n_samples']} stimuli; below about {FEW_STIMULI}, intervals of JNE are too "
-            "narrow."
+            f"The measures rest on {facts['n_samples']} stimuli; with fewer than about {FEW_STIMULI}, JNE itself and "
+            "above all JNE-SS depend on which stimuli these were."
         )
     if facts["synthetic"]:
         found.append("The responses are synthetic: nothing here is a finding about a brain.")
     return found
 
 
-def report_text(content: Mapping) -> str:
-    """A report as lines for a terminal."""
+def report_text(content: Mapping, width: int = 100) -> str:
+    """A report as lines of at most ``width`` characters, for a terminal."""
     data, voxels = content["data"], content["voxels"]
     lines = [
         data["name"],
@@ -179,7 +180,8 @@ def report_text(content: Mapping) -> str:
         rho = _number(numbers["with_noise_ceiling"], "+11.2f")
         lines.append(f"  {MEASURES[name]:<28}{numbers['n']:>7}{cells}{rho}")
     lines += ["", "Warnings" if content["warnings"] else "No warnings."]
-    return "\n".join(lines + [f"- {warning}" for warning in content["warnings"]])
+    warnings = [textwrap.fill(f"- {warning}", width, subsequent_indent="  ") for warning in content["warnings"]]
+    return "\n".join(lines + warnings)
 
 
 def _number(value: float | None, form: str) -> str:

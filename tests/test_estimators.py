@@ -604,8 +604,8 @@ def test_bootstrap_resamples_deviations_with_the_mean_jacobian_fixed(readout):
     resampled = [np.repeat(delta, times, axis=0) for times in draws]
     result = nonlinearity(model, X, n_bootstrap=60, random_state=4, readout=readout)
     for name, values in {
-        "jne": np.array([sample.std(0) for sample in resampled]),
-        "mean_deviation": np.array([sample.mean(0) for sample in resampled]),
+        "jne": np.array([sample.std(0) for sample in resampled]) * 25 / 24,
+        "mean_deviation": np.array([sample.mean(0) for sample in resampled]) * (25 / 24) ** 0.5,
     }.items():
         np.testing.assert_allclose(result[f"{name}_se"], values.std(0, ddof=1), rtol=1e-4)
         low, high = np.quantile(values, [0.025, 0.975], axis=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 
 import click
 
@@ -47,8 +46,4 @@ def report(file, as_json, layer, seed, n_splits, max_memory, **encoder_options):
     options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}
     study = run_study(load_dataset(file), layer, seed=seed, **options)
     content = report(study, n_splits=n_splits, max_memory=max_memory, progress=progress)
-    if as_json:
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
-    else:
-        for line in report_text(content).splitlines():
-            click.echo(textwrap.fill(line, 100, subsequent_indent="  ") if line.startswith("- ") else line)
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False) if as_json else report_text(content))

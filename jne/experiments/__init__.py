@@ -1,5 +1,6 @@
 """The experiments of the chapters on simulations: networks that are known, and voxels known only through noise."""
 
+from jne.experiments.convergence import converge
 from jne.experiments.fitted import fit_networks, ranking_changes
 from jne.experiments.inputs import clustered_bump, rewrite_features, sweep_features
 from jne.experiments.networks import layer_subsets, survey_networks, survey_subsets
@@ -13,14 +14,20 @@ from jne.experiments.order import (
     order_steps,
     order_table,
 )
-from jne.experiments.recovery import MEASURES, recover, recovery_table
+from jne.experiments.recovery import MEASURES, SHARES, bias_table, recover, recovery_table, simulated_voxels
+from jne.experiments.reproducible import FACTORS, TRUTHS, vary
 from jne.experiments.units import jacobian_clouds, survey_units
 
 __all__ = [
+    "FACTORS",
     "MEASURES",
+    "SHARES",
+    "TRUTHS",
+    "bias_table",
     "claimed_steps",
     "clustered_bump",
     "contradictions",
+    "converge",
     "fit_networks",
     "jacobian_clouds",
     "kendalls_w",
@@ -34,8 +41,10 @@ __all__ = [
     "recover",
     "recovery_table",
     "rewrite_features",
+    "simulated_voxels",
     "survey_networks",
     "survey_subsets",
     "survey_units",
     "sweep_features",
+    "vary",
 ]

@@ -9,7 +9,15 @@ from jne.plotting.scatter import plot_accuracy, plot_against
 from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
 from jne.plotting.simulations import figure_activations, figure_units, plot_measure
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
-from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
+from jne.plotting.trust import (
+    figure_bias,
+    figure_blind_spots,
+    figure_convergence,
+    figure_followed,
+    figure_recovery,
+    figure_varied,
+    plot_followed,
+)
 
 __all__ = [
     "PAGE_WIDTH",
@@ -17,16 +25,20 @@ __all__ = [
     "cannot_show",
     "figure_accuracy",
     "figure_activations",
+    "figure_bias",
     "figure_blind_spots",
     "figure_clusters",
     "figure_confound",
+    "figure_convergence",
     "figure_fitted",
+    "figure_followed",
     "figure_hierarchy",
     "figure_map",
     "figure_order",
     "figure_recovery",
     "figure_sweeps",
     "figure_units",
+    "figure_varied",
     "level_colors",
     "plot_accuracy",
     "plot_against",
