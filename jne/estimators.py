@@ -27,7 +27,7 @@ _TEXT = {
     "relative": "mean deviation over gain",
     "nonlinear_share": "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
 }
-_ERROR_TEXT = {"se": "bootstrap standard error", "low": "2.5 % bootstrap bound", "high": "97.5 % bootstrap bound"}
+_ERROR_TEXT = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
 
 
 def nonlinearity(
@@ -83,7 +83,8 @@ def nonlinearity(
     n_bootstrap : int
         Bootstraps over samples, with Jbar fixed, for the errors of ``jne`` and ``mean_deviation``; 0 for none. What a
         Jbar of few samples takes from all deviations is put back in the errors (a factor sqrt(N / (N - 1)), twice for
-        ``jne``), so that the bounds speak of a population of samples.
+        ``jne``), and the bounds are ``exp(+-t se / estimate)`` times the estimate, with t of Student's distribution
+        with N - 1 degrees of freedom: they speak of a population of samples.
     return_samples : bool
         Whether to return ``jne_ss``.
     progress : bool
@@ -96,7 +97,7 @@ def nonlinearity(
     xarray.Dataset
         Over ``voxel``, float64: ``jne``, ``mean_deviation``, ``gain``, ``relative``, ``nonlinear_share`` (0/0 is NaN)
         and, with bootstraps, ``jne_se``, ``jne_low``, ``jne_high`` and the same of ``mean_deviation`` (standard error
-        and bounds of the 95 % percentile interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision.
+        and bounds of the 95 % interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision.
         The attributes hold every parameter, the way taken (``path`` factorised or general, ``differentiation``),
         units and versions.
 
