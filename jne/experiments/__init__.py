@@ -1,7 +1,7 @@
 """The experiments of the chapters on simulations: networks that are known, and voxels known only through noise."""
 
 from jne.experiments.fitted import fit_networks, ranking_changes
-from jne.experiments.inputs import clustered_bump, rewrite_features, sweep_features
+from jne.experiments.inputs import clustered_bump, compare_readers, rewrite_features, sweep_features
 from jne.experiments.networks import layer_subsets, survey_networks, survey_subsets
 from jne.experiments.order import (
     claimed_steps,
@@ -20,6 +20,7 @@ __all__ = [
     "MEASURES",
     "claimed_steps",
     "clustered_bump",
+    "compare_readers",
     "contradictions",
     "fit_networks",
     "jacobian_clouds",

@@ -118,15 +118,14 @@ def order_table(
     Returns
     -------
     pandas.DataFrame
-        ``W`` (`order_agreement`) with its interval as text; for each kind of step, over steps and activations, the
+        What `order_agreement` returns; and for each kind of step, over steps and activations, the
         share that ``rises`` and the share that is clearly ``violated`` (`order_steps`).
     """
     rows = {}
     options = {"n_bootstrap": n_bootstrap, "random_state": random_state}
     for label, (frame, measure) in surveys.items():
         agreement = order_agreement(frame, measure, **options)
-        row = {("Kendall's W", "W"): agreement["w"]}
-        row[("Kendall's W", "95 %")] = "{low:.2f} to {high:.2f}".format(**agreement)
+        row = {("Kendall's W", name): value for name, value in agreement.items()}
         shares = order_steps(frame, measure, **options).groupby("kind", sort=False)[["rises", "violated"]].mean()
         row |= {(kind, name): shares.loc[kind, name] for kind in shares.index for name in shares}
         rows[label] = row
