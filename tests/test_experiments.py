@@ -1,10 +1,10 @@
-"""The claims of the chapters on simulations, on small parameters."""
+"""The claims about voxels known only through noise, on small parameters."""
 
 import numpy as np
 import pytest
 
 from jne.evaluate import prediction_share
-from jne.experiments import MEASURES, recover, recovery_table, survey_networks
+from jne.experiments import MEASURES, recover, recovery_table
 from jne.simulate import mixed_response
 from jne.summaries import partial_spearman
 
@@ -37,24 +37,10 @@ def test_the_shares_follow_the_planted_share_better_than_jne(recovered):
 
 def test_an_experiment_is_computed_once(monkeypatch):
     first = recover(0, **SMALL)
-    monkeypatch.setattr("jne.experiments._recover", None)
+    monkeypatch.setattr("jne.experiments.recovery._recover", None)
     again = recover(0, **SMALL)
     np.testing.assert_array_equal(first.jne, again.jne)
     assert first.attrs["n_train"] == 1200
-
-
-def test_networks_score_by_their_nonlinearity():
-    depth = {"none": ["identity"] * 4, "last": ["identity"] * 3 + ["relu"], "all": ["relu"] * 4}
-    frame = survey_networks(depth, n_seeds=3, n_samples=300, unit_variance=True)
-    median = frame.groupby("network").median()
-    assert len(frame) == 9 and median.jne["none"] < 1e-4
-    for measure in ("jne", "nonlinear_share", "true_share"):
-        assert median[measure]["none"] < median[measure]["last"] < median[measure]["all"]
-
-
-def test_the_share_bounds_the_nonlinear_variance_of_gaussian_features():
-    frame = survey_networks({"relu": ["relu"]}, n_seeds=2, n_samples=2000, n_features=16, hidden_size=128)
-    assert frame.nonlinear_share.between(frame.true_share, 1).all()
 
 
 def test_prediction_share_is_the_planted_share():

@@ -2,7 +2,7 @@
 
 from jne.experiments.convergence import converge
 from jne.experiments.fitted import fit_networks, ranking_changes
-from jne.experiments.inputs import clustered_bump, rewrite_features, sweep_features
+from jne.experiments.inputs import clustered_bump, compare_readers, rewrite_features, sweep_features
 from jne.experiments.networks import layer_subsets, survey_networks, survey_subsets
 from jne.experiments.order import (
     claimed_steps,
@@ -26,6 +26,7 @@ __all__ = [
     "bias_table",
     "claimed_steps",
     "clustered_bump",
+    "compare_readers",
     "contradictions",
     "converge",
     "fit_networks",

@@ -82,20 +82,37 @@ def sweep_features(
     -------
     pandas.DataFrame
         One row per kind ("scale", "correlation", "rotation") and ``value`` (a factor, a correlation, degrees): the
-        measured ``jne`` and ``nonlinear_share``, and their closed forms ``jne_exact`` and ``nonlinear_share_exact``.
+        measured ``jne``, ``mean_deviation`` and ``nonlinear_share``, and their closed forms with the suffix ``_exact``.
     """
     transforms = {("scale", float(value)): scaled(value, 2) for value in 2 ** np.linspace(-2, 2, 17)}
     transforms |= {("correlation", float(value)): correlated(value, 2) for value in np.linspace(-0.9, 0.9, 19)}
     transforms |= {("rotation", float(value)): rotated(value) for value in np.linspace(0, 180, 19)}
     X = torch.randn(n_samples, 2, generator=torch.Generator().manual_seed(random_state))
     named = {f"{kind} {value}": transform for (kind, value), transform in transforms.items()}
-    frame = rewrite_features({"unit": unit(weights, p_active)}, named, X)[["jne", "nonlinear_share"]]
+    measures = ["jne", "mean_deviation", "nonlinear_share"]
+    frame = rewrite_features({"unit": unit(weights, p_active)}, named, X)[measures]
     exact = [
         closed_form("relu", weights=np.linalg.solve(transform.T, weights), p_active=p_active)
         for transform in transforms.values()
     ]
-    exact = pd.DataFrame(exact)[["jne", "nonlinear_share"]].add_suffix("_exact")
+    exact = pd.DataFrame(exact)[measures].add_suffix("_exact")
     return pd.concat([pd.DataFrame(list(transforms), columns=["kind", "value"]), frame, exact], axis=1)
+
+
+def compare_readers(n_features: int = 32, *, n_samples: int, random_state: int = 0) -> pd.DataFrame:
+    """Two units with weights of the same length, as the features are and after a random rotation of the features.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `rewrite_features` returns; ``network`` is "one feature" (all weight on it) or "all features" (equal
+        weights), ``transform`` is "as they are" or "rotated".
+    """
+    equal = np.full(n_features, n_features**-0.5)
+    readers = {"one feature": unit(np.eye(n_features)[0]), "all features": unit(equal)}
+    transforms = {"as they are": np.eye(n_features), "rotated": random_rotation(n_features, random_state)}
+    X = torch.randn(n_samples, n_features, generator=torch.Generator().manual_seed(random_state))
+    return rewrite_features(readers, transforms, X)
 
 
 def scaled(factor: float | Sequence[float], n_features: int) -> np.ndarray:
@@ -149,13 +166,17 @@ def clustered_bump(widths: Sequence[float], *, n_samples: int, random_state: int
     -------
     pandas.DataFrame
         One row per width of the clusters and kind of feature: ``width``, ``features`` ("clustered" or "Gaussian"),
-        ``nonlinear_share``, and ``true_share`` (1 - R² of the best linear map).
+        ``jne``, ``nonlinear_share``, and ``true_share`` (1 - R² of the best linear map).
     """
     rows = []
     for width in widths:
         for kind in ("clustered", "Gaussian"):
             x = draw_features(width, n_samples, random_state, clusters=kind == "clustered")
-            share = float(nonlinearity(bump, x, return_samples=False)["nonlinear_share"][0])
-            true = float(prediction_share(x.numpy(), bump(x).numpy())[0])
-            rows.append({"width": width, "features": kind, "nonlinear_share": share, "true_share": true})
+            result = nonlinearity(bump, x, return_samples=False).isel(voxel=0)
+            row = {
+                "width": width,
+                "features": kind,
+                "true_share": float(prediction_share(x.numpy(), bump(x).numpy())[0]),
+            }
+            rows.append(row | {name: float(result[name]) for name in ("jne", "nonlinear_share")})
     return pd.DataFrame(rows)

@@ -6,7 +6,7 @@ used. One step adds a layer or moves one a place deeper; if every step raises a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -66,18 +66,17 @@ def order_agreement(
     frame : pandas.DataFrame
         From `jne.experiments.survey_subsets`.
     measure : str
-        Its column. Subsets are ordered by their median over seeds.
+        Its column.
     n_bootstrap, random_state : int
 
     Returns
     -------
     dict
-        ``w``, ``low`` and ``high`` (95 % percentile interval).
+        ``w``, the mean over seeds of the W of one seed's networks; ``low`` and ``high``, its 95 % interval.
     """
-    values = _by_seed(frame, measure)[0]
-    samples = kendalls_w(_resampled_medians(values, n_bootstrap, random_state))
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return {"w": float(kendalls_w(np.median(values, axis=0))), "low": float(low), "high": float(high)}
+    each = kendalls_w(_by_seed(frame, measure)[0])
+    low, high = np.quantile(_resampled(each, np.mean, n_bootstrap, random_state), [0.025, 0.975])
+    return {"w": float(each.mean()), "low": float(low), "high": float(high)}
 
 
 def order_steps(frame: pd.DataFrame, measure: str, *, n_bootstrap: int = 1000, random_state: int = 0) -> pd.DataFrame:
@@ -94,7 +93,7 @@ def order_steps(frame: pd.DataFrame, measure: str, *, n_bootstrap: int = 1000, r
     steps = [step for step in claimed_steps() if step[0] in layers and step[1] in layers]
     lower, higher = ([layers.index(step[end]) for step in steps] for end in (0, 1))
     differences = values[:, higher] - values[:, lower]
-    samples = _resampled_medians(differences, n_bootstrap, random_state)
+    samples = _resampled(differences, np.median, n_bootstrap, random_state)
     low, high = np.quantile(samples, [0.025, 0.975], axis=0)
     median = np.median(differences, axis=0)
     index = pd.MultiIndex.from_product([range(len(steps)), activations], names=["step", "activation"])
@@ -118,15 +117,14 @@ def order_table(
     Returns
     -------
     pandas.DataFrame
-        ``W`` (`order_agreement`) with its interval as text; for each kind of step, over steps and activations, the
+        What `order_agreement` returns; and for each kind of step, over steps and activations, the
         share that ``rises`` and the share that is clearly ``violated`` (`order_steps`).
     """
     rows = {}
     options = {"n_bootstrap": n_bootstrap, "random_state": random_state}
     for label, (frame, measure) in surveys.items():
         agreement = order_agreement(frame, measure, **options)
-        row = {("Kendall's W", "W"): agreement["w"]}
-        row[("Kendall's W", "95 %")] = "{low:.2f} to {high:.2f}".format(**agreement)
+        row = {("Kendall's W", "W" if name == "w" else name): value for name, value in agreement.items()}
         shares = order_steps(frame, measure, **options).groupby("kind", sort=False)[["rises", "violated"]].mean()
         row |= {(kind, name): shares.loc[kind, name] for kind in shares.index for name in shares}
         rows[label] = row
@@ -200,7 +198,7 @@ def _by_seed(frame: pd.DataFrame, measure: str) -> tuple[np.ndarray, list[str], 
     return values.to_numpy().reshape([len(axis) for axis in names]), names[1], names[2]
 
 
-def _resampled_medians(values: np.ndarray, n_bootstrap: int, random_state: int) -> np.ndarray:
-    """Medians over bootstraps of the first axis: ``(n_bootstrap, ...)``."""
+def _resampled(values: np.ndarray, statistic: Callable, n_bootstrap: int, random_state: int) -> np.ndarray:
+    """A statistic of the first axis, over bootstraps of it: ``(n_bootstrap, ...)``."""
     draws = np.random.default_rng(random_state).integers(len(values), size=(n_bootstrap, len(values)))
-    return np.stack([np.median(values[draw], axis=0) for draw in draws])
+    return np.stack([statistic(values[draw], axis=0) for draw in draws])

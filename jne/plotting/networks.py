@@ -22,7 +22,8 @@ def figure_order(frames: Mapping[str, tuple[pd.DataFrame, str]]) -> Figure:
     frames : mapping of str to (pandas.DataFrame, str)
         Panel title -> frame from `jne.experiments.survey_subsets` and the measure to rank by.
     """
-    figure, axes = plt.subplots(1, len(frames), figsize=(PAGE_WIDTH, 4.6), sharey=True)
+    figure, axes = plt.subplots(1, len(frames), figsize=(PAGE_WIDTH, 4.6), sharey=True, squeeze=False)
+    axes = axes[0]
     for ax, (title, (frame, measure)) in zip(axes, frames.items(), strict=True):
         nonlinear = frame[frame["layers"] != "none"]
         order = {column: list(dict.fromkeys(nonlinear[column])) for column in ("layers", "activation")}
@@ -57,9 +58,8 @@ def figure_fitted(
         One row of panels each.
     """
     ceilings = sorted(frame["noise_ceiling"].unique())
-    figure, axes = plt.subplots(
-        len(measures), len(ceilings), figsize=(PAGE_WIDTH, 2.6 * len(measures)), sharex="row", sharey="row"
-    )
+    size, shared = (PAGE_WIDTH, 2.6 * len(measures)), {"sharex": "row", "sharey": "row", "squeeze": False}
+    figure, axes = plt.subplots(len(measures), len(ceilings), figsize=size, **shared)
     for row, measure in zip(axes, measures, strict=True):
         for ax, ceiling in zip(row, ceilings, strict=True):
             part = frame[frame["noise_ceiling"] == ceiling]
@@ -78,10 +78,12 @@ def _draw_fitted(part: pd.DataFrame, measure: str, named: Sequence[str], ax: Axe
     ax.axline((0, 0), slope=1, color="0.6", linewidth=1)
     ax.vlines(true, low, high, color="C0", linewidth=1.4)
     ax.scatter(true, found.median(), s=22, color="C0", zorder=2)
+    middle = found.median()
     for name in named:
-        at_left = true[name] < 0.05 * true.max()
+        above = middle[name] > middle.median()
         ax.annotate(
-            activation_label(name), (true[name], high[name]), xytext=(0, 3), textcoords="offset points",
-            ha="left" if at_left else "center", va="bottom", fontsize="x-small",
+            activation_label(name), (true[name], high[name] if above else low[name]), fontsize="small",
+            xytext=(0, 3 if above else -3), textcoords="offset points", va="bottom" if above else "top",
+            ha="left" if true[name] < 0.05 * true.max() else "center",
         )  # fmt: skip
     ax.set_xlim(-0.1 * true.max(), 1.1 * true.max())
