@@ -375,12 +375,12 @@ def study(request, tiny_content):
 
 
 def test_a_study_is_cross_fitted_once(study, monkeypatch):
-    result = study.crossfit(n_splits=2, n_groups=4)
-    assert {"nonlinear_share", "prediction_share", "reliable", "roi"} <= set(result)
+    result = study.crossfit(n_splits=2, n_groups=4, return_samples=True)
+    assert {"nonlinear_share", "prediction_share", "reliable", "roi", "stimulus_id", "crossfit_jne_ss"} <= set(result)
     assert list(jne.area_share(result).index) == ["V1", "V4"] and result.attrs["layer"] == "deep"
     monkeypatch.setattr(Encoder, "fit", lambda *args, **kwargs: pytest.fail("fitted again"))
-    xr.testing.assert_identical(study.crossfit(n_splits=2, n_groups=4), result)
-    assert study.crossfit(n_splits=1, n_groups=4).attrs["n_splits"] == 1
+    xr.testing.assert_identical(study.crossfit(n_splits=2, n_groups=4, return_samples=True), result)
+    assert study.crossfit(n_splits=1, n_groups=4, return_samples=True).attrs["n_splits"] == 1
 
 
 def test_a_study_s_null_is_that_of_shuffled_responses(study, monkeypatch):
