@@ -107,9 +107,10 @@ def crossfit_nonlinearity(
     xarray.Dataset
         Over ``voxel``, float64: ``crossfit_nonlinear`` (C), ``crossfit_linear`` (C0), ``crossfit_residual`` and
         ``crossfit_predicted`` (the two covariances of predictions), ``nonlinear_share`` and ``prediction_share``, each
-        with ``_se``, the delete-one-group jackknife error over training stimuli (the test stimuli count as given), and
-        ``_split_sd``, the spread over splits, which is no standard error because splits share data. A share is NaN
-        where its denominator is not more than two standard errors above zero; ``reliable`` says so for C/2 + C0.
+        with ``_se``, the delete-one-group jackknife error over training stimuli (the test stimuli count as given; it
+        errs on the large side, as every refit adds what is accidental in training), and ``_split_sd``, the spread over
+        splits, which is no standard error because splits share data. A share is NaN where its denominator is not more
+        than two standard errors above zero; ``reliable`` says so for C/2 + C0.
         ``<term>_jackknife (group, voxel)``: the first four without each group, which `jne.area_share` takes its errors
         from.
         ``crossfit_jne_ss (sample, voxel)``: the mean over splits of ``(delta1 - mean delta1) (delta2 - mean delta2)``
