@@ -26,7 +26,7 @@ _HOME = {
     "split_readout": "jne.jacobians",
     "nonlinearity": "jne.estimators",
     "crossfit_nonlinearity": "jne.crossfit",
-    "area_share": "jne.crossfit",
+    "area_share": "jne.summaries",
     "activation_network": "jne.simulate",
     "mixed_response": "jne.simulate",
     "closed_form": "jne.closed_forms",

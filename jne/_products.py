@@ -70,21 +70,18 @@ def _factorised(X, split: Readouts, factor, budget: Budget, step) -> tuple[torch
     budget = budget.reserve(fixed, what, "give fewer features")
     trunks = [make_trunk(trunk, X[:2], weight.shape[1], budget) for trunk, weight in split]
     one = sum(trunk.sample_bytes for trunk in trunks) + size * 2 * rank * sum(hidden)
-    row = 24 * sum(hidden)
-    free = budget.reserve(one + row, what, "give fewer features").free
+    budget = budget.reserve(one, what, "give fewer features")
+    free = budget.free
     samples = clamp((free / 4 if X.is_cuda else min(free / 4, 64e6)) / one, 1, n_samples)
-    keep = n_samples * sum(hidden) * n_features * size + samples * one + row <= free / 2
+    keep = n_samples * sum(hidden) * n_features * size + samples * one <= free / 2
     A1, A2 = (_trunk_means(trunk, X, samples, keep) for trunk in trunks)
     scatter = X.new_zeros(hidden, dtype=torch.float64)
     if not any(trunk.constant for trunk in trunks):
         for (_, dA1), (_, dA2) in zip(A1.deviations(), A2.deviations(), strict=True):
             scatter += (_rows(dA1 @ factor) @ _rows(dA2 @ factor).T).double()
     means = (A1.mean @ factor).double() @ (A2.mean @ factor).double().T
-    step = step or clamp(min(free / 4, 64e6) / row, 1, 2**16)
-    return (
-        _readout_products(split, scatter / n_samples, step),
-        _readout_products(split, means, step),
-    )
+    rest = Budget(free // 4)
+    return _readout_products(split, scatter / n_samples, rest, step), _readout_products(split, means, rest, step)
 
 
 def _trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool):
@@ -98,9 +95,11 @@ def _rows(G: torch.Tensor) -> torch.Tensor:
     return G.transpose(0, 1).flatten(1)
 
 
-def _readout_products(split: Readouts, inner: torch.Tensor, step: int) -> torch.Tensor:
+def _readout_products(split: Readouts, inner: torch.Tensor, budget: Budget, step: int | None) -> torch.Tensor:
     """``W1[v] inner W2[v]^T`` of every voxel."""
     (_, W1), (_, W2) = split
+    row = 24 * (W1.shape[1] + W2.shape[1])
+    step = step or clamp(min(budget.free, 64e6) / row, 1, len(W1))
     return torch.cat([((W1[v].double() @ inner) * W2[v].double()).sum(1) for v in spans(len(W1), step)])
 
 
@@ -150,9 +149,11 @@ def prediction_products(
     ``basis`` is `linear_basis` of X. Both are ``(n_voxels,)``, float64.
     """
     if split is not None:
-        calls = [as_outputs(trunk) for trunk, _ in split]
+        calls, hidden = [as_outputs(trunk) for trunk, _ in split], [weight.shape[1] for _, weight in split]
+        held = 24 * basis.shape[1] * sum(hidden) + 40 * hidden[0] * hidden[1]
+        rest = budget.reserve(held, "the linear maps of two trunks", "give fewer features")
         inner = _covariances(calls, X, basis, lambda a, b: a.T @ b)
-        return tuple(_readout_products(split, matrix, step or 4096) for matrix in inner)
+        return tuple(_readout_products(split, matrix, rest, step) for matrix in inner)
     n_voxels = pair[0].n_voxels
     calls = [as_outputs(moved(problem.model, X)) for problem in pair]
     column = 16 * (basis.shape[1] + 3)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 VOXEL_VARIABLES = (
     "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
 )  # fmt: skip
-"""What results over voxels take over from a dataset."""
+STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
+"""What results over voxels, and over stimuli, take over from a dataset."""
 
 
 def crossfit(study: Study, max_memory: str, progress: bool, **settings) -> xr.Dataset:
@@ -79,8 +80,10 @@ def _again(study: Study, seed: int):
 def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
     path: Path = study.folder / name
     if not path.exists():
-        known = [name for name in VOXEL_VARIABLES if name in study.result]
+        found = compute()
+        names = VOXEL_VARIABLES + (STIMULUS_VARIABLES if "sample" in found.sizes else ())
+        known = study.result[[name for name in names if name in study.result]]
         origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
-        write_netcdf(compute().merge(study.result[known]).assign_attrs(**origin, **provenance()), path)
+        write_netcdf(found.merge(known).assign_attrs(**origin, **provenance()), path)
     with xr.open_dataset(path, engine="h5netcdf") as result:
         return result.load()

@@ -14,13 +14,11 @@ from jne._files import code_hash, hash_parameters, provenance, write_netcdf
 from jne._fits import Comparison, Units, check_start, fit_halves
 from jne._halves import draw_groups, draw_splits
 from jne._memory import parse_bytes
-from jne._shares import SHARES, TERMS, area_share, jackknife_error, share, split_sd, spread
+from jne._shares import SHARES, TERMS, jackknife_error, share, split_sd, spread
 from jne.datasets import EncodingDataset
 from jne.encoders._training import Training, check_training, training_arrays
 from jne.encoders.base import second_moment
 from jne.estimators import whole_number
-
-__all__ = ["area_share", "crossfit_nonlinearity"]
 
 _TEXT = {
     "crossfit_nonlinear": "C: mean over samples of <J1 - J1bar, J2 - J2bar> in the metric of the feature covariance",
@@ -109,10 +107,12 @@ def crossfit_nonlinearity(
     xarray.Dataset
         Over ``voxel``, float64: ``crossfit_nonlinear`` (C), ``crossfit_linear`` (C0), ``crossfit_residual`` and
         ``crossfit_predicted`` (the two covariances of predictions), ``nonlinear_share`` and ``prediction_share``, each
-        with ``_se``, the delete-one-group jackknife error over training stimuli (the test stimuli count as given), and
-        ``_split_sd``, the spread over splits, which is no standard error because splits share data. A share is NaN
-        where its denominator is not more than two standard errors above zero; ``reliable`` says so for C/2 + C0.
-        ``<term>_jackknife (group, voxel)``: the first four without each group, from which `area_share` has its errors.
+        with ``_se``, the delete-one-group jackknife error over training stimuli (the test stimuli count as given; it
+        errs on the large side, as every refit adds what is accidental in training), and ``_split_sd``, the spread over
+        splits, which is no standard error because splits share data. A share is NaN where its denominator is not more
+        than two standard errors above zero; ``reliable`` says so for C/2 + C0.
+        ``<term>_jackknife (group, voxel)``: the first four without each group, which `jne.area_share` takes its errors
+        from.
         ``crossfit_jne_ss (sample, voxel)``: the mean over splits of ``(delta1 - mean delta1) (delta2 - mean delta2)``
         with delta the L1 deviations of the two fits, where the published JNE-SS squares that of one fit; it may be
         negative. What is peculiar to one fit's delta cancels. As delta is a norm, a sample at which any fit is noisy

@@ -11,14 +11,12 @@ import xarray as xr
 
 from jne import _refits
 from jne._files import code_hash, hash_parameters, provenance, results_dir, write_json, write_netcdf
-from jne._refits import VOXEL_VARIABLES
+from jne._refits import STIMULUS_VARIABLES, VOXEL_VARIABLES
 from jne.datasets import EncodingDataset
 from jne.encoders import ResidualEncoder, load_encoder
 from jne.encoders.base import Encoder
 from jne.estimators import nonlinearity
 from jne.evaluate import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
-
-_STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Study:
         """Cross-fit encoders with the study's options; see `jne.crossfit_nonlinearity` for arguments and result.
 
         Cached in the study's folder; finished splits are kept, so that an interrupted call goes on, and one with more
-        splits fits only the new ones. The result also has what the dataset knows of its voxels.
+        splits fits only the new ones. The result also has what the dataset knows of its voxels and stimuli.
         """
         settings = {"n_splits": n_splits, "n_groups": n_groups, "random_state": random_state}
         return _refits.crossfit(self, max_memory, progress, return_samples=return_samples, **settings)
@@ -164,7 +162,7 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Da
     for name in VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
             result[name] = "voxel", _storable(values), data.content[name].attrs
-    for name in _STIMULUS_VARIABLES:
+    for name in STIMULUS_VARIABLES:
         if (values := data.get(name)) is not None:
             values = values[data.stimuli(split)]
             result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)

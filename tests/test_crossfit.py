@@ -1,5 +1,8 @@
 """Cross-fitting against dense Jacobians in float64, planted truths, and what it must refuse."""
 
+import subprocess
+import sys
+import textwrap
 from types import SimpleNamespace
 
 import numpy as np
@@ -133,6 +136,35 @@ def test_blocks_memory_order_and_precision_do_not_change_the_answer(make, change
     np.testing.assert_allclose(other.terms(encoders), one.terms(encoders), rtol=rtol, atol=rtol)
     order = change.get("order", slice(None))
     np.testing.assert_allclose(other.samples(encoders), one.samples(encoders)[order], rtol=rtol, atol=rtol)
+
+
+def test_neither_jacobian_is_held():
+    # Two dense Jacobians would take 800 MB.
+    script = """
+        import torch
+        from torch import nn
+        from jne._memory import Budget
+        from jne._model import prepare
+        from jne._products import jacobian_products, linear_basis, prediction_products, split_pair
+        torch.set_num_threads(1)
+        def peak():
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+        def make(V, D=200, H=400):
+            return nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, V))
+        def measure(models, X):
+            pair = tuple(prepare(model, X, "cpu", "float32") for model in models)
+            split, basis, before = split_pair(pair), linear_basis(X), peak()
+            with torch.no_grad():
+                jacobian_products(pair, split, torch.eye(200), Budget(40_000_000), None)
+                prediction_products(pair, split, X, basis, Budget(40_000_000), None)
+            print(peak() - before)
+        X = torch.randn(250, 200)
+        measure((make(10), make(10)), X[:4])
+        measure((make(2000), make(2000)), X)
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert int(run.stdout.split()[1]) < 48e6, run.stdout
 
 
 @pytest.mark.gpu
@@ -292,6 +324,14 @@ def test_memory_counts_all_stimuli_although_it_is_checked_with_few(arrays, monke
         )
 
 
+def test_too_few_stimuli_for_a_linear_map_leave_only_the_predictions_out(arrays):
+    X, Y, X_val, Y_val, X_test = arrays
+    wide = [np.random.default_rng(i).normal(size=(len(a), 120)) for i, a in enumerate((X, X_val, X_test))]
+    result = jne.crossfit_nonlinearity(quick, (wide[0], Y, wide[1], Y_val, wide[2]), n_splits=1, n_groups=4)
+    assert np.isnan(result.prediction_share).all() and np.isnan(result.crossfit_predicted).all()
+    assert np.isfinite(result.crossfit_nonlinear).all() and np.isfinite(result.crossfit_linear_se).all()
+
+
 def test_bad_data_are_named(arrays):
     with pytest.raises(ValueError, match="give an EncodingDataset or"):
         jne.crossfit_nonlinearity(quick, arrays[:4])
@@ -375,12 +415,12 @@ def study(request, tiny_content):
 
 
 def test_a_study_is_cross_fitted_once(study, monkeypatch):
-    result = study.crossfit(n_splits=2, n_groups=4)
-    assert {"nonlinear_share", "prediction_share", "reliable", "roi"} <= set(result)
-    assert set(jne.area_share(result).index) == {"V1", "V4"} and result.attrs["layer"] == "deep"
+    result = study.crossfit(n_splits=2, n_groups=4, return_samples=True)
+    assert {"nonlinear_share", "prediction_share", "reliable", "roi", "stimulus_id", "crossfit_jne_ss"} <= set(result)
+    assert list(jne.area_share(result).index) == ["V1", "V4"] and result.attrs["layer"] == "deep"
     monkeypatch.setattr(Encoder, "fit", lambda *args, **kwargs: pytest.fail("fitted again"))
-    xr.testing.assert_identical(study.crossfit(n_splits=2, n_groups=4), result)
-    assert study.crossfit(n_splits=1, n_groups=4).attrs["n_splits"] == 1
+    xr.testing.assert_identical(study.crossfit(n_splits=2, n_groups=4, return_samples=True), result)
+    assert study.crossfit(n_splits=1, n_groups=4, return_samples=True).attrs["n_splits"] == 1
 
 
 def test_a_study_s_null_is_that_of_shuffled_responses(study, monkeypatch):
