@@ -607,11 +607,7 @@ def test_bootstrap_resamples_deviations_with_the_mean_jacobian_fixed(readout):
     t = 2.0638985616280205  # 97.5 % quantile of Student's t with 24 degrees of freedom, from a table
     for name, estimate, values in (
         ("jne", delta.std(0) * 25 / 24, np.array([sample.std(0) for sample in resampled]) * 25 / 24),
-        (
-            "mean_deviation",
-            delta.mean(0) * 25**0.5 / 24**0.5,
-            np.array([s.mean(0) for s in resampled]) * (25 / 24) ** 0.5,
-        ),
+        ("mean_deviation", delta.mean(0) * root, np.array([sample.mean(0) for sample in resampled]) * root),
     ):
         se = values.std(0, ddof=1)
         np.testing.assert_allclose(result[f"{name}_se"], se, rtol=1e-4)
