@@ -9,12 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from jne._files import cached
-from jne.crossfit import area_share, crossfit_nonlinearity
+from jne.crossfit import crossfit_nonlinearity
 from jne.encoders import ResidualEncoder
 from jne.estimators import nonlinearity
 from jne.evaluate import prediction_share
 from jne.experiments.recovery import draw_features
 from jne.simulate import mixed_response
+from jne.summaries import area_share
 
 TRUTHS = {"nonlinear": 0.4, "linear": 0.0, "shuffled": np.nan}
 """Kind of voxel -> its planted share: a response with a nonlinear part, a linear one, and the first one's responses
