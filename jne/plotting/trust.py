@@ -34,7 +34,7 @@ def figure_blind_spots(x: np.ndarray, responses: Mapping[str, tuple[np.ndarray, 
         upper.plot(x[order], response[order], color="C0")
         upper.set_title(name)
         lower.plot(x[order], np.abs(slope - slope.mean())[order], color="C1")
-        lower.text(0.5, 0.93, f"JNE = {jne:.3f}", transform=lower.transAxes, ha="center", va="top")
+        lower.text(0.5, 0.93, f"JNE = {jne:.3f}", transform=lower.transAxes, ha="center", va="top", backgroundcolor="w")
         lower.set(xlabel="feature x")
     axes[0, 0].set(ylabel="response", ylim=(-2.5, 4))
     axes[1, 0].set(ylabel="L1 deviation δ", ylim=(0, 4.6))
@@ -69,7 +69,7 @@ def plot_followed(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for number, (measure, rows) in enumerate(table.groupby("measure", sort=False)):
         style = {"color": f"C{number}", "marker": _MARKERS[number]}
         ax.scatter(rows["partial_ceiling"], rows["partial_alpha"], s=34, alpha=0.8, label=measure, **style)
-    ax.set(xlim=(-1, 1), ylim=(min(-0.05, table["partial_alpha"].min() - 0.05), 1.03))
+    ax.set(xlim=(-1, 1), xticks=[-1, -0.5, 0, 0.5, 1], ylim=(min(-0.05, table["partial_alpha"].min() - 0.05), 1.03))
     ax.set(xlabel="ρ with the noise ceiling, given the share", ylabel="ρ with the share, given the ceiling")
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize="small")
     return ax
@@ -188,5 +188,7 @@ def figure_convergence(table: pd.DataFrame, measures: Mapping[str, str]) -> Figu
         ax.minorticks_off()
     ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if left.get_ylim()[0] < tick < left.get_ylim()[1]]
     left.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
-    left.legend(frameon=False, fontsize="small")
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize="small"
+    )
     return figure
