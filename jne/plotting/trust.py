@@ -56,9 +56,8 @@ def figure_followed(table: pd.DataFrame) -> Figure:
         plot_followed(table[table["n_train"] == size], ax=ax)
         ax.set_title(f"{size:,} training stimuli")
         ax.set_ylabel(ax.get_ylabel() if ax is axes.flat[0] else "")
-        handles, labels = ax.get_legend_handles_labels()
         ax.get_legend().remove()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    _legend_below(figure, ax, ncols=3)
     return figure
 
 
@@ -119,11 +118,10 @@ def figure_bias(tables: Mapping[str, pd.DataFrame]) -> Figure:
         sns.boxplot(table, x="ceiling", y="bias", hue="measure", ax=ax, fliersize=0, linewidth=0.8, whis=(5, 95))
         ax.axhline(0, color="k", linewidth=0.8, zorder=0)
         ax.set(title=name, xlabel="noise ceiling", ylabel="estimate − planted share")
-        handles, labels = ax.get_legend_handles_labels()
         ax.get_legend().remove()
     low, high = np.quantile(np.concatenate([table["bias"] for table in tables.values()]), [0.01, 0.99])
     axes[0, 0].set_ylim(low - 0.1, high + 0.1)
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    _legend_below(figure, ax, ncols=4)
     return figure
 
 
@@ -151,12 +149,11 @@ def figure_varied(table: pd.DataFrame, kind: str, factors: Mapping[str, str], me
             ax.plot(positions, rows[name], f"{_MARKERS[number]}-", color=f"C{number}", markersize=4, label=label)
         ax.set_xticks(positions, [f"{level:g}" for level in rows["level"]])
         ax.set(xlabel=factor_label, xlim=(-0.3, len(rows) - 0.7))
-        handles, labels = ax.get_legend_handles_labels()
     for ax in axes[:, 0]:
         ax.set_ylabel("share")
     for ax in axes.flat[len(factors) :]:
         ax.set_axis_off()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    _legend_below(figure, axes[0, 0], ncols=3)
     return figure
 
 
@@ -192,3 +189,8 @@ def figure_convergence(table: pd.DataFrame, measures: Mapping[str, str]) -> Figu
         *left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize="small"
     )
     return figure
+
+
+def _legend_below(figure: Figure, ax: Axes, ncols: int) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize="small")
