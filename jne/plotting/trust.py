@@ -185,9 +185,7 @@ def figure_convergence(table: pd.DataFrame, measures: Mapping[str, str]) -> Figu
         ax.minorticks_off()
     ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if left.get_ylim()[0] < tick < left.get_ylim()[1]]
     left.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
-    figure.legend(
-        *left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize="small"
-    )
+    _legend_below(figure, left, ncols=4)
     return figure
 
 
