@@ -187,10 +187,11 @@ def main(seeds: int) -> None:
             done[part] = run[part](seed)
             click.echo(f"{stage}: {time.perf_counter() - start:.0f} s")
             write_json(content, RESULTS)
-    if "calibration" not in content:
-        content["calibration"] = calibration()
     content["summary"] = summary(content["seeds"])
     write_json(content, RESULTS)
+    if "calibration" not in content:
+        content["calibration"] = calibration()
+        write_json(content, RESULTS)
     click.echo(json.dumps(content["summary"], indent=2))
 
 

@@ -53,13 +53,13 @@ class Units:
 class Comparison:
     """What two fits have in common at the test stimuli, in the same units.
 
-    ``X_test`` are the features that Jacobians are taken at, ``X_all`` those that predictions are; ``held`` bytes go to
-    what is made of the latter once.
+    ``X_test`` are the features that Jacobians are taken at, ``X_unseen`` those that predictions are: of stimuli that no
+    fit was trained on, since a fit has a larger gain at its own. ``held`` bytes go to what is made of them once.
     """
 
     units: Units
     X_test: np.ndarray
-    X_all: np.ndarray
+    X_unseen: np.ndarray
     covariance: np.ndarray
     device: str
     precision: str
@@ -69,16 +69,21 @@ class Comparison:
 
     def __post_init__(self):
         if self.held is None:
-            self.held = 32 * len(self.X_all) * (self.X_all.shape[1] + 1)
+            self.held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1)
 
     @property
     def where(self) -> torch.device:
         return choose_device(self.device, nn.Identity(), None)
 
+    @property
+    def enough(self) -> int:
+        """Unseen stimuli from which on predictions are compared: three for every two coefficients of a linear map."""
+        return 3 * (self.X_unseen.shape[1] + 1) // 2 + 1
+
     @cached_property
-    def _everything(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """z-scored ``X_all`` and the basis of their linear maps, on the device."""
-        Z = torch.from_numpy(self.units.features(self.X_all)).to(self.where, DTYPES[self.precision])
+    def _linear_map(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """z-scored ``X_unseen`` and the basis of their linear maps, on the device."""
+        Z = torch.from_numpy(self.units.features(self.X_unseen)).to(self.where, DTYPES[self.precision])
         return Z, linear_basis(Z)
 
     def terms(self, encoders: tuple) -> np.ndarray:
@@ -90,8 +95,8 @@ class Comparison:
             held = self.held + factor.numel() * factor.element_size()
             budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
             found = jacobian_products(pair, split, factor, budget, self.step)
-            if len(self.X_all) >= self.X_all.shape[1] + 2:
-                found += prediction_products(pair, split, *self._everything, budget, self.step)
+            if len(self.X_unseen) >= self.enough:
+                found += prediction_products(pair, split, *self._linear_map, budget, self.step)
             terms = torch.stack(found).cpu().numpy()
         missing = np.full((4 - len(terms), terms.shape[1]), np.nan)
         return np.concatenate([terms, missing]) * np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
@@ -112,7 +117,7 @@ class Comparison:
         """Go through a comparison with few samples, so that a lack of memory is told before anything is fitted."""
         scales = {"x_mean_": self.units.x_mean, "x_scale_": self.units.x_scale, "y_scale_": self.units.y_scale}
         encoders = tuple(SimpleNamespace(module_=module, **scales) for module in modules)
-        few = replace(self, X_test=self.X_test[:2], X_all=self.X_all[: self.X_all.shape[1] + 2])
+        few = replace(self, X_test=self.X_test[:2], X_unseen=self.X_unseen[: self.enough])
         few.terms(encoders)
         if return_samples:
             few.samples(encoders)

@@ -146,7 +146,8 @@ def prediction_products(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Covariance over the samples X of both functions' residuals from their linear maps, and of their predictions.
 
-    ``basis`` is `linear_basis` of X. Both are ``(n_voxels,)``, float64.
+    ``basis`` is `linear_basis` of X. Both are ``(n_voxels,)``, float64, and unbiased: over the degrees of freedom that
+    the linear map leaves.
     """
     if split is not None:
         calls, hidden = [as_outputs(trunk) for trunk, _ in split], [weight.shape[1] for _, weight in split]
@@ -168,11 +169,12 @@ def prediction_products(
 def _covariances(
     calls: list[Callable], X: torch.Tensor, basis: torch.Tensor, multiply: Callable, columns: slice = slice(None)
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`multiply` of residuals and of centred outputs, over the number of samples, a few samples at a time."""
+    """`multiply` of residuals and of centred outputs, over their degrees of freedom, a few samples at a time."""
     products, projections = 0, [0, 0]
     for chunk in spans(len(X), 256):
         outputs = [call(X[chunk])[:, columns].double() for call in calls]
         products = products + multiply(*outputs)
         projections = [total + basis[chunk].T @ y for total, y in zip(projections, outputs, strict=True)]
     constant = multiply(*(projection[:1] for projection in projections))
-    return (products - multiply(*projections)) / len(X), (products - constant) / len(X)
+    residual, total = products - multiply(*projections), products - constant
+    return residual / (len(X) - basis.shape[1]), total / (len(X) - 1)

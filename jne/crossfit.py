@@ -117,9 +117,10 @@ def crossfit_nonlinearity(
         with delta the L1 deviations of the two fits, where the published JNE-SS squares that of one fit; it may be
         negative. What is peculiar to one fit's delta cancels. As delta is a norm, a sample at which any fit is noisy
         has a large delta in both, and that does not cancel.
-        The predictions are those of training, validation and test stimuli together (a linear map needs many more
-        stimuli than features; noise that one half was fitted to is unknown to the other, so it cancels there too);
-        with fewer than two stimuli more than features, everything from predictions is NaN.
+        Predictions are compared at validation and test stimuli (of a dataset with folds, at the last fold), which no
+        fit was trained on: at its own stimuli a fit has a larger gain, which the other lacks, and their residuals would
+        correlate negatively. Covariances are over the degrees of freedom that the linear map leaves; with fewer than
+        three such stimuli for two features, everything from predictions is NaN.
 
     Raises
     ------
@@ -133,12 +134,12 @@ def crossfit_nonlinearity(
     step = None if n_voxels_batch is None else whole_number(n_voxels_batch, "n_voxels_batch", 1)
     if covariance is False:
         raise ValueError("covariance=False: the cross-fitted share is defined by a covariance; give None or a matrix")
-    arrays, X_test, X_all = _arrays(data, layer)
+    arrays, X_test, X_unseen = _arrays(data, layer)
     groups = draw_groups(len(arrays.X), n_groups, arrays.groups, random_state)
     splits = draw_splits(n_groups, n_splits, len(arrays.X_val), arrays.groups, random_state)
     units = Units(arrays)
     metric = second_moment(units.features(arrays.X)) if covariance is None else covariance
-    compare = Comparison(units, X_test, X_all, metric, device, precision, limit, step)
+    compare = Comparison(units, X_test, X_unseen, metric, device, precision, limit, step)
     check_start(make_encoder, splits[0].seeds, arrays, compare, return_samples)
     settings = {
         "encoder": _describe(make_encoder(0)),
@@ -163,7 +164,7 @@ def crossfit_nonlinearity(
                     found.append(kept.load())
                 bar.update(2 + n_groups)
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
-    sizes |= {"n_prediction_samples": len(X_all), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
+    sizes |= {"n_prediction_samples": len(X_unseen), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
     settings |= {"n_splits": n_splits, "layer": layer or getattr(data, "default_layer", None) or "all features"}
     settings |= {"device": str(compare.where), "max_memory": limit, "n_voxels_batch": step or "auto"}
     return _dataset(found).assign_attrs({**settings, **sizes, "units": _UNITS, **provenance()})
@@ -174,16 +175,17 @@ def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
     if isinstance(data, EncodingDataset):
         arrays = training_arrays(data, layer)
         X_test = data.features("test" if data.folds is None else "all", layer)
-        inside = data.folds is not None
+        unseen = [arrays.X_val] if data.folds is not None else [arrays.X_val, X_test]
     else:
         if not isinstance(data, tuple | list) or len(data) != 5:
             raise ValueError(f"data={type(data).__name__}; give an EncodingDataset or (X, Y, X_val, Y_val, X_test)")
         *given, X_test = (np.asarray(array, np.float32) for array in data)
-        arrays, inside = Training(*given), False
+        arrays = Training(*given)
+        unseen = [arrays.X_val, X_test]
     check_training(arrays)
     if X_test.ndim != 2 or X_test.shape[1] != arrays.X.shape[1]:
         raise ValueError(f"X_test has shape {X_test.shape} and X has {arrays.X.shape[1]} features")
-    return arrays, X_test, X_test if inside else np.concatenate([arrays.X, arrays.X_val, X_test])
+    return arrays, X_test, np.concatenate(unseen)
 
 
 def _describe(encoder) -> str:

@@ -79,14 +79,14 @@ def oracle(encoders, arrays):
     J = [dense(encoder, X_test) * x_scale / y_scale[:, None] for encoder in encoders]
     sigma = np.corrcoef(X.T.astype(float))
     dJ, mean = [j - j.mean(axis=0) for j in J], [j.mean(axis=0) for j in J]
-    everything = np.concatenate([X, X_val, X_test])
-    P = [encoder.predict(everything).astype(float) / y_scale for encoder in encoders]
-    R = [remove_linear(everything.astype(float), p) for p in P]
+    unseen = np.concatenate([X_val, X_test])
+    P = [encoder.predict(unseen).astype(float) / y_scale for encoder in encoders]
+    R = [remove_linear(unseen.astype(float), p) for p in P]
     terms = [
         np.einsum("nvd,de,nve->v", dJ[0], sigma, dJ[1]) / len(X_test),
         np.einsum("vd,de,ve->v", mean[0], sigma, mean[1]),
-        (R[0] * R[1]).mean(axis=0),
-        ((P[0] - P[0].mean(axis=0)) * (P[1] - P[1].mean(axis=0))).mean(axis=0),
+        (R[0] * R[1]).sum(axis=0) / (len(unseen) - N_FEATURES - 1),
+        ((P[0] - P[0].mean(axis=0)) * (P[1] - P[1].mean(axis=0))).sum(axis=0) / (len(unseen) - 1),
     ]
     delta = [np.abs(d).sum(axis=-1) for d in dJ]
     return np.stack(terms), np.prod([d - d.mean(axis=0) for d in delta], axis=0)
@@ -95,9 +95,9 @@ def oracle(encoders, arrays):
 def comparison(arrays, precision="float64", limit=10**9, step=None, order=slice(None)):
     X, Y, X_val, Y_val, X_test = arrays
     units = Units(Training(X, Y, X_val, Y_val))
-    everything = np.concatenate([X, X_val, X_test])
+    unseen = np.concatenate([X_val, X_test])
     metric = second_moment(units.features(X))
-    return Comparison(units, X_test[order], everything, metric, "cpu", precision, limit, step)
+    return Comparison(units, X_test[order], unseen, metric, "cpu", precision, limit, step)
 
 
 def fitted(make, arrays):
