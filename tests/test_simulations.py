@@ -218,7 +218,9 @@ def test_fitting_to_noise_upsets_the_ranking_by_jne_and_not_that_by_shares(fitte
     for frame in (fitted[fitted.network.isin(NAMES)], fitted[~fitted.network.isin(NAMES)]):
         rho = {m: experiments.ranking_changes(frame, m).rho for m in ("jne", "nonlinear_share", "prediction_share")}
         assert rho["jne"][0.2] < 0.2 and rho["jne"][0.2] < rho["jne"][1.0]
-        assert min(rho["nonlinear_share"].min(), rho["prediction_share"].min()) > 0.75
+        for share in ("nonlinear_share", "prediction_share"):
+            # Over seeds of the whole simulation 0.6 to 0.9 with much noise, 0.85 and more without.
+            assert rho[share][0.2] > max(0.5, rho["jne"][0.2] + 0.4) and rho[share][1.0] > 0.8
 
 
 def test_other_features_change_jne_as_the_closed_form_says_and_leave_the_share():
