@@ -124,8 +124,9 @@ def test_fitted_networks_are_drawn_as_truth_against_estimate():
     content = {"noise_ceiling": 0.5, "network": ["relu"] * 3 + ["sin"] * 3, "jne": [1, 2, 6, 4, 4, 5]}
     frame = pd.DataFrame(content | {"jne_true": [1, 2, 3, 7, 8, 9]}).assign(seed=0)
     figure = plotting.figure_fitted(frame, named=["relu"], measures=["jne"])
-    np.testing.assert_allclose(figure.axes[0].collections[-1].get_offsets(), [[2, 2], [8, 4]])
-    assert "ReLU" in texts(figure)
+    points = [c.get_offsets() for c in figure.axes[0].findobj(matplotlib.collections.PathCollection)]
+    np.testing.assert_allclose(np.concatenate(points), [[8, 4], [2, 2]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ReLU"]
 
 
 def test_clouds_are_drawn_with_all_points_and_their_values():

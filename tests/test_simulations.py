@@ -144,6 +144,9 @@ def test_shares_rise_with_the_number_of_layers_and_not_with_their_depth(subsets)
     for measure in ("nonlinear_share", "true_share"):
         rises = shares(subsets, "layers", measure)[0].rises
         assert rises["one more layer"] > 0.8 and rises["one place deeper"] < 0.6
+    for frame in subsets.values():
+        medians = frame.groupby(["activation", "layers"]).median(numeric_only=True)
+        assert medians.loc[["abs", "square"], ["nonlinear_share", "true_share"]].min(axis=None) > 0.95
 
 
 def test_depth_raises_the_spread_of_the_deviation_by_leaving_fewer_directions(subsets):
@@ -201,10 +204,12 @@ def test_a_fitted_encoder_gives_a_linear_network_a_score_the_higher_the_noisier(
         assert linear[measure][0.2] > 1.2 * linear[measure][1.0]
 
 
-def test_a_fitted_encoder_misses_the_sine_though_it_predicts_it(fitted):
+def test_a_fitted_encoder_misses_odd_activations_though_it_predicts_them(fitted):
     medians = fitted.groupby(["noise_ceiling", "network"]).median(numeric_only=True).loc[1.0]
-    sine, linear = medians.loc["sin"], medians.loc["identity"]
-    assert sine.r2 > 0.75 and sine.jne_true > 0.6 and sine.jne < 1.2 * linear.jne
+    linear = medians.loc["identity"]
+    for name, true in {"sin": 0.6, "tanh": 0.3}.items():
+        odd = medians.loc[name]
+        assert odd.r2 > 0.75 and odd.jne_true > true and odd.jne < 1.2 * linear.jne
     swapped = experiments.ranking_changes(fitted[fitted.network.isin(NAMES)], "jne").swapped[1.0]
     assert ("sin", "relu") in swapped
 
@@ -213,7 +218,9 @@ def test_fitting_to_noise_upsets_the_ranking_by_jne_and_not_that_by_shares(fitte
     for frame in (fitted[fitted.network.isin(NAMES)], fitted[~fitted.network.isin(NAMES)]):
         rho = {m: experiments.ranking_changes(frame, m).rho for m in ("jne", "nonlinear_share", "prediction_share")}
         assert rho["jne"][0.2] < 0.2 and rho["jne"][0.2] < rho["jne"][1.0]
-        assert min(rho["nonlinear_share"].min(), rho["prediction_share"].min()) > 0.75
+        for share in ("nonlinear_share", "prediction_share"):
+            # Over seeds of the whole simulation 0.6 to 0.9 with much noise, 0.85 and more without.
+            assert rho[share][0.2] > max(0.5, rho["jne"][0.2] + 0.4) and rho[share][1.0] > 0.8
 
 
 def test_other_features_change_jne_as_the_closed_form_says_and_leave_the_share():

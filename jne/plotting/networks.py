@@ -53,7 +53,7 @@ def figure_fitted(
     frame : pandas.DataFrame
         From `jne.experiments.fit_networks`.
     named : sequence of str
-        Networks that are labelled.
+        Networks to tell apart, at most seven.
     measures : sequence of str
         One row of panels each.
     """
@@ -62,28 +62,25 @@ def figure_fitted(
     figure, axes = plt.subplots(len(measures), len(ceilings), figsize=size, **shared)
     for row, measure in zip(axes, measures, strict=True):
         for ax, ceiling in zip(row, ceilings, strict=True):
-            part = frame[frame["noise_ceiling"] == ceiling]
-            _draw_fitted(part, measure, named if ax is row[-1] else (), ax)
+            _draw_fitted(frame[frame["noise_ceiling"] == ceiling], measure, named, ax)
             ax.set_xlabel(f"{SHORT[measure]}, network itself")
         row[0].set(ylabel=f"{SHORT[measure]}, fitted encoder", ylim=(0, 1.12 * frame[measure].max()))
     for ax, ceiling in zip(axes[0], ceilings, strict=True):
         ax.set_title(f"noise ceiling {ceiling:g}")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, handletextpad=0.2)
     return figure
 
 
 def _draw_fitted(part: pd.DataFrame, measure: str, named: Sequence[str], ax: Axes) -> None:
-    groups = part.groupby("network", sort=False)
-    true, found = groups[f"{measure}_true"].median(), groups[measure]
-    low, high = found.min(), found.max()
+    """Medians over seeds with their range; the networks that are named in a colour and a shape of their own."""
+    spread = part.groupby("network", sort=False)[measure].agg(["min", "median", "max"])
+    true = part.groupby("network", sort=False)[f"{measure}_true"].median()
     ax.axline((0, 0), slope=1, color="0.6", linewidth=1)
-    ax.vlines(true, low, high, color="C0", linewidth=1.4)
-    ax.scatter(true, found.median(), s=22, color="C0", zorder=2)
-    middle = found.median()
-    for name in named:
-        above = middle[name] > middle.median()
-        ax.annotate(
-            activation_label(name), (true[name], high[name] if above else low[name]), fontsize="small",
-            xytext=(0, 3 if above else -3), textcoords="offset points", va="bottom" if above else "top",
-            ha="left" if true[name] < 0.05 * true.max() else "center",
-        )  # fmt: skip
+    styles = {name: {"color": f"C{n}", "marker": "oD^svPX"[n], "s": 34} for n, name in enumerate(named)}
+    for name in [*spread.index.drop(named), *named]:
+        style = styles.get(name, {"color": "0.55", "marker": "o", "s": 14})
+        ax.vlines(true[name], spread["min"][name], spread["max"][name], color=style["color"], linewidth=1.4)
+        label = activation_label(name) if name in styles else None
+        ax.scatter(true[name], spread["median"][name], label=label, zorder=2 + (name in styles), **style)
     ax.set_xlim(-0.1 * true.max(), 1.1 * true.max())
