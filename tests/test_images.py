@@ -15,10 +15,10 @@ from PIL import Image
 import jne
 import jne.datasets.images
 import jne.features
-from jne._images import ImageFiles
+from jne._images import ImageFiles, stimulus_ids
 from jne.cli import main
 from jne.datasets._prepare import split_stimuli
-from jne.datasets.images import prepare_images, stimulus_ids
+from jne.datasets.images import prepare_images
 from jne.evaluate import correlation_score, noise_ceiling
 
 N, UNITS, REPEATS = 20, 3, 4
