@@ -1,7 +1,5 @@
 """`jne prepare nifti` and `jne prepare fsaverage` on studies with planted responses."""
 
-import json
-
 import nibabel
 import numpy as np
 import pandas as pd
@@ -104,14 +102,11 @@ def test_volumes_are_masked_averaged_and_labelled(volumes):
     data = nifti(folder, atlas=folder / "atlas.nii.gz", atlas_names=folder / "areas.csv", name="Study", seed=3)
     check(data, table, features, maps)
     assert list(data.get("roi")) == [{0: "", 4: "V1", 7: "FFA"}[label] for label in labels]
-    index = data.get("voxel_index")
+    index = data.get("ijk")
     image = nibabel.load(folder / "betas.nii.gz")
     np.testing.assert_array_equal(image.get_fdata()[tuple(index.T)].T, maps)
-    assert json.loads(data.attrs["grid_affine"]) == AFFINE.tolist() and json.loads(data.attrs["grid_shape"]) == [
-        4,
-        5,
-        3,
-    ]
+    place = data.content["ijk"].attrs
+    assert list(place["affine"]) == list(AFFINE.ravel()) and list(place["shape"]) == list(SHAPE)
     assert data.name == "Study" and data.attrs["n_maps"] == len(table)
     assert jne.RidgeEncoder().fit(data).predict(data.features("test")).shape == (5, maps.shape[1])
 

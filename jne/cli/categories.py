@@ -10,14 +10,15 @@ from jne.cli.prepare import prepare
 @prepare.command()
 @click.option("--stimuli", "stimulus_table", required=True, metavar="FILE.csv", help="NSD's nsd_stim_info_merged.csv.")
 @click.option("--annotations", required=True, multiple=True, metavar="FILE.json", help="instances_train2017.json, ...")
-@click.option("--out", required=True, metavar="FILE.csv", help="Table to write: id, category, share.")
+@click.option("--out", required=True, metavar="FILE.csv", help="Table to write: nsdId, category, share.")
 @click.option("--level", default="supercategory", help="supercategory (twelve) or name (eighty objects).")
 @click.option("--minimum-share", default=0.1, help="Below this share of the image, the category is 'other'.")
 def categories(**options):
     """Name what takes most of each image of NSD, from the COCO annotations of the picture that it was cut from.
 
-    The id is the nsdId, which counts from 0. COCO's instances know people, animals, food, vehicles and other objects,
-    but neither faces nor indoor and outdoor scenes: a table of your own with the columns id and category does as well.
+    The table is what `jne prepare nsd` takes as --categories. COCO's instances know people, animals, food, vehicles and
+    other objects, but neither faces nor indoor and outdoor scenes; a table of your own with the columns nsdId (from 0)
+    and category does as well.
 
     \b
     Example:

@@ -48,7 +48,7 @@ class Options:
         check_fractions(self.test_fraction, self.validation_fraction)
 
 
-def check_layers(features: FeatureFile, voxels: Mapping[str, np.ndarray]) -> None:
+def check_layers(features: FeatureFile, voxels: xr.Dataset) -> None:
     taken = {"responses", "responses_repeats", "stimulus_id", "split", "category", "noise_ceiling", *voxels}
     if clash := sorted(taken & set(features.layers)):
         raise ValueError(f"features: {features.path} has a layer {clash[0]!r}, which names something else in a dataset")
@@ -58,11 +58,10 @@ def save_maps(
     maps: np.ndarray,
     trials: Trials,
     features: FeatureFile,
-    voxels: Mapping[str, np.ndarray],
+    voxels: xr.Dataset,
     where: Path,
     options: Options,
     attrs: Mapping[str, str | int],
-    mesh: str | None = None,
 ) -> EncodingDataset:
     """Average, split, check and write.
 
@@ -71,13 +70,11 @@ def save_maps(
     maps : array ``(n_maps, n_voxels)``
     trials, features
         What the maps are responses to.
-    voxels : dict
-        Variables of the voxels, ``(n_voxels, ...)``: roi, hemisphere, vertex, voxel_index.
+    voxels : xarray.Dataset
+        Variables ``(voxel, ...)``: roi, hemisphere, vertex, ijk.
     where : Path
         What errors name.
     options, attrs
-    mesh : str, optional
-        Of ``vertex``.
     """
     check_layers(features, voxels)
     split = stimulus_split(trials, options)
@@ -99,13 +96,8 @@ def save_maps(
         content["responses_repeats"] = (("test_stimulus", "repeat", "voxel"), repeats)
         # Of the test stimuli, as they are what R² is computed on, and they may be repeated more often than the others.
         content["noise_ceiling"] = ("voxel", noise_ceiling(repeats).astype(np.float32))
-    for name, values in voxels.items():
-        values = values.astype(object) if values.dtype.kind == "U" else values
-        content[name] = (("voxel",) if values.ndim == 1 else ("voxel", "axis"), values[~bad])
-    if mesh:
-        content["vertex"] = (*content["vertex"], {"mesh": mesh})
     dataset = xr.Dataset(
-        content,
+        {**content, **voxels.isel(voxel=~bad).data_vars},
         attrs={
             "name": options.name or Path(options.out).stem,
             "synthetic": 0,
@@ -166,11 +158,11 @@ def name_labels(labels: np.ndarray, names: Mapping[int, str] | None, path: Path)
     present = [int(label) for label in np.unique(labels) if label > 0]
     if names is not None and (unnamed := [str(label) for label in present if label not in names]):
         raise ValueError(f"atlas: {len(unnamed)} labels of {path} have no name ({listed(unnamed)})")
-    area = np.full(labels.shape, "", dtype=object)
+    area = np.full(labels.shape, "", object)
     for label in present:
         name = str(label) if names is None else names[label]
         area[labels == label] = "" if is_none(name) else name
-    return area.astype(str)
+    return area
 
 
 def is_none(name: str) -> bool:

@@ -25,7 +25,7 @@ def image_categories(
     level: str = "supercategory",
     minimum_share: float = 0.1,
 ) -> pd.DataFrame:
-    """Name for each image of NSD what takes most of it, and write a CSV with the columns id and category.
+    """Name for each image of NSD what takes most of it, and write a CSV with the columns nsdId and category.
 
     The area of each annotated object is scaled by the share of its bounding box that lies inside NSD's square crop; the
     areas of a category are summed; the largest wins.
@@ -37,7 +37,7 @@ def image_categories(
     annotations : paths
         COCO's instances_train2017.json and instances_val2017.json. Images of other splits get no category.
     out : path
-        The CSV to write; ``id`` is the ``nsdId``, counting from 0.
+        The CSV to write; ``nsdId`` counts from 0.
     level : {"supercategory", "name"}
         Twelve supercategories (person, animal, food, ...) or eighty objects (person, dog, pizza, ...).
     minimum_share : float
@@ -46,7 +46,7 @@ def image_categories(
     Returns
     -------
     pandas.DataFrame
-        ``id``, ``category`` and ``share`` of the crop.
+        ``nsdId``, ``category`` and ``share`` of the crop.
 
     Raises
     ------
@@ -74,8 +74,8 @@ def image_categories(
     rows = []
     for stimulus in stimuli.itertuples():
         category, share = _largest(objects[stimulus.cocoId], *sizes[stimulus.cocoId], stimulus.cropBox)
-        rows.append((str(stimulus.nsdId), category if share >= minimum_share else OTHER, share))
-    table = pd.DataFrame(rows, columns=["id", "category", "share"])
+        rows.append((stimulus.nsdId, category if share >= minimum_share else OTHER, share))
+    table = pd.DataFrame(rows, columns=["nsdId", "category", "share"])
     with atomic_path(out) as part:
         table.round(4).to_csv(part, index=False)
     return table

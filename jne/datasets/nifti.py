@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import xarray as xr
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import SpatialImage
 
@@ -60,7 +60,7 @@ def prepare_nifti(
     Returns
     -------
     EncodingDataset
-        ``voxel_index (voxel, axis)`` says where each voxel is in the grid whose shape and affine the attributes keep.
+        ``ijk (voxel, axis)`` says where each voxel is in the grid whose shape and affine are its attributes.
 
     Raises
     ------
@@ -80,15 +80,14 @@ def prepare_nifti(
     labels = None if atlas is None else _on_grid(Path(atlas), "atlas", grid, files[0], resample)
     inside = _inside(mask, labels, grid, files[0], resample)
     values = np.concatenate([_masked(image, inside, file) for file, image in zip(files, images, strict=True)])
-    voxels = {"voxel_index": np.argwhere(inside).astype(np.int32)}
+    place = {"affine": grid.affine.ravel(), "shape": list(grid.shape[:3])}
+    voxels = xr.Dataset({"ijk": (("voxel", "axis"), np.argwhere(inside).astype(np.int32), place)})
     if labels is not None:
         names = None if atlas_names is None else read_label_names(atlas_names)
-        voxels["roi"] = name_labels(labels[inside], names, Path(atlas))
+        voxels["roi"] = "voxel", name_labels(labels[inside], names, Path(atlas))
     attrs = {
         "maps_files": f"{files[0].name} and {len(files) - 1} more",
         "maps_sha256": joined_hash(files),
-        "grid_shape": json.dumps(grid.shape[:3]),
-        "grid_affine": json.dumps(np.round(grid.affine, 6).tolist()),
         "mask_file": Path(mask).name if mask else "voxels with a label",
         "atlas_file": Path(atlas).name if atlas else "none",
     }

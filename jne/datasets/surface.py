@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import xarray as xr
 from nibabel.filebasedimages import ImageFileError
 
 from jne.datasets._maps import Options, is_none, joined_hash, name_labels, read_label_names, save_maps
@@ -76,21 +77,20 @@ def prepare_fsaverage(
         labels = _labels(Path(atlases[side]), names, len(data)) if atlases else None
         kept = np.flatnonzero(_inside(masks, side, labels, len(data)))
         values.append(data[kept].T)
-        voxels["hemisphere"].append(np.full(len(kept), side))
+        voxels["hemisphere"].append(np.full(len(kept), side, object))
         voxels["vertex"].append(kept.astype(np.int32))
-        voxels["roi"].append(np.full(len(kept), "") if labels is None else labels[kept])
+        if labels is not None:
+            voxels["roi"].append(labels[kept])
     if len(set(meshes.values())) > 1:
         raise ValueError(f"maps: the left hemisphere is on {meshes['left']}, the right one on {meshes['right']}")
-    if not atlases:
-        del voxels["roi"]
     all_files = [file for side_files in files.values() for file in side_files]
     attrs = {
         "maps_files": f"{all_files[0].name} and {len(all_files) - 1} more",
         "maps_sha256": joined_hash(all_files),
     }
-    values, mesh = np.concatenate(values, axis=1), next(iter(meshes.values()))
-    voxels = {name: np.concatenate(parts) for name, parts in voxels.items()}
-    return save_maps(values, trials, feature_file, voxels, all_files[0], settings, attrs, mesh)
+    together = xr.Dataset({name: ("voxel", np.concatenate(parts)) for name, parts in voxels.items() if parts})
+    together["vertex"].attrs["mesh"] = next(iter(meshes.values()))
+    return save_maps(np.concatenate(values, axis=1), trials, feature_file, together, all_files[0], settings, attrs)
 
 
 def _files(maps: Mapping[str, Sequence[str | Path]] | None, trials: Trials) -> dict[str, list[Path]]:
@@ -147,7 +147,7 @@ def _labels(path: Path, names: Mapping[int, str] | None, n_vertices: int) -> np.
         except (OSError, ValueError, IndexError) as error:
             raise ValueError(f"atlas: {path} cannot be read as an annotation ({error})") from error
         table = {i: name.decode() for i, name in enumerate(found)}
-        labels = np.array(["" if i < 0 or is_none(table[i]) else table[i] for i in index])
+        labels = np.array(["" if i < 0 or is_none(table[i]) else table[i] for i in index], object)
     else:
         values = _read(path, "atlas")[:, 0]
         if path.name.endswith(".label.gii"):
