@@ -71,6 +71,7 @@ class EfficientNetBackbone:
 
     def __init__(self, layers: Mapping[str, int] | None = None):
         self.grids = _check_grids(GRIDS if layers is None else layers)
+        self.network = None  # loaded by `to`: attributes and preparation do not need it
         self.attributes = {
             "feature_model": "efficientnet-lite0 (ImageNet)",
             "feature_weights_sha256": _efficientnet.WEIGHTS_SHA256,
@@ -86,9 +87,10 @@ class EfficientNetBackbone:
         return np.asarray(central_square(image, _CROP).resize((size, size), Image.Resampling.BICUBIC))
 
     def to(self, device: torch.device) -> EfficientNetBackbone:
+        if self.network is None:
+            self.network = _efficientnet.load_efficientnet_lite0().fold()
         # Channels-last and folded, the CPU needs less than half the time.
-        network = _efficientnet.load_efficientnet_lite0().fold()
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network.to(device, memory_format=torch.channels_last)
         return self
 
     def layers(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -7,6 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -104,7 +105,7 @@ class ImageFiles(Sequence):
         name = self.names[index]
         return decode(BytesIO(self._read(name)), f"{self.path}: {name}")
 
-    @property
+    @cached_property
     def ids(self) -> np.ndarray:
         """Names of the stimuli ``(n_images,)``: see `stimulus_ids`."""
         return stimulus_ids(self.names)

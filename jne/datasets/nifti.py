@@ -37,8 +37,8 @@ def prepare_nifti(
     Parameters
     ----------
     stimuli : path
-        A CSV with a row per map, in their order; see `jne.datasets._trials.read_trials`. Repeats of an id are averaged,
-        and kept for the test stimuli. Without the column ``split``, stimuli are split at random.
+        A CSV with a row per map, in their order: ``id``, and if known ``split``, ``category`` and ``repeat``. Repeats of
+        an id are averaged, and kept for the test stimuli. Without the column ``split``, stimuli are split at random.
     features : path
         A features file with at least these ids; see `jne.datasets.feature_file.read_feature_file`.
     out : path
@@ -50,7 +50,7 @@ def prepare_nifti(
     atlas : path, optional
         Whole numbers; they become ``roi``, and 0 is no area.
     atlas_names : path, optional
-        What the numbers of the atlas mean; see `jne.datasets._maps.read_label_names`.
+        What the numbers of the atlas mean: a CSV with the columns ``index`` and ``name``, or a FreeSurfer colour table.
     resample : bool
         Bring mask and atlas to the grid of the maps, by nearest neighbour; else another grid is an error.
     **options

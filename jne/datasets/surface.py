@@ -45,7 +45,7 @@ def prepare_fsaverage(
     atlases : dict, optional
         FreeSurfer annotation, GIFTI labels, or surface data of whole numbers of a hemisphere; they become ``roi``.
     atlas_names : path, optional
-        What whole numbers mean; see `jne.datasets._maps.read_label_names`.
+        What whole numbers mean, as in `jne.datasets.nifti.prepare_nifti`.
     mesh : str, optional
         Where the number of vertices does not say it (see `MESHES`).
     **options
