@@ -37,8 +37,8 @@ def prepare_nifti(
     Parameters
     ----------
     stimuli : path
-        A CSV with a row per map, in their order: ``id``, and if known ``split``, ``category`` and ``repeat``. Maps of one
-        id are averaged, and kept for the test stimuli. Without the column ``split``, stimuli are split at random.
+        A CSV with a row per map, in their order: ``id``, and if known ``split``, ``category`` and ``repeat``. Maps of
+        one id are averaged, and kept for the test stimuli. Without the column ``split``, it is drawn at random.
     features : path
         A features file with at least these ids; see `jne.datasets.feature_file.read_feature_file`.
     out : path
