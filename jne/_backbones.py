@@ -94,7 +94,8 @@ class EfficientNetBackbone:
         return self
 
     def layers(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
-        x = (batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last) - 127) / 128
+        x = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
+        x.sub_(127).div_(128)
         pooled = {}
         for name, activation in self.network.activations(x):
             if name in self.grids:
