@@ -216,6 +216,8 @@ BAD = {
     ),
     "blank id": (lambda f: edit(f, id=lambda t: t["id"].where(t.index > 0, "")), {}, "27 rows, 1 of them without id"),
     "another split": (lambda f: edit(f, split=lambda t: "dev"), {}, "split of .* has 'dev'; accepted are train"),
+    "nothing to train on": (lambda f: edit(f, split=lambda t: "test"), {}, "split has 0 train stimuli"),
+    "nothing to test on": (lambda f: edit(f, split=lambda t: "train"), {}, "split has 0 test stimuli"),
     "two splits": (
         lambda f: edit(f, split=lambda t: ["test", *t["split"][1:]], id=lambda t: [t["id"][1], *t["id"][1:]]),
         {},
@@ -437,4 +439,4 @@ def test_the_commands_write_what_the_functions_write(volumes, surfaces):
 @pytest.mark.parametrize("command", ["nifti", "fsaverage"])
 def test_help_teaches_with_an_example(command):
     output = CliRunner().invoke(main, ["prepare", command, "--help"]).output
-    assert f"jne prepare {command} --" in output and "Repeats" in output + "Repeats" * (command == "fsaverage")
+    assert f"jne prepare {command} --" in output and "jne book --data study.nc" in output

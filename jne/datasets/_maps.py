@@ -82,7 +82,8 @@ def save_maps(
     bad = np.zeros(responses.shape[1], bool)
     mark_bad(bad, responses, "", where, options.drop_bad_voxels)
     for part in ("train", "test"):
-        mark_bad(bad, responses[split == part], f" over the {part} stimuli", where, options.drop_bad_voxels)
+        if (chosen := split == part).sum() > 1:
+            mark_bad(bad, responses[chosen], f" over the {part} stimuli", where, options.drop_bad_voxels)
     content = {
         layer: (("stimulus", f"feature_{layer}"), features.features(layer, trials.ids)) for layer in features.layers
     }

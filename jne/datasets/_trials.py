@@ -60,13 +60,13 @@ class Trials:
     def repeats(self, maps: np.ndarray, stimuli: np.ndarray) -> np.ndarray | None:
         """The single maps of some stimuli, ``(n_chosen, n_repeats, n_voxels)``; NaN where one was shown less often.
 
-        None if none of them was repeated.
+        None if none of them was shown twice.
         """
         rank = self._rank()
         chosen = np.full(len(self.ids), -1)
         chosen[stimuli] = np.arange(len(stimuli))
         place = chosen[self.row]
-        n_repeats = int(rank[place >= 0].max()) + 1
+        n_repeats = int(rank[place >= 0].max(initial=0)) + 1
         if n_repeats == 1:
             return None
         single = np.full((len(stimuli), n_repeats, maps.shape[1]), np.nan, np.float32)
