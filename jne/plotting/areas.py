@@ -36,7 +36,9 @@ def plot_areas(table: pd.DataFrame, measure: str, *, label: str, ax: Axes | None
     """
     ax = ax or plt.gca()
     table = table.sort_values(measure)
-    colors = table["level"].map(level_colors()) if "level" in table else ["C0"] * len(table)
+    colors = (
+        table["level"].map(lambda level: level_colors().get(level, "0.7")) if "level" in table else ["C0"] * len(table)
+    )
     positions = np.arange(len(table))
     ax.hlines(positions, 0, table[measure], color="0.85", zorder=1)
     ax.scatter(table[measure], positions, c=list(colors), s=36, edgecolor="0.2", linewidth=0.5, zorder=2)

@@ -83,7 +83,7 @@ def _read_stream(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np
                 raise EOFError(f"it ends in trial {block.start + len(data) // trial_bytes + 1} of {len(out)}")
             out[block] = np.frombuffer(data, proxy.dtype).reshape(-1, math.prod(shape))[:, points]
         # Only at its end is the checksum of a gzip file compared.
-        while file.read(BLOCK_BYTES):
+        while file.read(2**16):
             pass
 
 
@@ -102,8 +102,9 @@ def _read_hdf5(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np.n
 
 
 def _check(path: Path, found: tuple, trials: tuple, dtype: np.dtype, shape: tuple, out: np.ndarray) -> None:
-    if tuple(found) != tuple(shape):
-        raise _MismatchError(f"{path} has shape {tuple(found)}; needed: {tuple(shape)}{hint(found, shape)}")
+    found = tuple(map(int, found))
+    if found != tuple(shape):
+        raise _MismatchError(f"{path} has shape {found}; needed: {tuple(shape)}{hint(found, shape)}")
     if tuple(trials) != (len(out),):
         raise _MismatchError(
             f"{path} holds {math.prod(trials)} trials, and responses.tsv has {len(out)} in this session: they are not "

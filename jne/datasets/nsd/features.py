@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jne._files import sha256
+from jne._images import natural_key
 from jne.datasets.nsd.layout import READ_ERRORS, damaged
 
 _RESERVED = ("responses", "responses_repeats", "stimulus_id", "split", "category", "roi", "level", "vertex", "ijk")
@@ -51,10 +52,10 @@ class ImageFeatures:
             raise ValueError(f"features: {self.path} ends in {self.path.suffix!r}; accepted are .h5, .hdf5 and .npz")
         try:
             with self._open() as file:
-                names = [name for name in file.keys() if hasattr(file[name], "shape")]
+                attrs = dict(getattr(file, "attrs", {}))
+                names = [name for name in sorted(file.keys(), key=natural_key) if hasattr(file[name], "shape")]
                 ids = _values(file["stimulus_id"]) if "stimulus_id" in names else None
                 shapes = {name: file[name].shape for name in names if name != "stimulus_id"}
-                attrs = dict(getattr(file, "attrs", {}))
         except (*READ_ERRORS, BadZipFile) as error:
             raise damaged(self.path, error) from error
         if ids is None:

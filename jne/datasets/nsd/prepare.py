@@ -155,7 +155,6 @@ def prepare_nsd(
     if absent:
         report(f"Not in this tree, so left out: {', '.join(absent)}")
     report(f"Work files: {folder}. If interrupted, the same command goes on from them.")
-    folder.mkdir(parents=True, exist_ok=True)
     runs = {session: table["run"].to_numpy() for session, table in trials.groupby("session")}
     files = {
         session: prepare_session(folder, session, paths[session], points, runs[session], zscore)

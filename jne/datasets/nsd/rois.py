@@ -64,7 +64,8 @@ def read_atlases(
     Returns
     -------
     areas : dict of array ``(n_points,)``
-        ``roi_<atlas>`` for each atlas, and ``roi`` and ``level`` where there is any.
+        ``roi_<atlas>`` for each atlas, and ``roi`` and ``level`` where there is any. A name that an earlier atlas has
+        too is followed by its own: ``RSC (HCP_MMP1)``.
     absent : list of str
     """
     found, absent = {}, []
@@ -86,11 +87,15 @@ def read_atlases(
 def _first(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Area in the first atlas that has one, and its level of the visual hierarchy; empty for none."""
     roi = np.full(len(found[order[0]]), "", dtype=object)
-    level = roi.copy()
+    level, taken = roi.copy(), set()
     for atlas in order:
-        here = (roi == "") & (found[atlas] != "")
-        roi[here] = found[atlas][here]
-        level[here] = [_level(atlas, area) for area in found[atlas][here]]
+        names = set(found[atlas]) - {""}
+        for area in sorted(names):
+            here = (roi == "") & (found[atlas] == area)
+            # The RSC of HCP_MMP1 is not that of the localizer, nor its V1 the mapped part of V1.
+            roi[here] = f"{area} ({atlas})" if area in taken else area
+            level[here] = _level(atlas, area)
+        taken |= names
     return roi, level
 
 

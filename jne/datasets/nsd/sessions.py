@@ -118,6 +118,7 @@ class Presentations:
 
     def __init__(self, files: Mapping[int, Path], trials: pd.DataFrame):
         self._files = {session: h5py.File(path) for session, path in files.items()}
+        self._data = {s: [file[name] for name in ("betas", "mean", "sd")] for s, file in self._files.items()}
         self._group = {session: file["group"][...] for session, file in self._files.items()}
         by_image = trials.groupby("nsd_id")
         self._trials = {image: list(zip(t["session"], t["trial"], strict=True)) for image, t in by_image}
@@ -143,7 +144,7 @@ class Presentations:
         """Z-scored responses to every presentation of an image, in their order: ``(n_presentations, n_valid)``."""
         rows = []
         for session, trial in self._trials[image]:
-            file, group = self._files[session], self._group[session][trial]
-            percent, mean, sd = to_percent(file["betas"][trial]), file["mean"][group], file["sd"][group]
-            rows.append((percent[self.valid] - mean[self.valid]) / sd[self.valid])
+            betas, mean, sd = self._data[session]
+            group = self._group[session][trial]
+            rows.append((to_percent(betas[trial]) - mean[group])[self.valid] / sd[group][self.valid])
         return np.stack(rows)
