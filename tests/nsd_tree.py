@@ -9,6 +9,7 @@ of vertices, of which few have data. As a script it also writes the features, so
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,6 +130,36 @@ def write_categories(tree: Tree, path: str | Path) -> Path:
     table = pd.DataFrame({"nsdId": tree.feature_ids, "category": [CATEGORIES[i % 4] for i in tree.feature_ids]})
     table.to_csv(path, index=False)
     return Path(path)
+
+
+def zscored(percent: np.ndarray, trials: pd.DataFrame, by: str) -> np.ndarray:
+    """Trials minus the mean of their run or session, over its population standard deviation, in float64."""
+    result = np.empty(percent.shape)
+    for rows in trials.groupby(["SESSION", "RUN"] if by == "run" else "SESSION").indices.values():
+        part = percent[rows].astype(float)
+        result[rows] = (part - part.mean(axis=0)) / part.std(axis=0, ddof=0)
+    return result
+
+
+def by_image(values: np.ndarray, trials: pd.DataFrame) -> dict[int, np.ndarray]:
+    """Presentations of each nsdId, in the order of the experiment."""
+    return {image - 1: values[rows] for image, rows in trials.groupby("73KID").indices.items()}
+
+
+def kept_voxels(subject: Subject) -> np.ndarray:
+    """Voxels of the brain mask with data in every session."""
+    return np.setdiff1d(np.flatnonzero(subject.brainmask), subject.lost)
+
+
+def planted_names(subject: Subject, space: str, atlas: str) -> np.ndarray:
+    """Area of every point, ventral and dorsal parts as one; empty for none."""
+    names = [re.sub("^(V[123])[vd]$", r"\1", name) for name in AREAS[atlas]]
+    return np.array(["", *names])[np.maximum(subject.labels[space][atlas], 0)]
+
+
+def nsd_ids(data) -> np.ndarray:
+    """nsdId of every stimulus of a dataset."""
+    return np.array([int(name.removeprefix("nsd")) for name in data.get("stimulus_id")])
 
 
 def _trials(number, shared, own, n_sessions, trials_per_run, rng) -> pd.DataFrame:

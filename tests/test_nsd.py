@@ -19,7 +19,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from nsd_tree import AREAS, BETAS, CATEGORIES, SURFACE, make_tree, write_categories, write_features
+from nsd_tree import (
+    AREAS,
+    BETAS,
+    CATEGORIES,
+    SURFACE,
+    by_image,
+    kept_voxels,
+    make_tree,
+    nsd_ids,
+    planted_names,
+    write_categories,
+    write_features,
+    zscored,
+)
 from scipy.io import savemat
 
 import jne
@@ -52,30 +65,12 @@ def prepare(tree, tmp_path):
     return run
 
 
-def zscored(percent, trials, by, names=("SESSION", "RUN")):
-    """Float64 oracle: trials minus the mean of their group, over its population standard deviation."""
-    result = np.empty(percent.shape)
-    for _, rows in trials.groupby(list(names) if by == "run" else "SESSION").indices.items():
-        part = percent[rows].astype(float)
-        result[rows] = (part - part.mean(axis=0)) / part.std(axis=0, ddof=0)
-    return result
-
-
 def expected_split(tree, subject, test_repeats=3):
     """Test images and all others, from the table that prepare does not read."""
     info = pd.read_csv(tree.root / "nsddata/experiments/nsd/nsd_stim_info_merged.csv").set_index("nsdId")
     counts = (tree.subjects[subject].trials["73KID"] - 1).value_counts()
     shared = info.loc[counts.index, "shared1000"].to_numpy()
     return set(counts.index[shared & (counts >= test_repeats)]), set(counts.index[~shared])
-
-
-def nsd_ids(data):
-    return np.array([int(name.removeprefix("nsd")) for name in data.get("stimulus_id")])
-
-
-def by_image(values, trials):
-    """Presentations of each nsdId, in the order of the experiment."""
-    return {image - 1: values[rows] for image, rows in trials.groupby("73KID").indices.items()}
 
 
 def assert_planted(data, values, trials, tolerance):
@@ -89,10 +84,6 @@ def assert_planted(data, values, trials, tolerance):
         n = len(single[image])
         np.testing.assert_allclose(found[:n], single[image], rtol=0, atol=tolerance)
         assert np.isnan(found[n:]).all()
-
-
-def kept_voxels(subject):
-    return np.setdiff1d(np.flatnonzero(subject.brainmask), subject.lost)
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["nii.gz", "hdf5"])
@@ -163,11 +154,6 @@ def test_noise_ceilings_from_repeats(tree, prepare):
     np.testing.assert_allclose(data.get("noise_ceiling"), expected, rtol=1e-6)
     planted = tree.subjects[1].ncsnr["func1pt8mm"][kept_voxels(tree.subjects[1])] ** 2
     assert np.corrcoef(expected, 3 * planted / (3 * planted + 1))[0, 1] > 0.5
-
-
-def planted_names(subject, space, atlas):
-    names = [re.sub("^(V[123])[vd]$", r"\1", name) for name in AREAS[atlas]]
-    return np.array(["", *names])[np.maximum(subject.labels[space][atlas], 0)]
 
 
 def test_areas_are_the_planted_ones(tree, prepare):
@@ -274,6 +260,7 @@ def test_the_command_and_its_progress(tree, tmp_path, monkeypatch):
     assert "Left out: 2 voxels without data (session 2: 2)" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["out.nc"]
     assert CliRunner().invoke(main, ["validate", "out.nc"]).exit_code == 0
+    assert re.search(r"areas .*none \d+", CliRunner().invoke(main, ["info", "out.nc"]).output)
 
 
 def test_parse_sessions():
@@ -617,24 +604,37 @@ def test_bad_input_is_named_and_nothing_is_written(kind, copy):
     assert not Path("out.nc").exists() and not list(Path().rglob("*.part"))
 
 
+USAGE = namedtuple("USAGE", "total used free")
+
+
 def test_too_little_disk_is_refused_before_the_work(prepare, monkeypatch, tmp_path):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 0, 10**5))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: USAGE(10**6, 0, 10**5))
     with pytest.raises(ValueError, match=r"needed beside .*naïve\.nc.*100 kB.*are free.*--mask nsdgeneral.*--sessions"):
         prepare()
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("stage", ["session", "result"])
-def test_a_full_disk_is_named_and_the_next_call_goes_on(stage, prepare, monkeypatch, tmp_path):
+@pytest.mark.parametrize("how", ["before", "within"])
+def test_a_full_disk_is_named_and_the_next_call_goes_on(how, stage, prepare, monkeypatch, tmp_path):
+    """Seen before HDF5 begins to write, or reported by HDF5."""
+
     def full(self, name, *args, **options):
         if name == ("sd" if stage == "session" else "responses_repeats"):
             raise OSError(errno.ENOSPC, "No space left on device")
         return create(self, name, *args, **options)
 
+    def usage(path):
+        at_start = sys._getframe(1).f_code.co_name == "check"
+        here = Path(path).name.endswith(".work") == (stage == "session")
+        return USAGE(10**12, 0, 10**12 if at_start or not here else 10**4)
+
     create = h5py.Group.create_dataset
     with monkeypatch.context() as patched, pytest.raises(OSError, match="no space left on the disk while writing"):
-        patched.setattr(h5py.Group, "create_dataset", full)
+        if how == "before":
+            patched.setattr(shutil, "disk_usage", usage)
+        else:
+            patched.setattr(h5py.Group, "create_dataset", full)
         prepare()
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
     assert left == ([] if stage == "session" else [f"session_{i:02d}.h5" for i in (1, 2, 3)])
@@ -709,18 +709,21 @@ def test_work_files_of_other_parameters_are_not_used(tree, prepare, tmp_path, mo
     np.testing.assert_array_equal(prepare(zscore="session").responses(), whole)
 
 
-def test_memory_does_not_grow_with_the_number_of_sessions(tmp_path):
+def test_memory_does_not_grow_with_the_number_of_sessions_and_the_file_is_as_large_as_said(tmp_path):
     tree = make_tree(tmp_path / "nsd", subjects=(1,), n_sessions=12, shape=(16, 16, 16), surface=False)
     write_features(tree, tree.root / "features.h5")
-    peaks = []
+    peaks, lines, options = [], [], {"test_repeats": 1}
     for sessions in ("1-2", "1-3", "1-12"):  # the first call also imports
         tracemalloc.start()
-        prepare_nsd(tree.root, 1, tree.root / "features.h5", tmp_path / "out.nc", sessions=sessions, test_repeats=1)
+        options |= {"sessions": sessions, "report": lines.append}
+        prepare_nsd(tree.root, 1, tree.root / "features.h5", tmp_path / "out.nc", **options)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # Three times the images in memory would be nine sessions' worth and more.
     session = 66 * np.count_nonzero(tree.subjects[1].brainmask) * 2
     assert peaks[2] - peaks[1] < session
+    stay = int(re.search(r"of which .*\((\d+) bytes\) stay", lines[-2])[1])
+    assert 0.8 * stay < (tmp_path / "out.nc").stat().st_size < 1.1 * stay
 
 
 def test_paths_are_those_of_the_manual():

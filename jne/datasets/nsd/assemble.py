@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from jne._files import FORMAT_VERSION, atomic_path
+from jne._files import FORMAT_VERSION, atomic_path, need_space
 from jne._memory import spans
 from jne.datasets.dataset import EncodingDataset, load_dataset, open_content
 from jne.datasets.nsd.ceiling import ceiling_from_repeats
@@ -27,6 +27,7 @@ def write_dataset(
     presentations: Presentations,
     layers: Mapping[str, Callable[[], np.ndarray]],
     *,
+    size: int,
     units: str,
     repeats_zscored: bool | None = None,
     progress: bool = False,
@@ -43,6 +44,8 @@ def write_dataset(
     presentations : Presentations
     layers : mapping of str to function
         Each returns ``(n_images, n_features)``; called one after the other.
+    size : int
+        Bytes that the file will have, about.
     units : str
         Of the responses.
     repeats_zscored : bool, optional
@@ -55,6 +58,7 @@ def write_dataset(
         Opened from the new file.
     """
     with atomic_path(out) as part:
+        need_space(part, size)
         small.assign_attrs(format_version=FORMAT_VERSION).to_netcdf(part, engine="h5netcdf")
         with h5netcdf.File(part, "a") as file:
             for layer, read in layers.items():

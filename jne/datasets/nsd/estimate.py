@@ -45,7 +45,8 @@ class Estimate:
         n_groups = sum(int(session_groups(t["run"].to_numpy(), zscore).max()) + 1 for _, t in per_session)
         longest = int(per_session.size().max())
         test = images["split"] == "test"
-        rows = len(images) + int(test.sum() * images["count"][test].max())
+        self._rows = len(images) + int(test.sum() * images["count"][test].max())
+        self._features = len(images) * sum(features.layers.values())
         wide = max(features.layers.values())
         self._counts = (
             f"{len(trials)} trials of {len(per_session)} sessions, {len(images)} images, {n_points} {space.what}"
@@ -55,7 +56,7 @@ class Estimate:
         layer = wide * (4 * features.n_rows + 16 * trials["nsd_id"].nunique())
         self.memory = int(_BASE + max(session, layer))
         self.work = len(trials) * n_points * itemsize + n_groups * n_points * 8
-        self.result = 4 * (rows * n_points + len(images) * sum(features.layers.values())) + 200 * n_points
+        self.result = self.result_size(n_points)
         self.disk = self.work + self.result
 
     def __str__(self) -> str:
@@ -63,6 +64,10 @@ class Estimate:
             f"{self._counts}. Needed: {format_bytes(self.memory)} of memory, {format_bytes(self.disk)} on disk until "
             f"it is done, of which {format_bytes(self.result)} stay."
         )
+
+    def result_size(self, n_voxels: int) -> int:
+        """Bytes of the dataset file with so many voxels: responses, repeats, features, and the names of areas."""
+        return 4 * (self._rows * n_voxels + self._features) + 200 * n_voxels
 
     def check(self, out: Path, folder: Path, max_memory: str) -> None:
         """Refuse what will not fit.
@@ -75,7 +80,9 @@ class Estimate:
         less = "take fewer voxels (--mask nsdgeneral)"
         Budget(parse_bytes(max_memory)).reserve(self.memory, self._what, less)
         there = next(parent for parent in out.absolute().parents if parent.exists())
-        done = sum(path.stat().st_size for path in folder.glob("session_*.h5")) if folder.is_dir() else 0
+        # What an interrupted call left is used again or replaced.
+        left = [*folder.glob("session_*.h5"), *out.parent.glob(f".{out.name}.*.part")]
+        done = sum(path.stat().st_size for path in left)
         if (free := shutil.disk_usage(there).free) < self.disk - done:
             raise ValueError(
                 f"out: {format_bytes(self.disk - done)} are needed beside {out}, {format_bytes(self.work)} of them "

@@ -13,13 +13,14 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from jne._files import atomic_path, code_hash, hash_parameters
+from jne._files import atomic_path, code_hash, hash_parameters, need_space
 from jne._memory import spans
 from jne.datasets.nsd.betas import VOLUME_SCALE, read_session
 from jne.datasets.nsd.space import Space
 
 ZSCORES = ("run", "session", "none")
 VOXEL_BLOCK = 4096
+HEADER_BYTES = 2**16
 
 
 def session_groups(runs: np.ndarray, zscore: str) -> np.ndarray:
@@ -74,10 +75,13 @@ def prepare_session(
     mean, sd, valid = _statistics(betas, group)
     if zscore == "none":
         mean[:], sd[:] = 0, 1
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
-        for name, values in {"betas": betas, "group": group, "mean": mean, "sd": sd, "valid": valid}.items():
-            file.create_dataset(name, data=values)
-        file.attrs["key"] = key
+    arrays = {"betas": betas, "group": group, "mean": mean, "sd": sd, "valid": valid}
+    with atomic_path(path) as part:
+        need_space(part, sum(values.nbytes for values in arrays.values()) + HEADER_BYTES)
+        with h5py.File(part, "w") as file:
+            for name, values in arrays.items():
+                file.create_dataset(name, data=values)
+            file.attrs["key"] = key
     return path
 
 
@@ -91,7 +95,7 @@ def _statistics(betas: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.nd
             percent = to_percent(np.where(finite, stored, 0), np.float64)
             mean[g, block], sd[g, block] = percent.mean(axis=0), percent.std(axis=0)
             # Of the stored values, as a mean of equal numbers can differ from them by rounding.
-            valid[block] &= finite & (stored.max(axis=0) > stored.min(axis=0))
+            valid[block] &= finite & (stored.max(axis=0) > stored.min(axis=0)) & (sd[g, block] > 0)
     return mean, sd, valid
 
 
@@ -124,6 +128,7 @@ class Presentations:
         self._trials = {image: list(zip(t["session"], t["trial"], strict=True)) for image, t in by_image}
         self._valid = {session: file["valid"][...] for session, file in self._files.items()}
         self.valid = np.logical_and.reduce(list(self._valid.values()))
+        self._kept = np.flatnonzero(self.valid)
 
     def __enter__(self):
         return self
@@ -146,5 +151,6 @@ class Presentations:
         for session, trial in self._trials[image]:
             betas, mean, sd = self._data[session]
             group = self._group[session][trial]
-            rows.append((to_percent(betas[trial]) - mean[group])[self.valid] / sd[group][self.valid])
+            percent, centre, spread = (row[self._kept] for row in (betas[trial], mean[group], sd[group]))
+            rows.append((to_percent(percent) - centre) / spread)
         return np.stack(rows)
