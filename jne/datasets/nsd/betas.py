@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,7 @@ from jne.datasets.nsd.layout import READ_ERRORS, damaged, hint
 
 VOLUME_SCALE = 300
 """Volume betas are percent signal change times this, as int16; surface betas are percent, as float32."""
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 16 * 2**20
 
 
 class _MismatchError(ValueError):
@@ -74,14 +75,18 @@ def _read_stream(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np
             f"{path} has scl_slope {proxy.slope} and scl_inter {proxy.inter}; needed: 1 and 0, as NSD's own files have"
         )
     trial_bytes = math.prod(shape) * proxy.dtype.itemsize
-    with ImageOpener(path) as file:
+    blocks = list(spans(len(out), max(1, BLOCK_BYTES // trial_bytes)))
+    with ImageOpener(path) as file, ThreadPoolExecutor(1) as pool:
         file.seek(proxy.offset)
-        for block in spans(len(out), max(1, BLOCK_BYTES // trial_bytes)):
-            size = (block.stop - block.start) * trial_bytes
-            data = file.read(size)
+        sizes = [(block.stop - block.start) * trial_bytes for block in blocks]
+        # While points are picked from a block, the next one is unpacked.
+        ahead = pool.submit(file.read, sizes[0])
+        for block, size, following in zip(blocks, sizes, [*sizes[1:], 0], strict=True):
+            data, ahead = ahead.result(), pool.submit(file.read, following)
             if len(data) < size:
                 raise EOFError(f"it ends in trial {block.start + len(data) // trial_bytes + 1} of {len(out)}")
-            out[block] = np.frombuffer(data, proxy.dtype).reshape(-1, math.prod(shape))[:, points]
+            values = np.frombuffer(data, proxy.dtype).reshape(-1, math.prod(shape))
+            out[block] = np.take(values, points, axis=1)
         # Only at its end is the checksum of a gzip file compared.
         while file.read(2**16):
             pass

@@ -52,7 +52,7 @@ class Estimate:
             f"{len(trials)} trials of {len(per_session)} sessions, {len(images)} images, {n_points} {space.what}"
         )
         self._what = f"reading a session of {longest} trials x {n_points} {space.what}, or a layer of {wide} features,"
-        session = longest * (n_points * itemsize + 3 * 8 * VOXEL_BLOCK) + 3 * BLOCK_BYTES + 24 * 4 * n_points
+        session = longest * (n_points * itemsize + 3 * 8 * VOXEL_BLOCK) + 4 * BLOCK_BYTES + 24 * 4 * n_points
         layer = wide * (4 * features.n_rows + 16 * trials["nsd_id"].nunique())
         self.memory = int(_BASE + max(session, layer))
         self.work = len(trials) * n_points * itemsize + n_groups * n_points * 8

@@ -6,6 +6,7 @@ The names are those of the NSD data manual (https://cvnlab.slite.page/p/6CusMRYf
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import zlib
 from collections.abc import Sequence
@@ -93,7 +94,8 @@ class Layout:
             found = tuple(path for path in choices if path.is_file())[:1]
             missing = [] if found else choices[:1]
         if missing:
-            there = sorted({int(p.name.split("session")[1][:2]) for p in self.beta_folder.glob("*betas_session??.*")})
+            names = (path.name for path in self.beta_folder.glob("*betas_session*"))
+            there = sorted({int(n) for name in names for n in re.findall(r"betas_session(\d\d)\.", name)})
             raise FileNotFoundError(
                 f"no betas of session {session}: there is no {missing[0]}. Download it with\n"
                 f"  {self.download(missing[0])}\n"
