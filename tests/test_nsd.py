@@ -12,6 +12,7 @@ import sys
 import tracemalloc
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import nibabel as nib
@@ -39,8 +40,10 @@ import jne
 from jne.cli import main
 from jne.datasets.nsd import prepare_nsd
 from jne.datasets.nsd import sessions as session_module
+from jne.datasets.nsd.estimate import Estimate
 from jne.datasets.nsd.layout import Layout
-from jne.datasets.nsd.rois import read_names
+from jne.datasets.nsd.rois import ROI_ORDER, read_names
+from jne.datasets.nsd.space import Space
 from jne.datasets.nsd.trials import parse_sessions
 from jne.datasets.validate import value_problems
 from jne.evaluate import noise_ceiling
@@ -724,6 +727,22 @@ def test_memory_does_not_grow_with_the_number_of_sessions_and_the_file_is_as_lar
     assert peaks[2] - peaks[1] < session
     stay = int(re.search(r"of which .*\((\d+) bytes\) stay", lines[-2])[1])
     assert 0.8 * stay < (tmp_path / "out.nc").stat().st_size < 1.1 * stay
+
+
+def test_what_nsd_itself_needs_is_what_the_help_says():
+    runs = np.tile(np.repeat(np.arange(12), np.tile([63, 62], 6)), 40)
+    trials = pd.DataFrame({"session": np.repeat(np.arange(40), 750), "run": runs, "nsd_id": np.arange(30_000) // 3})
+    images = pd.DataFrame({"split": np.repeat(["train", "test"], [9000, 1000]), "count": 3})
+    text = CliRunner().invoke(main, ["prepare", "nsd", "--help"]).output
+    rows = re.findall(r"(\d+),000 (?:voxels|vertices) +([\d.]+) GB, and +(\d+) GB more", text)
+    assert len(rows) == 3
+    for thousands, stay, more in rows:
+        space = Space([], np.arange(int(thousands) * 1000), "", np.eye(4) if thousands != "328" else None)
+        features = SimpleNamespace(layers={"layer": 768}, n_rows=73_000)
+        needed = Estimate(trials, images, space, "run", features)
+        assert abs(needed.result / 1e9 - float(stay)) < 0.5 and abs(needed.work / 1e9 - float(more)) < 0.5
+        assert needed.memory < 2e9
+    assert f"  {','.join(ROI_ORDER)}\n" in text
 
 
 def test_paths_are_those_of_the_manual():

@@ -56,9 +56,14 @@ def nsd(roi_order, **options):
     other images are split 8 : 1 into training and validation. Subjects have 40, 40, 32, 30, 40, 32, 40, 30 sessions.
 
     \b
-    Disk, for 40 sessions and 10,000 images (subject 1, volume):
-      brainmask   226,000 voxels   12 GB, and 14 GB until it is done
-      nsdgeneral   16,000 voxels    1 GB, and 1 GB until it is done
+    Areas: each atlas is kept, and roi takes the first of --roi-order, by default
+      prf-visualrois,floc-faces,floc-places,floc-bodies,HCP_MMP1
+
+    \b
+    Disk, for 40 sessions and 10,000 images:
+      brainmask    226,000 voxels     12 GB, and 14 GB more until it is done
+      nsdgeneral    16,000 voxels    0.8 GB, and  1 GB more until it is done
+      fsaverage    328,000 vertices   17 GB, and 41 GB more until it is done
 
     If interrupted, the same command goes on at the next session, with the same result.
     """
