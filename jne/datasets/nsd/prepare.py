@@ -20,7 +20,7 @@ from jne.datasets.nsd.ceiling import ceiling_from_ncsnr
 from jne.datasets.nsd.estimate import Estimate
 from jne.datasets.nsd.features import ImageFeatures, layer_of
 from jne.datasets.nsd.layout import BETAS, SPACES, Layout
-from jne.datasets.nsd.rois import read_atlases
+from jne.datasets.nsd.rois import ROI_ORDER, read_atlases
 from jne.datasets.nsd.sessions import ZSCORES, Presentations, prepare_session
 from jne.datasets.nsd.space import read_space
 from jne.datasets.nsd.trials import N_SESSIONS, read_shared, read_trials, split_images
@@ -186,7 +186,7 @@ def prepare_nsd(
                 "zscore_features": "run" if zscore_features else "none",
                 **{key: value for key, value in sizes.items() if value is not None},
                 "seed": seed,
-                "roi_order": ",".join(roi_order or ()) or "default",
+                "roi_order": ",".join(roi_order or ROI_ORDER),
                 "noise_ceiling_from": noise_ceiling,
                 "n_trials": len(trials),
                 "n_images_left_out": len(shown) - len(images),
