@@ -228,6 +228,20 @@ def test_features(tree, prepare, tmp_path, ending):
     assert data.attrs["feature_model"] == ("planted" if ending == ".h5" else "not stated")
 
 
+def test_a_features_file_in_its_own_order_keeps_it_and_an_unfinished_one_is_refused(tree, prepare, tmp_path):
+    path = write_features(tree, tmp_path / "features.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs.update(layers="block2,block1", n_done=len(tree.feature_ids), preprocessing_sha256="ab")
+        del file["stimulus_id"]
+        file["stimulus_id"] = tree.feature_ids
+    data = prepare(features=path)
+    assert data.layers == ["block2", "block1"] and data.attrs["preprocessing_sha256"] == "ab"
+    with h5py.File(path, "a") as file:
+        file.attrs["n_done"] = 7
+    with pytest.raises(ValueError, match=r"holds 7 of \d+ images; finish it with `jne features`"):
+        prepare(features=path)
+
+
 def test_features_zscored_within_runs_are_averaged_over_presentations(tree, prepare):
     data, trials = prepare(zscore_features=True), tree.subjects[1].trials
     rows = pd.Index(tree.feature_ids).get_indexer(trials["73KID"] - 1)

@@ -15,6 +15,16 @@ from jne._files import sha256
 from jne._images import natural_key
 from jne.datasets.nsd.layout import READ_ERRORS, damaged
 
+_ORIGIN = (
+    "model",
+    "feature_model",
+    "feature_weights_sha256",
+    "feature_grids",
+    "preprocessing",
+    "preprocessing_hash",
+    "preprocessing_sha256",
+)
+"""Attributes of a features file that a dataset keeps."""
 _RESERVED = ("responses", "responses_repeats", "stimulus_id", "split", "category", "roi", "level", "vertex", "ijk")
 
 
@@ -33,8 +43,6 @@ class ImageFeatures:
     ----------
     layers : dict
         Name -> number of features.
-    model, preprocessing_hash : str
-        What the file says of its origin.
 
     Raises
     ------
@@ -54,6 +62,8 @@ class ImageFeatures:
             with self._open() as file:
                 attrs = dict(getattr(file, "attrs", {}))
                 names = [name for name in sorted(file.keys(), key=natural_key) if hasattr(file[name], "shape")]
+                order = str(attrs.get("layers", "")).split(",")
+                names = sorted(names, key=lambda name: order.index(name) if name in order else len(order))
                 ids = _values(file["stimulus_id"]) if "stimulus_id" in names else None
                 shapes = {name: file[name].shape for name in names if name != "stimulus_id"}
         except (*READ_ERRORS, BadZipFile) as error:
@@ -61,8 +71,15 @@ class ImageFeatures:
         if ids is None:
             raise ValueError(f"features: {self.path} has no stimulus_id; it has {', '.join(names) or 'nothing'}")
         ids = _nsd_ids(ids, self.path)
-        self.model = str(attrs.get("model", "not stated"))
-        self.preprocessing_hash = str(attrs.get("preprocessing_hash", "not stated"))
+        if (done := int(attrs.get("n_done", len(ids)))) < len(ids):
+            raise ValueError(f"features: {self.path} holds {done} of {len(ids)} images; finish it with `jne features`")
+        self._origin = {
+            {"model": "feature_model"}.get(name, name): attrs[name].item()
+            if hasattr(attrs[name], "item")
+            else attrs[name]
+            for name in _ORIGIN
+            if name in attrs
+        }
         self._check(shapes, len(ids))
         self.layers = {name: shape[1] for name, shape in shapes.items()}
         self.n_rows = len(ids)
@@ -76,8 +93,8 @@ class ImageFeatures:
     def attributes(self) -> dict[str, str]:
         """Where the features are from, for the dataset's attributes."""
         return {
-            "feature_model": self.model,
-            "feature_preprocessing_hash": self.preprocessing_hash,
+            "feature_model": "not stated",
+            **self._origin,
             "features_file": self.path.name,
             "features_sha256": sha256(self.path),
         }
