@@ -45,7 +45,7 @@ def nsd(roi_order, **options):
     \b
     Example:
       jne prepare nsd --root /data/nsd --subject 1 --mask nsdgeneral \\
-          --features clip.h5 --zscore-features --default-layer block8 \\
+          --features clip.h5 --zscore-features --default-layer layer9 \\
           --out subj01.nc
       jne book --params paper --data subj01.nc
 
