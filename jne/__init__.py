@@ -27,6 +27,7 @@ _HOME = {
     "activation_network": "jne.simulate",
     "mixed_response": "jne.simulate",
     "closed_form": "jne.simulate",
+    "record": "jne.records",
     "Study": "jne.study",
     "run_study": "jne.study",
 }
