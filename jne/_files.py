@@ -94,10 +94,10 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = Fals
     return Path(path)
 
 
-def write_json(content: Mapping, path: str | Path) -> Path:
+def write_json(content: Mapping, path: str | Path, *, sort_keys: bool = True) -> Path:
     """Write ``content`` to ``path`` as indented JSON, atomically."""
     with atomic_path(path) as part:
-        part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        part.write_text(json.dumps(content, indent=2, sort_keys=sort_keys) + "\n")
     return Path(path)
 
 

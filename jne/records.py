@@ -28,15 +28,15 @@ def record(name: str, value: bool | int | float | str | Mapping[str, bool | int 
     Raises
     ------
     ValueError
-        If the name is not a non-empty text, or a value is no scalar.
+        If the name is not a text without a dot, or a value is no scalar.
 
     Examples
     --------
-    >>> record("median R²", 0.31)
+    >>> record("median_r2", 0.31)
     >>> record("nonlinear_share", {"V1": 0.1, "V2": 0.2})
     """
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"name={name!r}; expected a text, such as 'median_r2'")
+    if not isinstance(name, str) or not name.strip() or "." in name:
+        raise ValueError(f"name={name!r}; expected a text without a dot, such as 'median_r2'")
     if isinstance(value, Mapping):
         plain = {str(key): _plain(f"{name}.{key}", item) for key, item in value.items()}
     else:
@@ -48,7 +48,9 @@ def record(name: str, value: bool | int | float | str | Mapping[str, bool | int 
     shown = {key: f"{item:.4g}" if isinstance(item, float) else item for key, item in _flat(name, plain).items()}
     # Text beside the data: a page shows the line, and does not warn of a type that it cannot show.
     text = "\n".join(f"{key} = {item}" for key, item in shown.items())
-    display({MIME: {"name": name, "value": plain}, "text/plain": text}, raw=True)
+    # Notebook files sort the keys of a mapping; the order, such as that of areas, is kept in lists.
+    kept = {"keys": list(plain), "values": list(plain.values())} if isinstance(plain, dict) else {"value": plain}
+    display({MIME: {"name": name, **kept}, "text/plain": text}, raw=True)
 
 
 def read_records(notebook: Path | Mapping) -> dict[str, bool | int | float | str | None]:
@@ -58,7 +60,10 @@ def read_records(notebook: Path | Mapping) -> dict[str, bool | int | float | str
     content = notebook if isinstance(notebook, Mapping) else nbformat.read(notebook, as_version=4)
     outputs = [output for cell in content["cells"] for output in cell.get("outputs", ())]
     kept = [output["data"][MIME] for output in outputs if MIME in output.get("data", {})]
-    last = {entry["name"]: entry["value"] for entry in kept}
+    last = {
+        entry["name"]: dict(zip(entry["keys"], entry["values"], strict=True)) if "keys" in entry else entry["value"]
+        for entry in kept
+    }
     return {key: item for name, value in last.items() for key, item in _flat(name, value).items()}
 
 

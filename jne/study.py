@@ -73,8 +73,8 @@ def run_study(
     those of one encoder, fitted to all folds but the last, at all stimuli (attribute ``evaluation`` of the result).
 
     Every stage is written when it is done, so an interrupted study goes on where it stopped, and a second call with
-    the same parameters, data and code only reads. Several processes that ask for one study at the same moment compute it
-    once: the others wait.
+    the same parameters, data and code only reads. Of several processes that ask for one study at the same moment, one
+    computes it and the others wait.
 
     Parameters
     ----------

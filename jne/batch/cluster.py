@@ -112,17 +112,11 @@ def _local(workers: int | None, resources: Resources) -> SpecCluster:
         raise ValueError("resources: a run asks for a GPU, and CUDA finds none on this machine")
     workers = workers or default_workers(resources, len(gpus))
     # The notebooks' processes use the memory, not the workers; `Watch` limits them.
-    options = {
-        "nthreads": 1,
-        "memory_limit": 0,
-        "dashboard_address": None,
-        "host": "127.0.0.1",
-        "silence_logs": logging.ERROR,
-    }
+    options = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "host": "127.0.0.1"}
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}},
         workers={
-            number: {"cls": Nanny, "options": options | {"env": environment}}
+            number: {"cls": Nanny, "options": options | {"env": environment, "silence_logs": logging.ERROR}}
             for number, environment in enumerate(worker_environments(workers, gpus))
         },
         silence_logs=logging.ERROR,
@@ -135,7 +129,7 @@ def _slurm(jobs: int, resources: Resources, options: dict):
         from dask_jobqueue import SLURMCluster
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
-            f"scheduler slurm needs dask-jobqueue, which is not installed: {sys.executable} -m pip install dask-jobqueue"
+            f"scheduler: slurm needs dask-jobqueue, which is not here: {sys.executable} -m pip install dask-jobqueue"
         ) from missing
     # One process with one run at a time per job; the job has the cores and the memory of a run.
     options = {"cores": 1, "job_cpu": resources.threads, "processes": 1, "python": sys.executable, **options}

@@ -34,7 +34,8 @@ def write_record(folder: Path, run: Run, status: str, **facts) -> dict:
     """Keep how a run ended; written last and in one step, so that it stands for a complete run."""
     content = {"id": run.id, "notebook": run.notebook.name, "label": run.label, "parameters": run.parameters}
     content |= {"varied": run.varied, "status": status, "host": platform.node(), "ended": datetime.now(UTC).isoformat()}
-    write_json(content | facts, folder / f"{run.name}.json")
+    # The order of recorded results, such as areas, means something.
+    write_json(content | facts, folder / f"{run.name}.json", sort_keys=False)
     return content | facts
 
 

@@ -74,7 +74,8 @@ def run_batch(
         connected(client)
         # Equal keys are one task: a client that comes back finds the runs that workers still execute.
         futures = {
-            client.submit(execute_run, run, *arguments, key=f"{run.name}-{place}", pure=False): run for run in runs
+            client.submit(execute_run, run, *arguments, key=f"{run.name}-{place}", pure=False, priority=-number): run
+            for number, run in enumerate(runs)
         }
         over: queue.Queue[Future] = queue.Queue()
         for future in futures:
