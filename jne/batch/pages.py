@@ -15,7 +15,7 @@ from jne.batch.run import read_record
 from jne.batch.summary import flatten
 from jne.book import check_target, copy_sources, make_html, publish
 from jne.notebooks import make_presentable
-from jne.plotting.grids import figure_grid, figure_scalars
+from jne.plotting.grids import figure_grid, figure_scalars, result_label
 from jne.plotting.style import set_style
 
 _MOST_SCALARS = 12
@@ -82,6 +82,10 @@ def _executed_page(run: Run, folder: Path, stage: Path, root: Path) -> dict[str,
     return {"file": f"runs/{run.name}"}
 
 
+def _title(stem: str) -> str:
+    return stem.replace("_", " ").capitalize()
+
+
 def _named(run: Run) -> str:
     return ", ".join(f"{name.split('.')[-1]} {value}" for name, value in run.varied.items())
 
@@ -95,7 +99,12 @@ def _index(grid: Grid, table: pd.DataFrame) -> str:
             f"A run that is done took {done['seconds'].median():.0f} s in the median and {done['seconds'].max():.0f} s "
             f"at most, and had up to {done['peak_memory'].max() / 1e9:.1f} GB in memory."
         )
-    lines.append("\n".join(f"* [{stem}]({stem}.md)" for stem in dict.fromkeys(table["notebook"])))
+    lines.append("\n".join(f"* [{_title(stem)}]({stem}.md)" for stem in dict.fromkeys(table["notebook"])))
+    parameters = pd.DataFrame([flatten(run.parameters) for run in grid.runs])
+    same = [name for name in parameters if parameters[name].map(str).nunique() == 1]
+    if same:
+        values = ", ".join(f"`{name} = {parameters[name][0]!r}`" for name in same)
+        lines.append(f"All runs have {values}.")
     if len(bad := [run for run in grid.runs if table["status"][run.id] != "done"]):
         lines += ["## Not done", _runs_table(bad, table, ["status", "error"])]
     return "\n\n".join(lines) + "\n"
@@ -113,13 +122,11 @@ def _notebook_page(stem: str, runs: list[Run], table: pd.DataFrame, stage: Path)
     nested = list(dict.fromkeys(name.split(".")[0] for name in results if "." in name))
     single = [n for n in results if "." not in n and pd.api.types.is_numeric_dtype(results[n].dropna().infer_objects())]
     single = [name for name in single if results[name].dropna().map(type).ne(bool).all()][:_MOST_SCALARS]
-    lines = [f"# {stem.replace('_', ' ').capitalize()}"]
+    lines = [f"# {_title(stem)}"]
     for name in nested:
-        figure = figure_grid(frame, name, varied, f"{prefix}{name.replace('_', ' ')}")
-        lines += [
-            _figure(figure, stage, f"{stem}-{name}"),
-            f"*{name.replace('_', ' ')}; empty where a run is missing.*",
-        ]
+        figure = figure_grid(frame, name, varied, prefix + result_label(name))
+        caption = f"*{result_label(name)}. One colour scale for all panels; empty where a run is missing.*"
+        lines += [_figure(figure, stage, f"{stem}-{name}"), caption]
     if single:
         figure = figure_scalars(frame, single, varied, f"{prefix}results with one value per run")
         lines += [_figure(figure, stage, f"{stem}-scalars"), "*One dot is one run.*"]
