@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
 
-MIME = "application/vnd.jne.record+json"
+KEY = "jne_record"
+"""Where the metadata of an output keep a record: pages warn of a kind of data that they cannot show."""
 
 
 def record(name: str, value: bool | int | float | str | Mapping[str, bool | int | float | str]) -> None:
     """Record a result of this notebook under ``name``, for the summary of `jne batch`.
 
-    The value becomes part of the cell's output, as one line of text and as data. Recording a name again replaces its
-    value. Outside a notebook nothing happens.
+    The value becomes part of the cell's output, as a line of text and in its metadata. Recording a name again replaces
+    its value. Outside a notebook nothing happens.
 
     Parameters
     ----------
@@ -46,11 +47,10 @@ def record(name: str, value: bool | int | float | str | Mapping[str, bool | int 
     from IPython.display import display
 
     shown = {key: f"{item:.4g}" if isinstance(item, float) else item for key, item in _flat(name, plain).items()}
-    # Text beside the data: a page shows the line, and does not warn of a type that it cannot show.
     text = "\n".join(f"{key} = {item}" for key, item in shown.items())
     # Notebook files sort the keys of a mapping; the order, such as that of areas, is kept in lists.
     kept = {"keys": list(plain), "values": list(plain.values())} if isinstance(plain, dict) else {"value": plain}
-    display({MIME: {"name": name, **kept}, "text/plain": text}, raw=True)
+    display({"text/plain": text}, metadata={KEY: {"name": name, **kept}}, raw=True)
 
 
 def read_records(notebook: Path | Mapping) -> dict[str, bool | int | float | str | None]:
@@ -59,7 +59,7 @@ def read_records(notebook: Path | Mapping) -> dict[str, bool | int | float | str
 
     content = notebook if isinstance(notebook, Mapping) else nbformat.read(notebook, as_version=4)
     outputs = [output for cell in content["cells"] for output in cell.get("outputs", ())]
-    kept = [output["data"][MIME] for output in outputs if MIME in output.get("data", {})]
+    kept = [output["metadata"][KEY] for output in outputs if KEY in output.get("metadata", {})]
     last = {
         entry["name"]: dict(zip(entry["keys"], entry["values"], strict=True)) if "keys" in entry else entry["value"]
         for entry in kept

@@ -24,6 +24,9 @@ _CONFIG = {
     "distributed.worker.profile.enabled": False,
 }
 
+WAIT = 30
+"""Seconds that a scheduler has to answer."""
+
 
 @contextmanager
 def connect(
@@ -85,7 +88,7 @@ def default_workers(resources: Resources, gpus: int) -> int:
 
 def _client(address: str) -> Client:
     try:
-        return Client(address, timeout=30)
+        return Client(address, timeout=WAIT)
     except OSError as error:
         raise OSError(f"scheduler: nothing answers at {address} ({error}). Is `dask scheduler` running?") from error
 

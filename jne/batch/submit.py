@@ -37,7 +37,7 @@ def run_batch(
     workers: int | None = None,
     connected: Callable[[Client], object] = lambda client: None,
     ended: Callable[[Run, dict], object] = lambda run, record: None,
-    waiting: Callable[[int], object] = lambda executing: None,
+    waiting: Callable[[int, int], object] = lambda executing, workers: None,
 ) -> None:
     """Execute ``runs`` and keep their records and executed notebooks in ``folder / "runs"``.
 
@@ -57,7 +57,7 @@ def run_batch(
     ended : callable
         Called with every run that has ended and its record.
     waiting : callable
-        Called about once a second with the number of runs that workers execute at the moment.
+        Called about once a second with the number of runs that are executed at the moment, and of workers.
 
     Raises
     ------
@@ -84,19 +84,20 @@ def run_batch(
             try:
                 future = over.get(timeout=1)
             except queue.Empty:
-                waiting(_executing(client))
+                waiting(*_executing(client))
                 continue
             run = futures.pop(future)
             ended(run, _outcome(future, run, folder / "runs"))
             future.release()
-            waiting(_executing(client))
+            waiting(*_executing(client))
 
 
-def _executing(client: Client) -> int:
+def _executing(client: Client) -> tuple[int, int]:
     if client.status != "running":
-        return 0
+        return 0, 0
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return sum(worker.get("metrics", {}).get("task_counts", {}).get("executing", 0) for worker in workers)
+    counts = [worker.get("metrics", {}).get("task_counts", {}).get("executing", 0) for worker in workers]
+    return sum(counts), len(counts)
 
 
 def _outcome(future: Future, run: Run, folder: Path) -> dict:

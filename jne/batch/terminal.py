@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from contextlib import nullcontext
 
@@ -16,6 +17,7 @@ from jne.batch.submit import batch_folder, pending_runs, run_batch
 from jne.batch.summary import summary_table, write_summary
 
 _MOST_ROWS = 60
+_ALONE = 60
 
 
 def batch_command(
@@ -75,7 +77,7 @@ class _Follow:
 
     def __init__(self, console: Console, runs: list[Run]):
         self.console, self.total, self.counts = console, len(runs), Counter()
-        self.progress = None
+        self.progress, self.alone_since = None, time.monotonic()
         if console.is_terminal and runs:
             columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
             self.progress = Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console)
@@ -95,12 +97,19 @@ class _Follow:
         if self.progress:
             self.progress.advance(self.task)
         if not self.progress or not good:
-            time = "" if record.get("seconds") is None else f" {record['seconds']:.1f} s"
+            took = "" if record.get("seconds") is None else f" {record['seconds']:.1f} s"
             reason = "" if good else f": {record['error']['reason'].splitlines()[0]}"
             place = f"[{sum(self.counts.values())}/{self.total}]"
-            self.console.print(f"{place} {record['status']}{time}  {run.label}{reason}", markup=False)
+            self.console.print(f"{place} {record['status']}{took}  {run.label}{reason}", markup=False)
 
-    def waiting(self, executing: int) -> None:
+    def waiting(self, executing: int, workers: int) -> None:
+        if workers:
+            self.alone_since = time.monotonic()
+        elif time.monotonic() - self.alone_since > _ALONE:
+            self.alone_since = float("inf")
+            self.console.print(
+                "There is no worker: jobs may still wait in a queue; if they ended at once, their logs say why."
+            )
         if self.progress:
             text = f"{self.counts['done']} done, {executing} running, {self.counts['failed']} failed"
             self.progress.update(self.task, description=text)
