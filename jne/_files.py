@@ -69,14 +69,14 @@ def one_at_a_time(path: str | Path) -> Iterator[None]:
     """Where ``path`` is not there yet, wait until no other process is in this block for it; then it may be there.
 
     On a file system shared by several machines this needs working POSIX or flock locks (NFS 4 has them, Lustre with
-    the mount option flock). The system releases the lock of a process that died.
+    the mount option flock). The system releases the lock of a process that died. A thread may enter it again.
     """
     path = Path(path)
     if path.exists():
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True):
         yield
 
 

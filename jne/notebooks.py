@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pprint import pformat
+from typing import IO
 
 
 def install_hint(missing: ModuleNotFoundError) -> str:
@@ -31,8 +32,9 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
 
 
-# Papermill warns about parameters that its line-by-line parser cannot read; `read_parameters` is the judge here.
-logging.getLogger("papermill").setLevel(logging.ERROR)
+# Papermill warns about parameters that its line-by-line parser cannot read; `read_parameters` is the judge here. Its
+# errors are raised as well.
+logging.getLogger("papermill").setLevel(logging.CRITICAL)
 
 
 class BookError(RuntimeError):
@@ -114,6 +116,7 @@ class _ThisPython(AsyncKernelManager):
     transport_encryption = "auto"
     environment: Mapping[str, str] = {}
     started: Callable[[int], object] | None = None
+    printed: IO | None = None
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -125,6 +128,10 @@ class _ThisPython(AsyncKernelManager):
         spec["env"]["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
         spec["env"] |= self.environment
         return KernelSpec(**spec)
+
+    async def _async_pre_start_kernel(self, **options) -> tuple[list[str], dict]:
+        streams = {"stdout": self.printed, "stderr": self.printed} if self.printed else {}
+        return await super()._async_pre_start_kernel(**options, **streams)
 
     async def _async_post_start_kernel(self, **options) -> None:
         await super()._async_post_start_kernel(**options)
@@ -140,13 +147,15 @@ def execute_notebook(
     root: Path,
     environment: Mapping[str, str] | None = None,
     started: Callable[[int], object] | None = None,
+    log: IO | None = None,
 ) -> None:
     """Execute ``notebook`` with ``parameters`` in the folder ``root`` and save the result, complete or not.
 
-    ``environment`` is added to that of the kernel; ``started`` is called with the kernel's process id.
+    ``environment`` is added to that of the kernel; ``started`` is called with the kernel's process id; ``log`` takes
+    what the kernel would print in the terminal.
     """
     executed.parent.mkdir(parents=True, exist_ok=True)
-    kernel = {"environment": dict(environment or {}), "started": started and staticmethod(started)}
+    kernel = {"environment": dict(environment or {}), "started": started and staticmethod(started), "printed": log}
     try:
         papermill.execute_notebook(
             str(notebook),

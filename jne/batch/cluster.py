@@ -54,6 +54,8 @@ def connect(
         If no scheduler answers at the address.
     """
     resources, slurm = resources or Resources(), slurm or {}
+    # What it has to say of a lost scheduler is said in the error.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if "://" in scheduler:
         if workers:
             raise ValueError("workers: a scheduler at an address has its workers; start more with `dask worker`")

@@ -82,21 +82,22 @@ def execute_run(
 
 def _execute(run: Run, folder: Path, root: Path, resources: Resources, environment: Mapping[str, str]) -> dict:
     working, executed = folder / f".{run.name}.ipynb", folder / f"{run.name}.ipynb"
-    status, error = "done", {}
-    with Watch(resources) as watch:
+    status, error, log = "done", {}, folder / f"{run.name}.log"
+    with Watch(resources) as watch, log.open("w") as printed:
         try:
             threads = dict.fromkeys(_THREADS, str(resources.threads))
             gpu = {"CUDA_VISIBLE_DEVICES": ""} if resources.gpu == 0 else {}
             environment = {**threads, **gpu, **environment}
-            execute_notebook(
-                run.notebook, working, run.parameters, root=root, environment=environment, started=watch.started
-            )
+            options = {"environment": environment, "started": watch.started, "log": printed}
+            execute_notebook(run.notebook, working, run.parameters, root=root, **options)
         except BookError as stopped:
             status = watch.reason or "failed"
             error = {"cell": stopped.cell, "reason": watch.explanation or stopped.reason}
             _mark(working, status, error["reason"])
     results = read_records(working)
     os.replace(working, executed)
+    if status == "done" or not log.stat().st_size:
+        log.unlink()
     facts = {"seconds": round(watch.seconds, 3), "peak_memory": watch.peak, "worker": os.getpid()}
     return write_record(folder, run, status, results=results, **facts, **({"error": error} if error else {}))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from distributed import Client, Future
+from distributed import CancelledError, Client, Future
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from jne._files import code_hash, hash_parameters
@@ -80,16 +82,18 @@ def run_batch(
         over: queue.Queue[Future] = queue.Queue()
         for future in futures:
             future.add_done_callback(over.put)
-        while futures:
-            try:
-                future = over.get(timeout=1)
-            except queue.Empty:
+        try:
+            while futures:
+                with suppress(queue.Empty):
+                    future = over.get(timeout=1)
+                    run = futures.pop(future)
+                    ended(run, _outcome(future, run, folder / "runs"))
+                    future.release()
                 waiting(*_executing(client))
-                continue
-            run = futures.pop(future)
-            ended(run, _outcome(future, run, folder / "runs"))
-            future.release()
-            waiting(*_executing(client))
+        except (CommClosedError, CancelledError) as error:
+            raise ConnectionError(
+                "the scheduler is gone. Runs that have ended are kept; give the same command again to go on"
+            ) from error
 
 
 def _executing(client: Client) -> tuple[int, int]:
@@ -104,9 +108,7 @@ def _outcome(future: Future, run: Run, folder: Path) -> dict:
     if future.status == "finished":
         return future.result()
     if future.status != "error":
-        raise ConnectionError(
-            "the scheduler is gone. Runs that have ended are kept; give the same command again to go on"
-        )
+        raise CommClosedError(future.status)
     error = future.exception()
     status = "killed" if isinstance(error, KilledWorker) else "failed"
     reason = f"{type(error).__name__}: {error}"

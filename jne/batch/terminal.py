@@ -56,7 +56,7 @@ def batch_command(
         raise
     finally:
         table = summary_table(grid, folder)
-        files = write_summary(table, folder)
+        files = write_summary(table, folder) if (folder / "runs").is_dir() else []
     console.print(_table(table, grid))
     counts = Counter(table["status"])
     console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
