@@ -44,10 +44,6 @@ def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
     check_target(html)
     references = [Path("book/references.md")] if (grid.root / "book/references.md").is_file() else []
     copy_sources(grid.root, stage, references)
-    # What the book has beside its pages stays; its pages are not these.
-    for page in stage.glob("book/*.md"):
-        if page.relative_to(stage) not in references:
-            page.unlink()
     chapters = []
     set_style()
     for stem in dict.fromkeys(run.notebook.stem for run in grid.runs):
@@ -59,8 +55,8 @@ def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
     chapters += [{"file": str(page.with_suffix(""))} for page in references]
     (stage / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters}))
     config = yaml.safe_load((stage / "_config.yml").read_text()) | {"title": f"Batch {grid.name}"}
-    # These notebooks are executed; links from one to chapters that are not here are no fault.
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    # Not strict: a notebook may refer to chapters of the book that are not here.
     publish(make_html(stage, folder / "sphinx", strict=False), html)
     return html / "index.html"
 
@@ -84,6 +80,10 @@ def _executed_page(run: Run, folder: Path, stage: Path, root: Path) -> dict[str,
 
 def _title(stem: str) -> str:
     return stem.replace("_", " ").capitalize()
+
+
+def _varied(runs: list[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in flatten(run.varied)))
 
 
 def _named(run: Run) -> str:
@@ -114,14 +114,13 @@ def _notebook_page(stem: str, runs: list[Run], table: pd.DataFrame, stage: Path)
     rows = table.loc[[run.id for run in runs]]
     results = rows.filter(regex=r"^result\.").rename(columns=lambda name: name.removeprefix("result."))
     results = results.dropna(axis="columns", how="all")
-    varied = [name for name in dict.fromkeys(n for run in runs for n in run.varied) if rows[name].nunique() > 1]
+    varied = [name for name in _varied(runs) if rows[name].map(str).nunique() > 1]
     frame = rows[varied].join(results.drop(columns=varied, errors="ignore"))
-    made_up = (rows.get("data", pd.Series(dtype=object)) == "synthetic").any() or results.get("synthetic") is not None
-    made_up = made_up and results.get("synthetic", pd.Series([True])).fillna(False).any()
-    prefix = "Synthetic responses: " if made_up else ""
+    synthetic = results.get("synthetic", rows.get("data", pd.Series(dtype=object)) == "synthetic")
+    prefix = "Synthetic responses: " if synthetic.eq(True).any() else ""
     nested = list(dict.fromkeys(name.split(".")[0] for name in results if "." in name))
-    single = [n for n in results if "." not in n and pd.api.types.is_numeric_dtype(results[n].dropna().infer_objects())]
-    single = [name for name in single if results[name].dropna().map(type).ne(bool).all()][:_MOST_SCALARS]
+    single = [name for name in results if "." not in name and results[name].dropna().map(type).isin((int, float)).all()]
+    single = single[:_MOST_SCALARS]
     lines = [f"# {_title(stem)}"]
     for name in nested:
         figure = figure_grid(frame, name, varied, prefix + result_label(name))
@@ -143,7 +142,7 @@ def _figure(figure, stage: Path, name: str) -> str:
 
 def _runs_table(runs: list[Run], table: pd.DataFrame, columns: list[str]) -> str:
     """A Markdown table; the first column leads to the executed notebook."""
-    varied = list(dict.fromkeys(name for run in runs for name in run.varied))
+    varied = _varied(runs)
     header = ["notebook", *(name.split(".")[-1] for name in varied), *columns]
     lines = [" | ".join(header), " | ".join("---" for _ in header)]
     for run in runs:

@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from jne.batch.cluster import dashboard
 from jne.batch.grid import Grid, Run, read_grid
@@ -118,15 +119,18 @@ class _Follow:
 def _table(table: pd.DataFrame, grid: Grid) -> Table:
     varied = list(dict.fromkeys(name for run in grid.runs for name in run.varied))
     shown = Table("notebook", *(name.split(".")[-1] for name in varied), "status", "seconds", "peak memory", "why")
+    runs = {run.id: run for run in grid.runs}
     rows = table
     if len(table) > _MOST_ROWS:
         rows = table[table["status"] != "done"]
         shown.caption = f"{len(table) - len(rows)} runs that are done are not shown"
-    for _, row in rows.iterrows():
-        done = row["status"] == "done"
-        measured = [f"{row['seconds']:.1f}", f"{row['peak_memory'] / 1e6:.0f} MB"]
-        cells = [row["notebook"], *(str(row[name]) for name in varied)]
+    for identity, row in rows.iterrows():
+        cells = [row["notebook"], *(str(runs[identity].varied.get(name, "")) for name in varied)]
+        status = Text(row["status"], style="" if row["status"] == "done" else "bold red")
+        measured = ["", ""]
+        if not pd.isna(row["seconds"]):
+            measured = [f"{row['seconds']:.1f}", f"{row['peak_memory'] / 1e6:.0f} MB"]
         why = "" if pd.isna(row["error"]) else row["error"].splitlines()[0]
-        status = row["status"] if done else f"[bold red]{row['status']}[/]"
-        shown.add_row(*cells, status, *([""] * 2 if pd.isna(row["seconds"]) else measured), why)
+        # As text: brackets in a value or an error are no markup.
+        shown.add_row(*map(Text, cells), status, *measured, Text(why))
     return shown

@@ -33,5 +33,10 @@ def batch(grid_file, workers, scheduler, out, retry_failed, dry_run, book):
     what is missing, changed or failed, so it also goes on after a stop. The exit status is 1 if any run is not done.
     """
     from jne.batch.terminal import batch_command
+    from jne.notebooks import BookError
 
-    raise SystemExit(batch_command(grid_file, workers, scheduler, out, retry_failed, dry_run, book))
+    try:
+        status = batch_command(grid_file, workers, scheduler, out, retry_failed, dry_run, book)
+    except BookError as error:
+        raise click.ClickException(str(error)) from error
+    raise SystemExit(status)

@@ -85,7 +85,9 @@ def figure_scalars(table: pd.DataFrame, results: list[str], varied: list[str], t
     for ax, name in zip(axes.flat, results, strict=False):
         several = group.nunique() > 1
         hue = {"hue": group, "palette": "colorblind" if group.nunique() <= 10 else LEVEL_CMAP} if several else {}
-        sns.stripplot(x=position, y=table[name].astype(float), ax=ax, size=4, jitter=0.15, legend=False, **hue)
+        sns.stripplot(
+            x=position, y=table[name].astype(float), ax=ax, size=4, jitter=False, dodge=several, legend=False, **hue
+        )
         ax.set(title=result_label(name), xlabel=across or "", ylabel="")
         ax.title.set_fontsize("small")
         ax.tick_params(labelsize=7)
