@@ -568,7 +568,8 @@ def test_parquet_is_the_table(alone):
     table = summary_table(grid, alone / "out")
     assert [path.name for path in write_summary(table, alone / "out")] == ["summary.csv", "summary.parquet"]
     stored = pd.read_parquet(alone / "out/summary.parquet")
-    assert stored["seed"].tolist()[:2] == ["1", "two"] and stored["seed"].isna()[2] and stored["seed"][3] == "[1, 2]"
+    seeds = stored["seed"].tolist()
+    assert seeds[:2] == ["1", "two"] and pd.isna(seeds[2]) and seeds[3] == "[1, 2]"
     assert stored["status"].tolist() == ["missing"] * 4 and stored.index.tolist() == [run.id for run in grid.runs]
 
 

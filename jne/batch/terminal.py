@@ -15,7 +15,7 @@ from rich.text import Text
 from jne.batch.cluster import dashboard
 from jne.batch.grid import Grid, Run, read_grid
 from jne.batch.submit import batch_folder, pending_runs, run_batch
-from jne.batch.summary import summary_table, write_summary
+from jne.batch.summary import STATES, summary_table, write_summary
 
 _MOST_ROWS = 60
 _ALONE = 60
@@ -60,7 +60,7 @@ def batch_command(
         files = write_summary(table, folder) if (folder / "runs").is_dir() else []
     console.print(_table(table, grid))
     counts = Counter(table["status"])
-    console.print(", ".join(f"{count} {status}" for status, count in counts.items()))
+    console.print(", ".join(f"{counts[status]} {status}" for status in STATES if counts[status]))
     console.print("Summary: " + ", ".join(map(str, files)), markup=False)
     if len(files) == 1:
         console.print("For summary.parquet: python -m pip install pyarrow")

@@ -119,7 +119,7 @@ def _groups(table: pd.DataFrame, names: list[str]) -> list[tuple[str, pd.Index]]
     """Rows of the table that agree in ``names``, under their label."""
     if not names:
         return [("", table.index)]
-    groups = table[names].astype(str).groupby(names, sort=False).groups
-    labels = [key if isinstance(key, tuple) else (key,) for key in groups]
-    named = [", ".join(f"{n.split('.')[-1]} {v}" for n, v in zip(names, label, strict=True)) for label in labels]
-    return list(zip(named, groups.values(), strict=True))
+    return [
+        (", ".join(f"{name.split('.')[-1]} {value}" for name, value in zip(names, values, strict=True)), group.index)
+        for values, group in table[names].astype(str).groupby(names, sort=False)
+    ]
