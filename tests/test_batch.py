@@ -361,37 +361,68 @@ def jne_batch(*arguments):
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "160"}, timeout=150)
 
 
+@pytest.fixture
+def small_book(tmp_path):
+    """The book's settings around no chapters."""
+    for name in ("_config.yml", "book/_static/jne.css", "book/references.bib"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n")
+    (tmp_path / "book/intro.md").write_text("# Intro\n")
+    return tmp_path
+
+
 @pytest.mark.slow
-def test_one_error_and_one_endless_cell_stop_no_other_run(alone):
-    for name, cell in [("good", GOOD), ("bad", BAD), ("endless", ENDLESS)]:
-        write_notebook(alone / f"{name}.ipynb", cell)
-    runs = [{"notebook": "endless"}, {"notebook": "bad"}] + [{"notebook": "good", "seed": seed} for seed in (1, 2, 3)]
+def test_one_error_and_one_endless_cell_stop_no_other_run(small_book):
+    folder = small_book / "book"
+    good = GOOD + "\njne.record('share', {'V2': seed, 'V1': 2 * seed})"
+    for name, cell in [("good", good), ("bad", BAD), ("endless", ENDLESS)]:
+        write_notebook(folder / f"{name}.ipynb", cell, parameters=PARAMETERS + "\ndata = 'synthetic'")
+    runs = [{"notebook": "endless"}, {"notebook": "bad"}, {"notebook": "good", "seed": 1}]
+    runs += [{"notebook": "good", "seed": 2}]
     content = {"notebooks": [f"{n}.ipynb" for n in ("good", "bad", "endless")], "runs": runs}
-    content["resources"] = {"timeout": 12}
-    file = write_grid(alone, content)
+    content |= {"parameters": {"data": "synthetic"}, "resources": {"timeout": 12}}
+    file = write_grid(folder, content)
     dry = CliRunner().invoke(main, ["batch", str(file), "--dry-run"])
-    assert dry.exit_code == 0 and dry.output.startswith("5 runs, 5 to do") and not (alone / "_build").exists()
+    assert dry.exit_code == 0 and dry.output.startswith("4 runs, 4 to do") and not (small_book / "_build").exists()
 
-    first = jne_batch(file, "--workers", 2)
+    first = jne_batch(file, "--workers", 2, "--book")
     assert first.returncode == 1, first.stderr
-    assert "3 done, 1 failed, 1 timeout" in first.stdout and "127.0.0.1" in first.stdout
+    assert "2 done, 1 failed, 1 timeout" in first.stdout and "127.0.0.1" in first.stdout
     assert {"not done: bad", "not done: endless"} <= set(first.stdout.splitlines())
-    grid, folder = read_grid(file), alone / "_build/batch/grid"
-    table = summary_table(grid, folder)
-    assert table["status"].tolist() == ["timeout", "failed", "done", "done", "done"]
-    assert table["result.square"].dropna().tolist() == [1, 4, 9] and (table["peak_memory"] > 10**7).all()
-    saved = pd.read_csv(folder / "summary.csv", index_col="id")
+    grid, out = read_grid(file), small_book / "_build/batch/grid"
+    table = summary_table(grid, out)
+    assert table["status"].tolist() == ["timeout", "failed", "done", "done"]
+    assert table["result.square"].dropna().tolist() == [1, 4] and (table["peak_memory"] > 10**7).all()
+    saved = pd.read_csv(out / "summary.csv", index_col="id")
     pd.testing.assert_frame_equal(saved, table, check_dtype=False)
-    assert all((folder / name).is_file() for name in table["executed"])
+    assert all((out / name).is_file() for name in table["executed"])
+    check_pages(out, small_book)
 
-    done = {path: path.read_bytes() for path in folder.glob("runs/good-*.json")}
+    done = {path: path.read_bytes() for path in out.glob("runs/good-*.json")}
     for name in ("bad", "endless"):
-        write_notebook(alone / f"{name}.ipynb", GOOD)
+        write_notebook(folder / f"{name}.ipynb", GOOD, parameters=PARAMETERS + "\ndata = 'synthetic'")
     changed = read_grid(file)
-    assert len(pending_runs(changed, folder)) == 2 and pending_runs(changed, folder, retry_failed=True) == []
+    assert len(pending_runs(changed, out)) == 2 and pending_runs(changed, out, retry_failed=True) == []
     second = jne_batch(file, "--workers", 1)
-    assert second.returncode == 0 and "5 runs, 2 to do" in second.stdout and "5 done" in second.stdout
-    assert {path: path.read_bytes() for path in folder.glob("runs/good-*.json")} == done
+    assert second.returncode == 0 and "4 runs, 2 to do" in second.stdout and "4 done" in second.stdout
+    assert {path: path.read_bytes() for path in out.glob("runs/good-*.json")} == done
+
+
+def check_pages(out, root):
+    def shown(page):
+        return re.sub(r"<[^>]+>", "", page.read_text()).replace("&#39;", "'")
+
+    html = out / "html"
+    assert "unknown_mime_type" not in (out / "sphinx/log.txt").read_text()
+    index = shown(html / "index.html")
+    assert "4 runs: 2 done" in index and "KeyError: 'no such area [/x]'" in index and "data = 'synthetic'" in index
+    page = (html / "good.html").read_text()
+    links = [path for path in html.glob("runs/*.html") if f'href="runs/{path.name}"' in page]
+    assert len(links) == 4 and page.count("<img") >= 2
+    assert any("good: seed 2" in shown(path) and "share.V1 = 4" in shown(path) for path in links)
+    failed = next(html.glob("runs/bad-*.html"))
+    assert "no such area [/x]" in shown(failed) and str(root) not in failed.read_text()
 
 
 def test_retrying_what_failed(alone):
@@ -441,7 +472,7 @@ def test_a_killed_worker_and_a_killed_client_lose_nothing(alone, by_hand):
     address, workers = by_hand
     cell = "import jne, time\nopen('started', 'a').write(f'{seed}\\n')\ntime.sleep(1)\njne.record('square', seed**2)"
     write_notebook(alone / "slow.ipynb", cell)
-    file = write_grid(alone, {"notebooks": ["slow.ipynb"], "grid": {"seed": list(range(8))}})
+    file = write_grid(alone, {"notebooks": ["slow.ipynb"], "grid": {"seed": list(range(6))}})
     folder = alone / "_build/batch/grid/runs"
 
     def records():
@@ -461,22 +492,22 @@ def test_a_killed_worker_and_a_killed_client_lose_nothing(alone, by_hand):
     running = [process for process in descendants if any("ipykernel" in part for part in process.cmdline())]
     victim = next(process for process in descendants if "spawn_main" in " ".join(process.cmdline()))
     victim.send_signal(signal.SIGKILL)
-    wait_for(lambda: len(records()) >= 4)
+    wait_for(lambda: len(records()) >= 3)
     client.send_signal(signal.SIGKILL)
     client.wait()
     before = records()
-    assert len(before) < 8
+    assert len(before) < 6
     wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in running))
 
     again = jne_batch(file, "--scheduler", address)
     assert again.returncode == 0, again.stdout + again.stderr
     grid = read_grid(file)
     table = summary_table(grid, folder.parent)
-    assert table["status"].tolist() == ["done"] * 8 and table["result.square"].tolist() == [n**2 for n in range(8)]
+    assert table["status"].tolist() == ["done"] * 6 and table["result.square"].tolist() == [n**2 for n in range(6)]
     assert before.items() <= records().items()
     # Beside the run of the worker that was killed, none was begun twice.
     begun = (alone / "started").read_text().split()
-    assert set(begun) == set(map(str, range(8))) and len(begun) <= 9
+    assert set(begun) == set(map(str, range(6))) and len(begun) <= 7
 
 
 def test_no_scheduler_at_the_address(alone, monkeypatch):
@@ -529,7 +560,7 @@ def test_slurm_jobs_carry_the_runs(alone, monkeypatch):
     assert scripts and all(f"#SBATCH {line}" in scripts[0] for line in expected), scripts
 
 
-# Summary, figures and pages
+# Summary and figures
 
 
 def grid_results():
@@ -571,33 +602,6 @@ def test_parquet_is_the_table(alone):
     seeds = stored["seed"].tolist()
     assert seeds[:2] == ["1", "two"] and pd.isna(seeds[2]) and seeds[3] == "[1, 2]"
     assert stored["status"].tolist() == ["missing"] * 4 and stored.index.tolist() == [run.id for run in grid.runs]
-
-
-@pytest.mark.slow
-def test_pages(tmp_path):
-    for name in ("_config.yml", "book/_static/jne.css", "book/references.bib"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n")
-    (tmp_path / "book/intro.md").write_text("# Intro\n")
-    cell = "import jne\njne.record('share', {'V2': seed, 'V1': 2 * seed})\njne.record('r2', seed / 10)\n1 / (seed - 3)"
-    write_notebook(tmp_path / "book/areas.ipynb", cell, parameters=PARAMETERS + "\ndata = 'synthetic'")
-    content = {"notebooks": ["areas.ipynb"], "parameters": {"data": "synthetic"}, "grid": {"seed": [1, 2, 3]}}
-    result = jne_batch(write_grid(tmp_path / "book", content), "--workers", 1, "--book")
-    html = tmp_path / "_build/batch/grid/html"
-    assert result.returncode == 1 and f"Pages: {html / 'index.html'}" in result.stdout, result.stdout + result.stderr
-    assert "unknown_mime_type" not in (html.parent / "sphinx/log.txt").read_text()
-
-    def shown(page):
-        return re.sub(r"<[^>]+>", "", page.read_text()).replace("&#39;", "'")
-
-    text, page = shown(html / "index.html"), (html / "areas.html").read_text()
-    assert "3 runs: 2 done, 1 failed" in text and "ZeroDivisionError" in text and "data = 'synthetic'" in text
-    links = [path for path in html.glob("runs/*.html") if f'href="runs/{path.name}"' in page]
-    assert len(links) == 3 and page.count("<img") >= 2
-    failed = next(path for path in links if "<h1>areas: seed 3" in path.read_text())
-    assert "ZeroDivisionError" in shown(failed) and "share.V2 = 3" in shown(failed)
-    assert str(tmp_path) not in failed.read_text()
 
 
 # Continuous integration
