@@ -184,7 +184,7 @@ def measure_stop(folder: Path, options) -> dict:
     content["runs"] = [{"notebook": "error"}, {"notebook": "endless"}]
     content["runs"] += [{"notebook": run.notebook.stem, **run.varied} for run in combinations]
     del content["grid"]
-    content["resources"] = {"timeout": 300}
+    content["resources"] = {"timeout": options.timeout}
     place = Place(folder / "stop", content)
     status, seconds = place.run("--workers", 2)
     named = [line for line in (place.folder / "log.txt").read_text().splitlines() if line.startswith("not done: ")]
@@ -241,6 +241,7 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=4)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--runs", type=int, default=300, help="trivial runs, for overhead")
+    parser.add_argument("--timeout", type=int, default=300, help="seconds for each run, for stop")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     for part in options.parts:
