@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from jne import _efficientnet
+from jne._device import resolve_device
 from jne._images import ImageFiles, as_rgb, central_square, decode
 
 GRIDS = {"block0": 4, "block2": 4, "block4": 4, "block7": 2, "block10": 2, "block14": 2, "head": 1}
@@ -80,9 +81,6 @@ def extract_features(
     ModuleNotFoundError
         If the weights are not installed; the message says how to install them.
     """
-    # Here, because the encoders are not needed to list or check images.
-    from jne.encoders.residual import resolve_device
-
     if model not in MODELS:
         raise ValueError(f"model={model!r} is not known; accepted: {', '.join(MODELS)}")
     grids = _check_layers(GRIDS if layers is None else layers)
