@@ -33,7 +33,7 @@ from _methods import (
 )
 from _targets import judge
 
-from jne._files import code_hash
+from jne._files import code_hash, results_dir
 
 FULL = {
     "repeats": 5,
@@ -232,7 +232,11 @@ def measure_memory(case: Case, names: list[str], threads: int) -> dict:
 @click.option("--threads", default=torch.get_num_threads(), show_default=True, help="Threads of torch.")
 @click.option("--repeats", type=int, help="Interleaved repeats.  [default: 5]")
 @click.option("--fresh", is_flag=True, help="Measure again what an earlier run of these settings has measured.")
-@click.option("--out", type=click.Path(path_type=Path), help="Default: benchmarks/results/engine.json (quick: none).")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="JSON file.  [default: benchmarks/results/engine.json; with --quick results/quick.json]",
+)
 @click.option("--child", "task", hidden=True)
 def main(quick, threads, repeats, fresh, out, task):
     if task:
@@ -243,7 +247,7 @@ def main(quick, threads, repeats, fresh, out, task):
     torch.set_num_threads(threads)
     sizes = QUICK if quick else FULL
     repeats = repeats or sizes["repeats"]
-    out = out or Path(__file__).parent / "results" / ("quick.json" if quick else "engine.json")
+    out = out or (results_dir() / "quick.json" if quick else Path(__file__).parent / "results/engine.json")
     settings = {"threads": threads, "repeats": repeats, "quick": quick, "sizes": sizes, "code": code_hash()}
     settings |= {"torch": torch.__version__, "cpu": machine(threads)["cpu"]}
     results = Results(out, json.loads(json.dumps(settings)), fresh)
