@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from jne._files import write_json
+from jne._files import results_dir, write_json
 
 LINUX = sys.platform.startswith("linux")
 
@@ -80,29 +80,24 @@ def _status(field: str) -> int:
 
 
 class Results:
-    """A JSON file of sections, written after each; a section measured before with these settings is kept.
+    """Sections of a JSON file that is written when all are measured; until then they are kept among the caches.
 
     Parameters
     ----------
     path : Path
     settings : mapping
-        What a number depends on (threads, sizes, code, versions). Sections of a file with others are dropped.
+        What a number depends on (threads, sizes, code, versions). Sections measured with others are not used again.
     fresh : bool
         Whether to measure everything again.
     """
 
     def __init__(self, path: Path, settings: Mapping, fresh: bool):
-        self.path = path
-        self.content = {"settings": dict(settings), "sections": {}}
-        if path.exists() and not fresh:
-            try:
-                found = json.loads(path.read_text())
-            except ValueError as error:
-                raise SystemExit(f"{path} is not a JSON file ({error}); remove it, or give another --out") from error
-            if found.get("settings") == self.content["settings"]:
+        self.path, self.unfinished = path, results_dir() / "benchmarks" / path.name
+        self.content = {"settings": json.loads(json.dumps(settings)), "sections": {}}
+        for earlier in () if fresh else (self.unfinished, self.path):
+            if earlier.exists() and (found := _read(earlier))["settings"] == self.content["settings"]:
                 self.content = found
-            else:
-                print(f"{path} has other settings, code or versions: everything is measured again")
+                return
 
     def section(self, name: str, measure: Callable[[], dict]) -> dict:
         """The section, measured now unless it is there."""
@@ -114,11 +109,21 @@ class Results:
         load, start = os.getloadavg()[0], time.perf_counter()
         sections[name] = {**measure(), "load_before": load, "load_after": os.getloadavg()[0]}
         sections[name]["seconds_taken"] = time.perf_counter() - start
-        write_json(self.content, self.path)
+        write_json(self.content, self.unfinished)
         print(f"{sections[name]['seconds_taken']:.0f} s", flush=True)
         return sections[name]
 
-    def put(self, name: str, value) -> None:
-        """A part that is computed from the sections."""
-        self.content[name] = value
+    def finish(self, **parts) -> None:
+        """Write the file, with ``parts`` beside the sections."""
+        self.content |= parts
         write_json(self.content, self.path)
+        self.unfinished.unlink(missing_ok=True)
+        print(f"Written to {self.path}")
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise SystemExit(f"{path} is not a JSON file ({error}); remove it") from error
+    return {"settings": None, **content}

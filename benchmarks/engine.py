@@ -252,7 +252,7 @@ def measure_memory(case: Case, names: list[str], threads: int) -> dict:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="JSON file.  [default: benchmarks/results/engine.json; with --quick results/quick.json]",
+    help="JSON file.  [default: benchmarks/results/engine.json; results/brief.json, results/quick.json]",
 )
 @click.option("--child", "task", hidden=True)
 def main(brief, quick, threads, repeats, fresh, out, task):
@@ -264,7 +264,8 @@ def main(brief, quick, threads, repeats, fresh, out, task):
     torch.set_num_threads(threads)
     sizes = QUICK if quick else BRIEF if brief else FULL
     repeats = repeats or sizes["repeats"]
-    out = out or (results_dir() / "quick.json" if quick else Path(__file__).parent / "results/engine.json")
+    name = "quick" if quick else "brief" if brief else "engine"
+    out = out or (Path(__file__).parent / "results" if name == "engine" else results_dir()) / f"{name}.json"
     settings = {
         "threads": threads,
         "repeats": repeats,
@@ -274,8 +275,7 @@ def main(brief, quick, threads, repeats, fresh, out, task):
         "code": code_hash(),
     }
     settings |= {"torch": torch.__version__, "cpu": machine(threads)["cpu"]}
-    results = Results(out, json.loads(json.dumps(settings)), fresh)
-    results.put("machine", machine(threads))
+    results = Results(out, settings, fresh)
     warm_up()
     for case in (Case(**sizes) for sizes in sizes["times"]):
         results.section(f"times, V={case.V}", partial(measure_times, case, repeats, sizes["voxels_timed"]))
@@ -296,14 +296,13 @@ def main(brief, quick, threads, repeats, fresh, out, task):
         results.section("whole brain", partial(measure_memory, brain, ["plain"], threads))
     else:
         print("memory: not measured, peaks are read from Linux's /proc")
-    if quick:
-        print(f"It works. Sizes this small say nothing of speed; the numbers are in {out}")
-        return
-    results.put("targets", judge(results.content["sections"], "cpu" if threads == 1 else "wall"))
-    for target in results.content["targets"]:
+    targets = judge(results.content["sections"], "cpu" if threads == 1 else "wall")
+    for target in targets if not quick else ():
         verdict = "met   " if target["met"] else "MISSED"
         print(f"{verdict} {target['what']}: {target['value']:.3g} ({target['sign']} {target['limit']:g})")
-    print(f"Written to {out}")
+    results.finish(machine=machine(threads), targets=targets)
+    if quick:
+        print("It works. Sizes this small say nothing of speed.")
 
 
 if __name__ == "__main__":

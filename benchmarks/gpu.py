@@ -91,7 +91,6 @@ def main(samples, voxels, max_memory, repeats, fresh, out):
     results = Results(out, settings, fresh)
     card = torch.cuda.get_device_properties(0)
     about = {"card": card.name, "card_bytes": card.total_memory, "cuda": torch.version.cuda}
-    results.put("machine", machine(torch.get_num_threads()) | about)
     for precision in PRECISIONS:
         found = results.section(precision, partial(measure, case, precision, max_memory, repeats))
         error = results.section(f"accuracy, {precision}", partial(measure_accuracy, precision))
@@ -102,7 +101,7 @@ def main(samples, voxels, max_memory, repeats, fresh, out):
                 f"{found['matrix_flops'] / 1e12:.0f} TFLOPS, peak {run['peak_bytes'] / 1e9:.1f} GB"
             )
         print(f"{precision}: largest relative error {max(error[name] for name in ('jne', 'nonlinear_share')):.1e}")
-    print(f"Written to {out}")
+    results.finish(machine=machine(torch.get_num_threads()) | about)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,19 @@ def clock_of(benchmark: Mapping) -> str:
     return "cpu" if benchmark["settings"]["threads"] == 1 else "wall"
 
 
+def describe(benchmark: Mapping) -> str:
+    """On what machine and how the numbers were measured, in a sentence or two."""
+    settings, machine = benchmark["settings"], benchmark["machine"]
+    threads, repeats = settings["threads"], settings["repeats"]
+    clock = {"cpu": "processor time", "wall": "time by the clock"}[clock_of(benchmark)]
+    text = (
+        f"Measured on {machine['cpu']} ({machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB) with torch "
+        f"{machine['torch']} ({machine['blas'].upper()}), {threads} thread{'s' * (threads > 1)}; {clock}, "
+    )
+    text += f"median of {repeats} repeats with all methods in turn." if repeats > 1 else "measured once."
+    return text + " **A brief run** with few stimuli: its numbers are rough." * settings["brief"]
+
+
 def times_table(benchmark: Mapping) -> pd.DataFrame:
     """Time of every method in gemm, one column per number of voxels.
 
@@ -35,7 +48,7 @@ def times_table(benchmark: Mapping) -> pd.DataFrame:
     """
     sections = [s for name, s in benchmark["sections"].items() if name.startswith("times")]
     columns = {
-        f"{section['case']['V']:,} voxels": {
+        f"{section['case']['V']:,} voxels, {section['case']['N']} stimuli": {
             name: ratio[clock_of(benchmark)] for name, ratio in section["in_gemm"].items() if name != "gemm"
         }
         for section in sorted(sections, key=lambda section: section["case"]["V"])
