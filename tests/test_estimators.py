@@ -608,6 +608,36 @@ def test_foreign_models_equal_their_oracle(name, readout):
     assert_equal(nonlinearity(model, X, readout=readout, n_voxels_batch=5), expected, rtol=2e-5)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_models_on_cuda_equal_their_oracle(name):
+    make, shape = FOREIGN[name]
+    torch.manual_seed(0)
+    model, X = make(), normal(10, *shape, seed=2)
+    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+    for samples in (X, X.cuda()):
+        result = nonlinearity(model, samples, device="cuda", precision="float64")
+        assert result.device.startswith("cuda")
+        assert_equal(result, expected, rtol=1e-9)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
+@pytest.mark.parametrize(("precision", "rtol"), [("float32", 1e-5), ("tf32", 1e-3)])
+def test_cuda_keeps_its_precision_and_its_memory(precision, rtol):
+    model, X = Residual(200, 300, 2000, activation="gelu"), normal(200, 200)
+    exact = nonlinearity(model, X, device="cpu", precision="float64")
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    result = nonlinearity(model, X, device="cuda", precision=precision, max_memory="60MB")
+    beside = result.jne_ss.nbytes + 4 * sum(p.numel() for p in model.parameters()) + 4 * X.numel()
+    assert torch.cuda.max_memory_allocated() - before < 60e6 + beside
+    for name in MEASURES:
+        scale = float((exact.gain + exact.mean_deviation).max()) if name in ("jne", "mean_deviation", "gain") else 1
+        np.testing.assert_allclose(result[name], exact[name], rtol=rtol, atol=rtol / 10 * scale, err_msg=name)
+
+
 @pytest.mark.parametrize("n_voxels", [4, 40])  # 40: forward mode would be tried first
 @pytest.mark.parametrize("readout", [True, False])
 def test_in_place_operations_fall_back_to_backward_passes(readout, n_voxels):
