@@ -53,9 +53,9 @@ FULL = {
 }
 BRIEF = {
     "repeats": 1,
-    "times": [{"N": 16, "V": 1000}, {"N": 4, "V": 15000}],
+    "times": [{"N": 16, "V": 1000}, {"N": 32, "V": 15000}],
     "voxels_timed": 200,
-    "lines": {"V": [1000, 4000, 16000], "V_at": {"N": 4}, "N": [4, 8, 16], "N_at": {"V": 2000}},
+    "lines": {"V": [1000, 4000, 16000], "V_at": {"N": 16}, "N": [4, 8, 16], "N_at": {"V": 2000}},
     "growth": {
         "base": {"N": 4, "V": 4000, "D": 384, "H": 512},
         "N": [4, 8, 16],
@@ -244,7 +244,7 @@ def measure_memory(case: Case, names: list[str], threads: int) -> dict:
 
 
 @click.command(help=__doc__, epilog="A full run takes about 11 minutes on two quiet cores; stopped, it resumes.")
-@click.option("--brief", is_flag=True, help="Fewer samples, once: the same voxels and widths in about two minutes.")
+@click.option("--brief", is_flag=True, help="Fewer samples, once: the same voxels and widths in about three minutes.")
 @click.option("--quick", is_flag=True, help="Tiny sizes, seconds: whether the benchmark works, not how fast jne is.")
 @click.option("--threads", default=torch.get_num_threads(), show_default=True, help="Threads of torch.")
 @click.option("--repeats", type=int, help="Interleaved repeats.  [default: 5; brief 1, quick 2]")
