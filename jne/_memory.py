@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
@@ -38,26 +36,6 @@ def format_bytes(size: float) -> str:
         if size >= scale:
             return f"{size / scale:.3g} {unit} ({int(size)} bytes)"
     return f"{int(size)} bytes"
-
-
-def check_card(device: torch.device, limit: int, beside: int) -> None:
-    """Refuse more than a CUDA card has free: ``limit`` bytes to work in ``beside`` the model's copy and the results.
-
-    Raises
-    ------
-    ValueError
-        If it is more.
-    """
-    if device.type != "cuda":
-        return
-    # What torch holds for reuse counts as free.
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    free = torch.cuda.mem_get_info(device)[0] + unused
-    if limit + beside > free:
-        raise ValueError(
-            f"max_memory is {format_bytes(limit)}, model and results take {format_bytes(beside)}, and {device} has "
-            f"{format_bytes(free)} free; lower max_memory, give return_samples=False, or use device='cpu'"
-        )
 
 
 @dataclass(frozen=True)

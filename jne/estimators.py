@@ -12,8 +12,9 @@ from tqdm import tqdm
 from jne._covariance import covariance_factor
 from jne._derivatives import differentiate
 from jne._deviations import by_columns, by_rows, factorised
+from jne._device import check_card
 from jne._files import provenance
-from jne._memory import Budget, check_card, parse_bytes
+from jne._memory import Budget, parse_bytes
 from jne._model import Problem, as_outputs, close, matrix_precision, moved, own_place, prepare
 from jne._readout import split_readout
 from jne._statistics import collect, resamples, statistics_budget

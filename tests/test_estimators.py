@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from jne._device import check_card
 from jne._files import write_netcdf
-from jne._memory import check_card
 from jne.estimators import nonlinearity
 
 ACTIVATIONS = {
