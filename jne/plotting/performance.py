@@ -35,6 +35,9 @@ def describe(benchmark: Mapping) -> str:
         f"{machine['torch']} ({machine['blas'].upper()}), {threads} thread{'s' * (threads > 1)}; {clock}, "
     )
     text += f"median of {repeats} repeats with all methods in turn." if repeats > 1 else "measured once."
+    load = max(section["load_before"] for section in benchmark["sections"].values())
+    if load > 2 * machine["cores"]:
+        text += f" The machine was busy with other work (load {load:.0f}), which no clock leaves out entirely."
     return text + " **A brief run** with few stimuli: its numbers are rough." * settings["brief"]
 
 
