@@ -81,13 +81,13 @@ def forward_mode(problem: Problem, samples: int = 2) -> dict[str, torch.Tensor]:
 def forward_mode_twice(problem: Problem, samples: int = 2) -> dict[str, torch.Tensor]:
     """The same where the Jacobian does not fit: once for the mean, once more for the deviations from it."""
     derivative = torch.func.jacfwd(problem.one)
-    mean = sum(J.sum(0) for J in _jacobians(problem, derivative, samples)) / problem.case.N
+    mean = sum(J.sum(0) for J in _jacobians(problem, derivative, samples)) / len(problem.X)
     delta = [(J - mean).abs_().sum(-1) for J in _jacobians(problem, derivative, samples)]
     return _over_samples(torch.cat(delta))
 
 
 def _jacobians(problem: Problem, derivative: Callable, samples: int) -> Iterator[torch.Tensor]:
-    for block in spans(problem.case.N, samples):
+    for block in spans(len(problem.X), samples):
         with torch.no_grad():
             yield torch.func.vmap(derivative)(problem.X[block])
 

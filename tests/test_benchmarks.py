@@ -34,6 +34,14 @@ def test_every_other_method_gives_the_measures_of_jne(name, problem):
         np.testing.assert_allclose(found[measure], expected[measure], rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", engine.OTHERS)
+def test_a_sample_left_out_near_a_kink_is_left_out_of_the_mean(name):
+    fewer = _methods.Problem(CASE, torch.float64)
+    fewer.X = fewer.X[:-1]
+    expected = _methods.ours(fewer, covariance=False, precision="float64")
+    np.testing.assert_allclose(engine.OTHERS[name](fewer)["jne"], expected["jne"], rtol=1e-10)
+
+
 @pytest.mark.parametrize("name", engine.SCALED)
 def test_what_is_timed_on_some_voxels_gives_those_voxels(name, problem):
     some, whole = engine.OTHERS[name](problem, n_voxels=7), engine.OTHERS[name](problem)
