@@ -178,7 +178,7 @@ def stream_features(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Layer -> ``(n, n_features)``, float32, of one batch of images after the other, from the image ``start`` on."""
     # Here, because the encoders are not needed to list or check images.
-    from jne.encoders.residual import resolve_device
+    from jne._device import resolve_device
 
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size={batch_size}; needed: at least 1")
