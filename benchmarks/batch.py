@@ -2,8 +2,8 @@
 
     python benchmarks/batch.py grid kill stop overhead
 
-Each part writes its numbers into benchmarks/batch.json. On a busy machine take less of each (--subjects, --layers,
---runs) and read only the ratios, which come from one call.
+Each part writes its numbers into benchmarks/results/batch.json. On a busy machine take less of each (--subjects,
+--layers, --runs) and read only the ratios, which come from one call.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jne.batch import read_grid, summary_table
 from jne.notebooks import execute_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).with_suffix(".json")
+RESULTS = Path(__file__).parent / "results" / "batch.json"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
