@@ -219,10 +219,11 @@ def _mixes_samples(call: Call, probe: torch.Tensor) -> bool:
     with torch.enable_grad():
         X = probe.clone().requires_grad_()
         Y = call(X)
-    if not Y.requires_grad:
+        first = Y[0]
+    if not first.requires_grad:
         return False
-    weights = torch.rand(Y.shape[1], generator=torch.Generator().manual_seed(0)).to(Y)
-    slope = torch.autograd.grad(Y[0], X, weights, materialize_grads=True)[0][1:]
+    weights = torch.rand(len(first), generator=torch.Generator().manual_seed(0)).to(Y)
+    slope = torch.autograd.grad(first, X, weights, materialize_grads=True)[0][1:]
     return bool(slope.nan_to_num().any())
 
 

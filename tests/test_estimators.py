@@ -748,6 +748,14 @@ def test_bootstrap_resamples_deviations_with_the_mean_jacobian_fixed(readout):
         np.testing.assert_allclose(result[f"{name}_high"], estimate * np.exp(t * se / estimate), rtol=1e-4)
 
 
+@pytest.mark.parametrize("readout", [True, False])
+def test_the_caller_may_have_switched_gradients_off(readout):
+    X = normal(25, 7)
+    expected = nonlinearity(Residual(), X, readout=readout)
+    with torch.no_grad():
+        xr.testing.assert_identical(nonlinearity(Residual(), X, readout=readout), expected)
+
+
 def test_bootstrap_is_seeded():
     run = lambda seed: nonlinearity(Residual(), normal(25, 7), n_bootstrap=10, random_state=seed)  # noqa: E731
     xr.testing.assert_identical(run(1), run(1))
