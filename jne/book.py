@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import jne
+from jne.layout import glossary_terms, lay_out
 from jne.notebooks import BookError, execute_notebook, existing_file, install_hint, make_presentable, read_parameters
 
 try:
@@ -84,7 +86,15 @@ def build_book(
 
     report("Making the pages ...")
     start = time.perf_counter()
-    _publish(_make_html(stage, work / "sphinx"), out)
+    downloads = {path: (stage / path).read_bytes() for path in chapters.values()}
+    facts = {"parameters": f"{Path(params).name}, at the top of this page", "version": _version(root)}
+    terms = glossary_terms(root / "book/glossary.md")
+    for name, path in chapters.items():
+        lay_out(stage / path, str(path), facts if name in selected else {}, terms)
+    html = _make_html(stage, work / "sphinx")
+    for path, content in downloads.items():  # in place of the source of the page
+        (html / "_sources" / path).write_bytes(content)
+    _publish(html, out)
     seconds["pages"] = time.perf_counter() - start
 
     for name, value in seconds.items():
@@ -124,6 +134,16 @@ def read_contents(root: Path) -> tuple[dict[str, Path], list[Path]]:
     return chapters, pages
 
 
+def _version(root: Path) -> str:
+    """The package's version and, in a clone, the commit; "-dirty" says that files were changed since."""
+    git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"jne {jne.__version__}"
+    return f"jne {jne.__version__}, commit {commit}"
+
+
 def _copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
@@ -140,7 +160,18 @@ def _copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
         sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
         sphinx["mathjax_path"] = "mathjax/tex-svg.js"
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
+    _set_repository(config)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _set_repository(config: dict) -> None:
+    """Buttons that lead to the repository (source, issues, Binder, Colab): all of them where its address is known."""
+    repository = config.setdefault("repository", {})
+    repository["url"] = (os.environ.get("JNE_REPOSITORY") or repository.get("url") or "").removesuffix("/")
+    known = bool(repository["url"])
+    config.setdefault("html", {}).update(use_repository_button=known, use_issues_button=known)
+    if not known:
+        config["launch_buttons"] = {}
 
 
 def _make_html(stage: Path, target: Path) -> Path:
