@@ -26,11 +26,12 @@ def _examples_as_blocks(app, context, lines: list[str]) -> None:
 
 def _mend_page(app, page: str, template: str, context: dict, doctree) -> None:
     # Two extensions load the scripts of thebe, which the book does not use; the second time is an error.
-    context["script_files"] = [
-        script
-        for script in context["script_files"]
-        if "thebe" not in f"{getattr(script, 'filename', '')} {getattr(script, 'attributes', {}).get('body', '')}".lower()
-    ]
+    context["script_files"] = [script for script in context["script_files"] if not _of_thebe(script)]
     # Its children have the role of bibliography entries, which a list may not have.
     if "body" in context:
-        context["body"] = context["body"].replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        context["body"] = context["body"].replace('<div role="list" class="citation', '<div class="citation')
+
+
+def _of_thebe(script) -> bool:
+    body = getattr(script, "attributes", {}).get("body") or ""
+    return "THEBE" in body or "thebe" in str(getattr(script, "filename", ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -87,7 +88,7 @@ def build_book(
     report("Making the pages ...")
     start = time.perf_counter()
     downloads = {path: (stage / path).read_bytes() for path in chapters.values()}
-    facts = {"parameters": f"{Path(params).name}, at the top of this page", "version": _version(root)}
+    facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
     terms = glossary_terms(root / "book/glossary.md")
     for name, path in chapters.items():
         lay_out(stage / path, str(path), facts if name in selected else {}, terms)
@@ -152,16 +153,29 @@ def _copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
         shutil.copyfile(root / document, stage / document)
     shutil.copyfile(root / "_toc.yml", stage / "_toc.yml")
     config = yaml.safe_load((root / "_config.yml").read_text())
+    sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
     if mathjax := importlib.util.find_spec("sphinx-mathjax-offline"):
         # One file with its glyphs as SVG: Firefox loads no fonts for a page opened from disk.
         source, target = Path(mathjax.origin).parent / "static/mathjax", stage / "_mathjax/mathjax"
         shutil.copytree(source / "input/tex/extensions", target / "input/tex/extensions")
         shutil.copyfile(source / "tex-svg.js", target / "tex-svg.js")
-        sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
         sphinx["mathjax_path"] = "mathjax/tex-svg.js"
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
     _set_repository(config)
+    sphinx["myst_substitutions"] = _running_times(root)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _running_times(root: Path) -> dict[str, str]:
+    """``{{quick_time}}`` and ``{{demo_time}}`` of the pages: what `benchmarks/book.py` measured last."""
+    path = root / "benchmarks/results/book.json"
+    measured = json.loads(path.read_text()) if path.is_file() else {}
+    times = {f"{name}_time": "a time that nobody has measured yet" for name in ("quick", "demo")}
+    for name, run in measured.get("builds", {}).items():
+        seconds = run["seconds"]
+        amount = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+        times[f"{name}_time"] = f"{amount} on {run['machine']['cores']} processor cores"
+    return times
 
 
 def _set_repository(config: dict) -> None:

@@ -64,7 +64,7 @@ def book(tmp_path_factory):
         shutil.copyfile(ROOT / name, root / name)
     shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("*.ipynb"))
     toc = (ROOT / "_toc.yml").read_text()
-    names = [n for n in re.findall(r"file: book/(\w+)", toc) if not (ROOT / f"book/{n}.md").exists()]
+    names = [n for n in re.findall(r"(?:root|file): book/(\w+)", toc) if not (ROOT / f"book/{n}.md").exists()]
     for name in names:
         write_notebook(root / f"book/{name}.ipynb", *CODE, title=name.replace("_", " ").capitalize())
     (root / "book/params/own.yml").write_text(

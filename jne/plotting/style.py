@@ -50,7 +50,9 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None, *, alt:
         What the figure looks like, for readers who do not see it; by default its titles and axes, in words.
     """
     about = {} if result is None else _about(result)
-    display(figure, metadata={"jne": {"caption": message, "alt": alt or describe(figure), "about": about}})
+    width = round(96 * figure.get_figwidth())  # in the page's pixels, so that text is as large in every figure
+    shown = {"caption": message, "alt": alt or describe(figure), "width": width, "about": about}
+    display(figure, metadata={"jne": shown})
     plt.close(figure)
     facts = "; ".join(f"{name}: {value}" for name, value in about.items())
     text = f"*{message}*" + (f"\n\n<small>{facts}</small>" if facts else "")
