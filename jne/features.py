@@ -79,6 +79,14 @@ def extract_features(
         If an image does not decode (the message names it), or an argument is not accepted.
     ModuleNotFoundError
         If the weights are not installed; the message says how to install them.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> images = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
+    >>> features = jne.extract_features(images, layers={"head": 1})
+    >>> features["head"].shape
+    (2, 1280)
     """
     # Here, because the encoders are not needed to list or check images.
     from jne.encoders.residual import resolve_device

@@ -15,6 +15,7 @@ import nbformat
 
 from jne.notebooks import declared_parameters
 
+_ABOUT = ("responses", "data", "layer", "seed")  # in this order: a notebook's file sorts its keys
 # Nothing in here is prose: code, mathematics, links, tags, roles, addresses.
 _PROTECTED = r"\{[\w:-]+\}`[^`]*`|`+[^`]*`+|\$\$.*?\$\$|\$[^$]*\$|!?\[[^\]]*\](?:\([^)]*\))?|<[^>]*>|https?://\S+"
 
@@ -49,7 +50,8 @@ def lay_out(path: Path, notebook: str, facts: Mapping[str, str] = {}, terms: Map
             shown = output.get("metadata", {}).get("jne")
             if isinstance(shown, Mapping):
                 number += 1
-                about = {**shown["about"], **({} if "seed" in shown["about"] else seed), "notebook": notebook, **facts}
+                found = {**seed, **shown["about"]}
+                about = {name: found[name] for name in _ABOUT if name in found} | {"notebook": notebook, **facts}
                 uri = _write_image(output.data["image/png"], path.parent / "_figures")
                 text = _figure(uri, f"fig-{path.stem}-{number}", shown, about)
                 output.data, output.metadata = nbformat.from_dict({"text/markdown": text}), {}

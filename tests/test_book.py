@@ -127,6 +127,29 @@ def test_pages_need_no_network(book):
 
 
 @pytest.mark.slow
+def test_downloads_are_the_executed_chapters(book):
+    _, index, _ = book
+    download = nbformat.read(index.parent / "_sources/book/hierarchy.ipynb", as_version=4)
+    figure = download.cells[-1].outputs[0]
+    assert "image/png" in figure.data and "hide-input" not in download.cells[-1].metadata.get("tags", [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["", "https://github.com/someone/jne/"])
+def test_launch_buttons_are_there_where_the_repository_is_known(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("JNE_REPOSITORY", address)
+    index = build_book(root=make_root(tmp_path), report=lambda line: None)
+    page = (index.parent / "book/second.html").read_text()
+    targets = {
+        "https://mybinder.org/v2/gh/someone/jne/main?urlpath=lab/tree/book/second.ipynb",
+        "https://colab.research.google.com/github/someone/jne/blob/main/book/second.ipynb",
+        "https://github.com/someone/jne",
+    }
+    links = set(re.findall(r'href="(https://[^"]+)"', page))
+    assert targets <= links if address else not links
+
+
+@pytest.mark.slow
 def test_warning_in_a_page_fails_and_the_last_book_survives(tmp_path):
     root = make_root(tmp_path)
     index = build_book(root=root, report=lambda line: None)
