@@ -47,7 +47,7 @@ def test_first_lines_of_the_readme_run_and_are_those_of_the_first_steps(tmp_path
     lines = [
         line for cell in cells if "show-input" in cell.metadata.get("tags", []) for line in cell.source.splitlines()
     ]
-    assert set(block.splitlines()[:6]) <= {*lines, ""}
+    assert set(block.splitlines()[:7]) <= {*lines, ""}
     names = {}
     exec(block, names)
     result, data = names["result"], names["data"]
