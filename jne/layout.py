@@ -114,7 +114,4 @@ def _figure(uri: str, name: str, shown: Mapping, about: Mapping[str, str]) -> st
     facts = " · ".join(f"<span>{html.escape(f'{key}: {value}')}</span>" for key, value in about.items())
     alt = json.dumps(shown["alt"], ensure_ascii=False)
     options = f":name: {name}\n:alt: {alt}\n:width: {shown['width']}px\n:target: ../_images/{Path(uri).name}"
-    return (
-        f"``````{{figure}} {uri}\n{options}\n\n"
-        f'{shown["caption"]}\n\n<p class="jne-provenance">{facts}</p>\n``````\n'
-    )
+    return f'``````{{figure}} {uri}\n{options}\n\n{shown["caption"]}\n\n<p class="jne-provenance">{facts}</p>\n``````\n'
