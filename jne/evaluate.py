@@ -80,6 +80,14 @@ def prediction_share(X: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     -------
     array ``(n_voxels,)``
         Between 0 and 1; NaN where the predictions are constant.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> x = np.random.default_rng(0).normal(size=(100_000, 1))
+    >>> predictions = np.concatenate([2 * x, x + x**2 / np.sqrt(2)], axis=1)  # linear, and half of its variance so
+    >>> abs(jne.prediction_share(x, predictions).round(1))
+    array([0. , 0.5])
     """
     X, predictions = np.asarray(X, np.float64), np.asarray(predictions, np.float64)
     if len(X) != len(predictions) or len(X) < X.shape[1] + 2:

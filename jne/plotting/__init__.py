@@ -2,26 +2,45 @@
 
 from jne.plotting.areas import area_label, level_colors, plot_areas, plot_levels
 from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierarchy, figure_map
+from jne.plotting.inputs import figure_clusters, figure_sweeps
 from jne.plotting.maps import plot_flatmap
+from jne.plotting.networks import figure_fitted, figure_order
 from jne.plotting.scatter import plot_accuracy, plot_against
 from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
-from jne.plotting.simulations import plot_activations, plot_measure
+from jne.plotting.simulations import figure_activations, figure_units, plot_measure
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
-from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
+from jne.plotting.trust import (
+    figure_bias,
+    figure_blind_spots,
+    figure_convergence,
+    figure_followed,
+    figure_recovery,
+    figure_varied,
+    plot_followed,
+)
 
 __all__ = [
     "PAGE_WIDTH",
     "area_label",
     "cannot_show",
     "figure_accuracy",
+    "figure_activations",
+    "figure_bias",
     "figure_blind_spots",
+    "figure_clusters",
     "figure_confound",
+    "figure_convergence",
+    "figure_fitted",
+    "figure_followed",
     "figure_hierarchy",
     "figure_map",
+    "figure_order",
     "figure_recovery",
+    "figure_sweeps",
+    "figure_units",
+    "figure_varied",
     "level_colors",
     "plot_accuracy",
-    "plot_activations",
     "plot_against",
     "plot_areas",
     "plot_category_heatmap",
