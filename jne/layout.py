@@ -43,7 +43,8 @@ def lay_out(path: Path, notebook: str, facts: Mapping[str, str] = {}, terms: Map
             continue
         tags = cell.metadata.setdefault("tags", [])
         prompt = "Parameters of this run" if "parameters" in tags else "Code"
-        cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt, "markdown_format": "myst"}
+        settings = {"code_prompt_show": prompt, "code_prompt_hide": prompt, "markdown_format": "myst"}
+        cell.metadata["mystnb"] = settings | cell.metadata.get("mystnb", {})
         if not {"show-input", "hide-input", "hide-cell", "remove-input", "remove-cell"} & set(tags):
             tags.append("hide-input")
         for output in cell.outputs:
@@ -111,7 +112,8 @@ def _write_image(encoded: str, folder: Path) -> str:
 
 def _figure(uri: str, name: str, shown: Mapping, about: Mapping[str, str]) -> str:
     """MyST source of a figure with its caption, and beneath it where it is from."""
-    facts = " · ".join(f"<span>{html.escape(f'{key}: {value}')}</span>" for key, value in about.items())
+    # An empty line in a name would end the HTML.
+    facts = " · ".join(f"<span>{html.escape(' '.join(f'{k}: {v}'.split()))}</span>" for k, v in about.items())
     alt = json.dumps(shown["alt"], ensure_ascii=False)
     options = f":name: {name}\n:alt: {alt}\n:width: {shown['width']}px\n:target: ../_images/{Path(uri).name}"
     return f'``````{{figure}} {uri}\n{options}\n\n{shown["caption"]}\n\n<p class="jne-provenance">{facts}</p>\n``````\n'
