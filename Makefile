@@ -3,12 +3,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 VENV ?= .venv
 PARAMS ?= demo
+GRID ?= quick
 BIN := $(VENV)/bin
 # The first Python on the path that the pinned packages support.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup book test check-book lint clean
+.PHONY: help setup book batch test check-book lint clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -24,6 +25,9 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 
 book: setup  ## build the book (PARAMS=quick|demo|paper) into _build/html
 	$(BIN)/jne book --params $(PARAMS)
+
+batch: setup  ## run the grid book/grids/GRID.yml (GRID=quick|paper) into _build/batch/GRID
+	$(BIN)/jne batch book/grids/$(GRID).yml
 
 test: setup lint  ## run the tests
 	$(BIN)/python -m pytest -q -m "not browser"

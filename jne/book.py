@@ -72,10 +72,10 @@ def build_book(
     work = work / data.stem if data else work
     work = work / "only" if selected != list(chapters) else work
     out = (work / "html" if out is None else Path(out).expanduser()).resolve()
-    _check_target(out)
+    check_target(out)
 
     stage = work / "stage"
-    _copy_sources(root, stage, [*pages, *chapters.values()])
+    copy_sources(root, stage, [*pages, *chapters.values()])
     seconds = {}
     for name in selected:
         report(f"Running {chapters[name]} ...")
@@ -92,10 +92,10 @@ def build_book(
     terms = glossary_terms(root / "book/glossary.md")
     for name, path in chapters.items():
         lay_out(stage / path, str(path), facts if name in selected else {}, terms)
-    html = _make_html(stage, work / "sphinx")
+    html = make_html(stage, work / "sphinx")
     for path, content in downloads.items():  # in place of the source of the page
         (html / "_sources" / path).write_bytes(content)
-    _publish(html, out)
+    publish(html, out)
     seconds["pages"] = time.perf_counter() - start
 
     for name, value in seconds.items():
@@ -145,7 +145,8 @@ def _version(root: Path) -> str:
     return f"jne {jne.__version__}, commit {commit}"
 
 
-def _copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
+def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
+    """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it."""
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     for document in documents:
@@ -188,12 +189,15 @@ def _set_repository(config: dict) -> None:
         config["launch_buttons"] = {}
 
 
-def _make_html(stage: Path, target: Path) -> Path:
-    """Run Jupyter Book on ``stage``; every warning is an error. Starts anew, as a second run repeats no warnings."""
+def make_html(stage: Path, target: Path, *, strict: bool = True) -> Path:
+    """Run Jupyter Book on ``stage``; every warning is an error if ``strict``.
+
+    Starts anew, as a second run repeats no warnings.
+    """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    options = ["build", str(stage), "--path-output", str(target), "-W", "-n", "--keep-going"]
+    options = ["build", str(stage), "--path-output", str(target), *(["-W", "-n", "--keep-going"] if strict else [])]
     log = target / "log.txt"
     with log.open("w") as stream:
         run = subprocess.run(
@@ -210,12 +214,13 @@ def _make_html(stage: Path, target: Path) -> Path:
     return html
 
 
-def _check_target(out: Path) -> None:
+def check_target(out: Path) -> None:
+    """Refuse to replace a folder that is no book."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "searchindex.js").is_file()):
         raise ValueError(f"out: {out} holds something else than a book; give a new or an empty folder")
 
 
-def _publish(html: Path, out: Path) -> None:
+def publish(html: Path, out: Path) -> None:
     """Move the finished pages to ``out`` in one step, so that a book is there at any time."""
     new, old = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
     for leftover in (new, old):

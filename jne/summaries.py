@@ -19,7 +19,8 @@ def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinea
     Parameters
     ----------
     result : xarray.Dataset
-        With ``roi (voxel)`` and the measures ``(voxel)``; NaN voxels are left out of a measure's mean.
+        With ``roi (voxel)``, empty for no area, and the measures ``(voxel)``; NaN voxels are left out of a measure's
+        mean.
     measures : tuple of str
 
     Returns
@@ -32,7 +33,7 @@ def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinea
     frame["roi"] = result["roi"].values.astype(str)
     if "level" in result:
         frame["level"] = result["level"].values.astype(str)
-    groups = frame.groupby("roi", sort=False)
+    groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
     table = groups[list(measures)].mean()
     table.insert(0, "n_voxels", groups.size())
     if "level" in frame:
@@ -177,3 +178,26 @@ def category_table(result: xr.Dataset) -> pd.DataFrame:
     categories = result["category"].values.astype(str)
     order = list(dict.fromkeys(categories))
     return table.groupby(categories).mean().loc[order].T
+
+
+def headline(result: xr.Dataset) -> dict[str, bool | int | float | dict[str, float]]:
+    """A study in a few numbers, to compare studies by.
+
+    Returns
+    -------
+    dict
+        ``synthetic``, ``n_significant`` (voxels), the medians ``r2`` and ``r2_linear``; for JNE and the nonlinear share
+        the mean of each area and, where the result has them, the rank correlations ``<measure>_vs_ceiling`` with the
+        noise ceiling over voxels and ``<measure>_vs_level`` with the hierarchy level over areas.
+    """
+    numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_significant": int(result["significant"].sum())}
+    numbers |= {name: float(result[name].median()) for name in ("r2", "r2_linear")}
+    for measure in ("jne", "nonlinear_share"):
+        if "noise_ceiling" in result:
+            numbers[f"{measure}_vs_ceiling"] = spearman(result["noise_ceiling"], result[measure])
+        if "roi" in result:
+            table = area_table(result, (measure,))
+            numbers[measure] = {area: float(value) for area, value in table[measure].items()}
+            if "level" in table:
+                numbers[f"{measure}_vs_level"] = level_trend(table, measure)
+    return numbers
