@@ -9,9 +9,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup book batch test bench lint clean
+.PHONY: help setup book batch test bench check-book lint clean
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.ready  ## make the virtual environment (the other targets do it themselves)
 
@@ -30,11 +30,14 @@ batch: setup  ## run the grid book/grids/GRID.yml (GRID=quick|paper) into _build
 	$(BIN)/jne batch book/grids/$(GRID).yml
 
 test: setup lint  ## run the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not browser"
 	@echo "Tests passed. Settings: pyproject.toml; one kind only: $(BIN)/python -m pytest -m slow"
 
 bench: setup  ## measure speed, memory and accuracy (about 11 minutes; nothing else should run)
 	$(BIN)/python benchmarks/engine.py $(BENCH)
+
+check-book: setup  ## open every page of the built book in a real browser (needs Chromium)
+	JNE_BOOK=$${JNE_BOOK:-_build/html} $(BIN)/python -m pytest -q -m browser tests/test_browser.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -29,6 +29,14 @@ def split_readout(model, X_probe: torch.Tensor) -> tuple[nn.Module, torch.Tensor
     (torch.nn.Module, torch.Tensor) or None
         The trunk, ``(n, ...) -> (n, n_hidden)``, a copy; and the weight, ``(n_voxels, n_hidden)``, not copied. None
         where the module does not end in a `torch.nn.Linear`, or uses it more than once.
+
+    Examples
+    --------
+    >>> import torch, jne
+    >>> model = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    >>> trunk, weight = jne.split_readout(model, torch.randn(4, 5))
+    >>> trunk(torch.randn(4, 5)).shape, weight.shape
+    (torch.Size([4, 8]), torch.Size([3, 8]))
     """
     if not isinstance(model, nn.Module):
         return None

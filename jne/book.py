@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import jne
+from jne.layout import glossary_terms, lay_out
 from jne.notebooks import BookError, execute_notebook, existing_file, install_hint, make_presentable, read_parameters
 
 try:
@@ -84,7 +87,15 @@ def build_book(
 
     report("Making the pages ...")
     start = time.perf_counter()
-    publish(make_html(stage, work / "sphinx"), out)
+    downloads = {path: (stage / path).read_bytes() for path in chapters.values()}
+    facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
+    terms = glossary_terms(root / "book/glossary.md")
+    for name, path in chapters.items():
+        lay_out(stage / path, str(path), facts if name in selected else {}, terms)
+    html = make_html(stage, work / "sphinx")
+    for path, content in downloads.items():  # in place of the source of the page
+        (html / "_sources" / path).write_bytes(content)
+    publish(html, out)
     seconds["pages"] = time.perf_counter() - start
 
     for name, value in seconds.items():
@@ -124,6 +135,16 @@ def read_contents(root: Path) -> tuple[dict[str, Path], list[Path]]:
     return chapters, pages
 
 
+def _version(root: Path) -> str:
+    """The package's version and, in a clone, the commit; "-dirty" says that files were changed since."""
+    git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"jne {jne.__version__}"
+    return f"jne {jne.__version__}, commit {commit}"
+
+
 def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
     """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it."""
     shutil.rmtree(stage, ignore_errors=True)
@@ -133,15 +154,39 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
         shutil.copyfile(root / document, stage / document)
     shutil.copyfile(root / "_toc.yml", stage / "_toc.yml")
     config = yaml.safe_load((root / "_config.yml").read_text())
+    sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
     if mathjax := importlib.util.find_spec("sphinx-mathjax-offline"):
         # One file with its glyphs as SVG: Firefox loads no fonts for a page opened from disk.
         source, target = Path(mathjax.origin).parent / "static/mathjax", stage / "_mathjax/mathjax"
         shutil.copytree(source / "input/tex/extensions", target / "input/tex/extensions")
         shutil.copyfile(source / "tex-svg.js", target / "tex-svg.js")
-        sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
         sphinx["mathjax_path"] = "mathjax/tex-svg.js"
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
+    _set_repository(config)
+    sphinx["myst_substitutions"] = _running_times(root)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _running_times(root: Path) -> dict[str, str]:
+    """``{{quick_time}}`` and ``{{demo_time}}`` of the pages: what `benchmarks/book.py` measured last."""
+    path = root / "benchmarks/results/book.json"
+    measured = json.loads(path.read_text()) if path.is_file() else {}
+    times = {f"{name}_time": "a time that nobody has measured yet" for name in ("quick", "demo")}
+    for name, run in measured.get("builds", {}).items():
+        seconds = run["seconds"]
+        amount = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+        times[f"{name}_time"] = f"{amount} on {run['machine']['cores']} processor cores"
+    return times
+
+
+def _set_repository(config: dict) -> None:
+    """Buttons that lead to the repository (source, issues, Binder, Colab): all of them where its address is known."""
+    repository = config.setdefault("repository", {})
+    repository["url"] = (os.environ.get("JNE_REPOSITORY") or repository.get("url") or "").removesuffix("/")
+    known = bool(repository["url"])
+    config.setdefault("html", {}).update(use_repository_button=known, use_issues_button=known)
+    if not known:
+        config["launch_buttons"] = {}
 
 
 def make_html(stage: Path, target: Path, *, strict: bool = True) -> Path:

@@ -130,6 +130,13 @@ def load_cortex() -> Cortex:
     Returns
     -------
     Cortex
+
+    Examples
+    --------
+    >>> import jne
+    >>> cortex = jne.load_cortex()
+    >>> len(set(cortex.roi)), len(cortex.roi) == len(cortex.vertex)
+    (32, True)
     """
     tables = []
     for hemisphere in HEMISPHERES:

@@ -127,6 +127,17 @@ def crossfit_nonlinearity(
     ValueError
         If an argument is unusable, both encoders of a split start from the same weights, or ``max_memory`` is too
         small.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 4))
+    >>> Y = X[:, :2] + rng.normal(size=(500, 2))
+    >>> arrays = X[:300], Y[:300], X[300:400], Y[300:400], X[400:]
+    >>> result = jne.crossfit_nonlinearity(lambda seed: jne.RidgeEncoder(random_state=seed), arrays, n_splits=1)
+    >>> result.nonlinear_share.values  # ridge regression has one Jacobian
+    array([0., 0.])
     """
     limit = parse_bytes(max_memory)
     n_splits, n_groups = whole_number(n_splits, "n_splits", 1), whole_number(n_groups, "n_groups", 4)

@@ -33,6 +33,14 @@ def r2_score(responses: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     -------
     array ``(n_voxels,)``
         At most 1; negative where the mean response would predict better; NaN where the response is constant.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> responses = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+    >>> predictions = np.array([[1.0, 2.0], [2.0, 2.0], [3.0, 2.0]])  # perfect, and the mean
+    >>> jne.r2_score(responses, predictions)
+    array([1., 0.])
     """
     responses, predictions = _check_pair(responses, predictions)
     total = ((responses - responses.mean(axis=0)) ** 2).sum(axis=0)
@@ -72,6 +80,14 @@ def prediction_share(X: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     -------
     array ``(n_voxels,)``
         Between 0 and 1; NaN where the predictions are constant.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> x = np.random.default_rng(0).normal(size=(100_000, 1))
+    >>> predictions = np.concatenate([2 * x, x + x**2 / np.sqrt(2)], axis=1)  # linear, and half of its variance so
+    >>> abs(jne.prediction_share(x, predictions).round(1))
+    array([0. , 0.5])
     """
     X, predictions = np.asarray(X, np.float64), np.asarray(predictions, np.float64)
     if len(X) != len(predictions) or len(X) < X.shape[1] + 2:
@@ -102,6 +118,15 @@ def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
     -------
     array ``(n_voxels,)``
         Between 0 and 1; NaN where no stimulus has two repeats or the response never varies.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.normal(size=(20000, 1, 1))
+    >>> repeats = signal + rng.normal(size=(20000, 3, 1))  # as much noise as signal, averaged over three repeats
+    >>> float(jne.noise_ceiling(repeats)[0].round(2))  # 1 / (1 + 1/3)
+    0.75
     """
     repeats = np.asarray(repeats, np.float64)
     if repeats.ndim != 3:
@@ -146,6 +171,16 @@ def bootstrap_r2(
         Over ``voxel``: ``r2``; ``r2_low`` and ``r2_high``, the central 95 % of the bootstraps; ``p_value`` =
         (b + 1) / (B + 1), where b bootstraps have R² < 0; ``p_value_release`` = b / B, the choice of the paper's
         release, which can be 0 though B draws never exclude a chance of 1 / B.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> rng = np.random.default_rng(0)
+    >>> predictions = rng.normal(size=(200, 2))
+    >>> responses = predictions + [[1.0, 0.0]] * rng.normal(size=(200, 2))
+    >>> result = jne.bootstrap_r2(responses, predictions, n_bootstrap=100)
+    >>> float(result.r2[1]), float(result.r2_low[1]), float(result.p_value[1].round(4))  # 1 / 101
+    (1.0, 1.0, 0.0099)
     """
     responses, predictions = _check_pair(responses, predictions)
     if n_bootstrap < 1:
@@ -188,6 +223,12 @@ def significant_voxels(p_values: np.ndarray, q: float = 0.05) -> np.ndarray:
     Returns
     -------
     array of bool ``(n_voxels,)``
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> jne.significant_voxels(np.array([0.01, 0.03, 0.5, np.nan]))  # 0.03 <= 2/3 of 0.05
+    array([ True,  True, False, False])
     """
     p_values = np.asarray(p_values, float)
     if not 0 < q < 1:

@@ -75,6 +75,14 @@ def extract_features(
         If an image does not decode (the message names it), or an argument is not accepted.
     ModuleNotFoundError
         If the weights or transformers are not installed; the message says how to install them.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> images = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
+    >>> features = jne.extract_features(images, layers={"head": 1})
+    >>> features["head"].shape
+    (2, 1280)
     """
     backbone = load_backbone(model, layers)
     if isinstance(images, str | Path):
@@ -135,6 +143,16 @@ def write_features(
         As in `extract_features`; or if ``OUT.part`` was begun with other images or another model.
     OSError
         If the disk has no room.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, jne
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(f"{folder}/grey.png")
+    ...     features = jne.write_features(folder, f"{folder}/features.h5", layers={"head": 1})
+    >>> list(features.layers)
+    ['head']
     """
     out = Path(out)
     if out.suffix not in HDF5 or out.is_dir():

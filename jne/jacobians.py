@@ -50,6 +50,16 @@ def jacobian(
     ------
     ValueError
         If an argument is unusable (see `jne.nonlinearity`), or the result would exceed ``max_memory``.
+
+    Examples
+    --------
+    >>> import torch, jne
+    >>> J = jne.jacobian(lambda x: x**2, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    >>> J.shape
+    (2, 2, 2)
+    >>> J[1]
+    array([[6., 0.],
+           [0., 8.]], dtype=float32)
     """
     limit = parse_bytes(max_memory)
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):

@@ -33,6 +33,7 @@ def record(name: str, value: bool | int | float | str | Mapping[str, bool | int 
 
     Examples
     --------
+    >>> from jne import record
     >>> record("median_r2", 0.31)
     >>> record("nonlinear_share", {"V1": 0.1, "V2": 0.2})
     """

@@ -58,6 +58,17 @@ def report(
         reliable (cross-fitted) ones; ``measures``: for each of `MEASURES` that there is, ``n`` (finite values),
         ``q25``, ``median``, ``q75``, and ``with_noise_ceiling``, the rank correlation over voxels with the noise
         ceiling (None where it is not known); ``warnings``: sentences. NaN is None.
+
+    Examples
+    --------
+    >>> import tempfile, jne
+    >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
+    >>> options = {"hidden_size": 16, "max_epochs": 5}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = jne.run_study(data, encoder_options=options, n_bootstrap=20, folder=folder)
+    ...     summary = jne.report(study, n_splits=1, n_groups=4)
+    >>> summary["voxels"]["all"] == len(data.get("roi"))
+    True
     """
     crossfit = study.crossfit(n_splits, n_groups=n_groups, max_memory=max_memory, progress=progress)
     null = study.null(max_memory=max_memory, progress=progress)

@@ -78,6 +78,16 @@ def activation_network(
     -------
     torch.nn.Sequential
         From ``(n_samples, n_features)`` to ``(n_samples, n_outputs)``.
+
+    Examples
+    --------
+    >>> import torch, jne
+    >>> X = torch.randn(200, 32)
+    >>> result = jne.nonlinearity(jne.activation_network(["relu"]), X)
+    >>> bool((result.jne > 0).all())
+    True
+    >>> float(jne.nonlinearity(jne.activation_network(["identity"]), X).jne.max()) < 1e-5
+    True
     """
     unknown = sorted(set(activations) - set(ACTIVATIONS))
     if unknown or not activations:
@@ -157,6 +167,15 @@ def mixed_response(
     -------
     signal, responses : arrays ``(n_samples, n_voxels)``
         Without noise (variance 1 in every voxel), and with it.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> X = np.random.default_rng(0).normal(size=(500, 8))
+    >>> signal, responses = jne.mixed_response(X, alpha=np.array([0.0, 0.5]), noise_ceiling=0.8)
+    >>> slopes = np.linalg.lstsq(X - X.mean(0), signal, rcond=None)[0]
+    >>> jne.r2_score(signal, (X - X.mean(0)) @ slopes).round(3)  # what is linear of each signal
+    array([1. , 0.5])
     """
     rng = np.random.default_rng(random_state)
     X, alpha = np.asarray(X, float), np.asarray(alpha, float)

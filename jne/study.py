@@ -43,6 +43,15 @@ class Study:
         hold every parameter.
     folder : Path
         Where it is cached.
+
+    Examples
+    --------
+    >>> import tempfile, jne
+    >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = jne.run_study(data, encoder_options={"max_epochs": 2}, n_bootstrap=20, folder=folder)
+    >>> study.result.r2.sizes == study.result.r2_linear.sizes == {"voxel": len(data.get("roi"))}
+    True
     """
 
     data: EncodingDataset
@@ -127,6 +136,16 @@ def run_study(
     Returns
     -------
     Study
+
+    Examples
+    --------
+    >>> import tempfile, jne
+    >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
+    >>> options = {"hidden_size": 16, "max_epochs": 5}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = jne.run_study(data, encoder_options=options, n_bootstrap=20, folder=folder)
+    >>> study.result.sizes["sample"], study.encoder.get_params()["hidden_size"]
+    (50, 16)
     """
     parameters = {
         "layer": layer or data.default_layer or "all layers",

@@ -72,6 +72,20 @@ def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: s
     ------
     ValueError
         If ``result`` is not a cross-fitted one, or an argument is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 4))
+    >>> Y = X[:, :3] + rng.normal(size=(500, 3))
+    >>> arrays = X[:300], Y[:300], X[300:400], Y[300:400], X[400:]
+    >>> result = jne.crossfit_nonlinearity(lambda seed: jne.RidgeEncoder(random_state=seed), arrays, n_splits=1)
+    >>> jne.area_share(result, np.array(["V1", "V1", "V4"]))[["n_voxels", "nonlinear_share"]]
+          n_voxels  nonlinear_share
+    roi
+    V1           2              0.0
+    V4           1              0.0
     """
     if share_name not in SHARES:
         raise ValueError(f"share_name={share_name!r}; accepted are {', '.join(SHARES)}")

@@ -64,7 +64,7 @@ def book(tmp_path_factory):
         shutil.copyfile(ROOT / name, root / name)
     shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("*.ipynb"))
     toc = (ROOT / "_toc.yml").read_text()
-    names = [n for n in re.findall(r"file: book/(\w+)", toc) if not (ROOT / f"book/{n}.md").exists()]
+    names = [n for n in re.findall(r"(?:root|file): book/(\w+)", toc) if not (ROOT / f"book/{n}.md").exists()]
     for name in names:
         write_notebook(root / f"book/{name}.ipynb", *CODE, title=name.replace("_", " ").capitalize())
     (root / "book/params/own.yml").write_text(
@@ -73,7 +73,9 @@ def book(tmp_path_factory):
     data = root / "recordings é.nc"
     data.write_text("")
     lines = []
-    index = build_book("own", data, root=root, report=lines.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JNE_REPOSITORY", "")  # as where the address is not known
+        index = build_book("own", data, root=root, report=lines.append)
     return root, index, lines
 
 
@@ -124,6 +126,28 @@ def test_pages_need_no_network(book):
         assert not re.findall(r'<(?:script|img|iframe)[^>]+src="https?://[^"]+"', page)
         assert not re.findall(r'<link[^>]+rel="stylesheet"[^>]+href="https?://', page)
     assert (index.parent / "_static/mathjax/tex-svg.js").is_file()
+
+
+@pytest.mark.slow
+def test_downloads_are_the_executed_chapters(book):
+    _, index, _ = book
+    download = nbformat.read(index.parent / "_sources/book/hierarchy.ipynb", as_version=4)
+    figure = download.cells[-1].outputs[0]
+    assert "image/png" in figure.data and "hide-input" not in download.cells[-1].metadata.get("tags", [])
+
+
+@pytest.mark.slow
+def test_launch_buttons_are_there_where_the_repository_is_known(book, tmp_path, monkeypatch):
+    assert not re.findall(r'href="https?://[^"]+"', (book[1].parent / "book/hierarchy.html").read_text())
+    monkeypatch.setenv("JNE_REPOSITORY", "https://github.com/someone/jne/")
+    index = build_book(root=make_root(tmp_path), report=lambda line: None)
+    page = (index.parent / "book/second.html").read_text()
+    targets = {
+        "https://mybinder.org/v2/gh/someone/jne/main?urlpath=lab/tree/book/second.ipynb",
+        "https://colab.research.google.com/github/someone/jne/blob/main/book/second.ipynb",
+        "https://github.com/someone/jne",
+    }
+    assert targets <= set(re.findall(r'href="(https://[^"]+)"', page))
 
 
 @pytest.mark.slow

@@ -164,9 +164,13 @@ def test_units_and_features_are_drawn_beside_their_closed_forms():
 
 def test_captions_name_the_data_and_remarks_name_what_is_missing(result, monkeypatch):
     shown = []
-    monkeypatch.setattr("jne.plotting.style.display", shown.append)
+    monkeypatch.setattr("jne.plotting.style.display", lambda what, **options: shown.append(what))
     plotting.show(plt.figure(), "See this.", result)
-    assert shown[1].data.startswith("*See this.*") and "synthetic responses; data: test; layer: deep" in shown[1].data
+    assert shown[1].data.startswith("*See this.*")
+    assert (
+        f"responses: synthetic, 14 stimuli (held-out test stimuli), {result.sizes['voxel']} voxels; data: test; "
+        in shown[1].data
+    )
     assert not plt.get_fignums()
     plotting.cannot_show(result, "jne")
     assert len(shown) == 2

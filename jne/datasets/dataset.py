@@ -29,6 +29,22 @@ class EncodingDataset:
     ------
     ValueError
         If a variable is missing or shapes disagree. Every problem is listed.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, jne
+    >>> rng = np.random.default_rng(0)
+    >>> content = xr.Dataset(
+    ...     {
+    ...         "deep": (("stimulus", "feature_deep"), rng.normal(size=(30, 4))),
+    ...         "responses": (("stimulus", "voxel"), rng.normal(size=(30, 2))),
+    ...         "split": ("stimulus", ["train"] * 20 + ["validation"] * 5 + ["test"] * 5),
+    ...         "stimulus_id": ("stimulus", [f"image{i}" for i in range(30)]),
+    ...     }
+    ... )
+    >>> data = jne.EncodingDataset(content)
+    >>> data.features("train", "deep").shape, data.responses("test").shape
+    ((20, 4), (5, 2))
     """
 
     def __init__(self, content: xr.Dataset, path: str | Path | None = None):
@@ -188,6 +204,13 @@ def load_dataset(source: str | Path, **options) -> EncodingDataset:
     ------
     FileNotFoundError, ValueError
         If the file does not exist, is not a dataset file, or breaks the format; the message says where.
+
+    Examples
+    --------
+    >>> import jne
+    >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
+    >>> data.synthetic, data.features("test", "layer3").shape
+    (True, (50, 64))
     """
     if str(source) == "synthetic":
         from jne.datasets.synthetic import synthetic_cortex
@@ -234,6 +257,15 @@ def save_dataset(data: EncodingDataset | xr.Dataset, path: str | Path) -> Encodi
     ------
     ValueError
         If it breaks the format; nothing is written.
+
+    Examples
+    --------
+    >>> import tempfile, jne
+    >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     saved = jne.save_dataset(data, f"{folder}/mine.nc")
+    ...     saved.responses("test").shape == data.responses("test").shape
+    True
     """
     data = data if isinstance(data, EncodingDataset) else EncodingDataset(data)
     data.check_values()

@@ -212,6 +212,16 @@ def load_encoder(path: str | Path) -> Encoder:
     ------
     ValueError
         If the file is damaged, is no encoder, or comes from a newer version.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, jne
+    >>> X = np.random.default_rng(0).normal(size=(100, 4))
+    >>> encoder = jne.RidgeEncoder().fit(X[:80], X[:80, :2], X[80:], X[80:, :2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = jne.load_encoder(encoder.save(f"{folder}/ridge.safetensors"))
+    >>> bool((again.predict(X) == encoder.predict(X)).all())
+    True
     """
     try:
         with safe_open(str(path), framework="pt") as file:

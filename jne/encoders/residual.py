@@ -75,6 +75,18 @@ class ResidualEncoder(Encoder):
     history_ : dict
         ``train_loss`` and ``validation_loss`` per epoch (mean squared z-score), ``best_epoch`` (counts from 0).
         The training loss is that of the weights before the epoch's last step, the validation loss of those after.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> X = np.random.default_rng(0).normal(size=(600, 4))
+    >>> Y = np.stack([X[:, 0], np.abs(X[:, 1])], axis=1)  # one linear response, and one without a linear part
+    >>> encoder = jne.ResidualEncoder(hidden_size=64, lr=0.01, max_epochs=200)
+    >>> encoder = encoder.fit(X[:400], Y[:400], X[400:500], Y[400:500])
+    >>> encoder.predict(X[500:]).shape
+    (100, 2)
+    >>> bool((encoder.score(X[500:], Y[500:]) > 0.5).all())
+    True
     """
 
     parameters = (

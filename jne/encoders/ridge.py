@@ -39,6 +39,16 @@ class RidgeEncoder(Encoder):
     history_ : dict
         ``alpha``: the chosen regularisation of each voxel; ``cv_loss``: its cross-validated mean
         squared error in z-scores.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> X = np.random.default_rng(0).normal(size=(600, 4))
+    >>> Y = np.stack([X[:, 0], np.abs(X[:, 1])], axis=1)  # one linear response, and one without a linear part
+    >>> encoder = jne.RidgeEncoder().fit(X[:400], Y[:400], X[400:500], Y[400:500])
+    >>> r2 = encoder.score(X[500:], Y[500:])
+    >>> bool(r2[0] > 0.99), bool(r2[1] < 0.1)
+    (True, True)
     """
 
     parameters = ("alphas", "cv", "standardize", "n_targets_batch", "random_state")

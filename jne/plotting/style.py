@@ -34,8 +34,10 @@ def title(result: xr.Dataset, text: str) -> str:
     return f"Synthetic responses: {text}" if result.attrs.get("synthetic") else text
 
 
-def show(figure: Figure, message: str, result: xr.Dataset | None = None) -> None:
+def show(figure: Figure, message: str, result: xr.Dataset | None = None, *, alt: str | None = None) -> None:
     """Display a figure in a notebook with its caption beneath, and close it.
+
+    The book makes of it a numbered figure, and adds the notebook, the parameters and the version.
 
     Parameters
     ----------
@@ -43,19 +45,42 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None) -> None
     message : str
         The caption: what one should see. Markdown.
     result : xarray.Dataset, optional
-        The study drawn; its data, layer and seed are named beneath the caption.
+        The study drawn; its data, layer, seed and sizes are named beneath the caption.
+    alt : str, optional
+        What the figure looks like, for readers who do not see it; by default its titles and axes, in words.
     """
-    display(figure)
+    about = {} if result is None else _about(result)
+    width = round(96 * figure.get_figwidth())  # in the page's pixels, so that text is as large in every figure
+    shown = {"caption": message, "alt": alt or describe(figure), "width": width, "about": about}
+    display(figure, metadata={"jne": shown})
     plt.close(figure)
-    text = f"*{message}*"
-    if result is not None:
-        kind = "synthetic" if result.attrs.get("synthetic") else "recorded"
-        facts = {name: result.attrs.get(name) for name in ("data", "layer", "seed")}
-        named = "; ".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
-        evaluation = result.attrs.get("evaluation", "held-out test stimuli")
-        sizes = f"{result.sizes['sample']} stimuli ({evaluation}), {result.sizes['voxel']:,} voxels"
-        text += f"\n\n<small>{kind} responses; {named}; {sizes}</small>"
-    display(Markdown(text))
+    facts = "; ".join(f"{name}: {value}" for name, value in about.items())
+    text = f"*{message}*" + (f"\n\n<small>{facts}</small>" if facts else "")
+    display(Markdown(text), metadata={"jne": "caption"})
+
+
+def describe(figure: Figure) -> str:
+    """A figure in words: its title, and for every pair of axes what is drawn over what."""
+    parts = [figure.get_suptitle()]
+    for ax in figure.axes:
+        if ax.get_label() == "<colorbar>":
+            parts.append(f"Colour: {ax.get_ylabel() or ax.get_xlabel()}")
+            continue
+        labels = " against ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel()))) if ax.axison else ""
+        parts.append(": ".join(filter(None, (ax.get_title(), labels))))
+    text = ". ".join(dict.fromkeys(part.strip().rstrip(".") for part in parts if part.strip()))
+    return " ".join(text.replace("$", "").split()) + "." if text else "Figure without title."
+
+
+def _about(result: xr.Dataset) -> dict[str, str]:
+    named = {name: str(result.attrs[name]) for name in ("data", "layer", "seed") if name in result.attrs}
+    sizes = []
+    if "sample" in result.sizes:
+        sizes.append(f"{result.sizes['sample']:,} stimuli ({result.attrs.get('evaluation', 'held-out test stimuli')})")
+    if "voxel" in result.sizes:
+        sizes.append(f"{result.sizes['voxel']:,} voxels")
+    kind = "synthetic" if result.attrs.get("synthetic") else "recorded"
+    return {"responses": ", ".join([kind, *sizes]), **named}
 
 
 def remark(text: str) -> None:

@@ -1,0 +1,37 @@
+"""A Sphinx extension that mends, for this book's pages, what other extensions leave."""
+
+from __future__ import annotations
+
+
+def setup(app) -> dict[str, bool]:
+    """Register the hooks; called by Sphinx."""
+    app.connect("sphinx-click-process-description", _examples_as_blocks)
+    app.connect("html-page-context", _mend_page, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _examples_as_blocks(app, context, lines: list[str]) -> None:
+    """Commands that a help text keeps line by line become a code block: a line block would lose their backslashes."""
+    mended, inside = [], False
+    for line in lines:
+        if line.startswith("| ") and not line.endswith(":"):
+            mended += [] if inside else ["", ".. code-block:: shell", ""]
+            mended.append("   " + line.removeprefix("| ").removeprefix("  "))
+            inside = True
+        else:
+            mended.append(line.removeprefix("| "))
+            inside = False
+    lines[:] = mended
+
+
+def _mend_page(app, page: str, template: str, context: dict, doctree) -> None:
+    # Two extensions load the scripts of thebe, which the book does not use; the second time is an error.
+    context["script_files"] = [script for script in context["script_files"] if not _of_thebe(script)]
+    # Its children have the role of bibliography entries, which a list may not have.
+    if "body" in context:
+        context["body"] = context["body"].replace('<div role="list" class="citation', '<div class="citation')
+
+
+def _of_thebe(script) -> bool:
+    body = getattr(script, "attributes", {}).get("body") or ""
+    return "THEBE" in body or "thebe" in str(getattr(script, "filename", ""))
