@@ -618,6 +618,7 @@ def test_workflows_are_valid_and_say_what_the_script_says():
         "make test",
         "make batch GRID=quick",
         "make book PARAMS=quick",
+        "make check-book",
     ]
     steps = {file.stem: yaml.safe_load(file.read_text())["jobs"] for file in files}
     for name, command in (("tests", ".ci/run"), ("newest", ".ci/run"), ("publish", "make book PARAMS=demo")):
