@@ -103,6 +103,7 @@ def read_parameters(
 class _ThisPython(AsyncKernelManager):
     """Starts the interpreter that runs this code, whichever kernels are installed under the name python3."""
 
+    page_folder: Path | None = None
     # Without it every kernel prints a warning in the terminal.
     transport_encryption = "auto"
 
@@ -112,6 +113,9 @@ class _ThisPython(AsyncKernelManager):
         spec["argv"] = [sys.executable, *spec["argv"][1:]]
         # A progress bar would become one block of output per update.
         spec["env"] = {"TQDM_DISABLE": "1", "JNE_PROGRESS": "0"}
+        if self.page_folder:
+            # Where a chapter puts a file that its page shows, beside the executed notebook.
+            spec["env"]["JNE_PAGE_FOLDER"] = str(self.page_folder)
         # Threads that spin while they wait make a fit several times slower on a machine that does something else too.
         spec["env"]["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
         return KernelSpec(**spec)
@@ -127,7 +131,7 @@ def execute_notebook(notebook: Path, executed: Path, parameters: Mapping, *, roo
             dict(parameters),
             kernel_name="python3",
             language="python",
-            kernel_manager_class=_ThisPython,
+            kernel_manager_class=type("_ThisPage", (_ThisPython,), {"page_folder": executed.parent.absolute()}),
             progress_bar=False,
             cwd=str(root),
         )

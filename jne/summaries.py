@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.stats import spearmanr
+from scipy.stats import t as student
 
 from jne.cortex import AREAS, LEVELS
 
@@ -49,6 +50,78 @@ def level_trend(table: pd.DataFrame, measure: str) -> float:
     return spearman(rank.to_numpy(float), table[measure].to_numpy(float))
 
 
+def area_intervals(results: Mapping[str, xr.Dataset], measure: str) -> pd.DataFrame:
+    """A measure's mean in each area with an interval.
+
+    Parameters
+    ----------
+    results : mapping of str to xarray.Dataset
+        One per subject.
+    measure : str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by area: ``mean``, ``low``, ``high`` and, where known, ``level``. With several subjects, mean and 95 %
+        interval over subjects (Student's t); with one, mean and quartiles over its voxels, which say how an area's
+        voxels spread and not how sure the mean is.
+    """
+    tables = [area_table(result, (measure,)) for result in results.values()]
+    out = tables[0][["level"]].copy() if "level" in tables[0] else pd.DataFrame(index=tables[0].index)
+    if len(tables) > 1:
+        columns = pd.concat([table[measure] for table in tables], axis=1)
+        out[["mean", "low", "high"]] = [subject_interval(row) for row in columns.loc[out.index].to_numpy()]
+        return out
+    (result,) = results.values()
+    voxels = pd.Series(result[measure].values).groupby(result["roi"].values.astype(str))
+    out["mean"] = tables[0][measure]
+    out["low"], out["high"] = voxels.quantile(0.25).loc[out.index], voxels.quantile(0.75).loc[out.index]
+    return out
+
+
+def subject_interval(values, *, correlation: bool = False) -> tuple[float, float, float]:
+    """Mean over subjects and its 95 % interval, from Student's t.
+
+    Subjects are a sample of people, so this is the interval that speaks of people; with four of them it has three
+    degrees of freedom and is 3.2 standard errors wide on either side.
+
+    Parameters
+    ----------
+    values : array ``(n_subjects,)``
+    correlation : bool
+        Average Fisher's z, and turn it back.
+
+    Returns
+    -------
+    mean, low, high : float
+        The bounds are NaN for a single subject.
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    if correlation:
+        values = np.arctanh(np.clip(values, -1 + 1e-12, 1 - 1e-12))
+    n = len(values)
+    mean = float(values.mean()) if n else np.nan
+    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    out = np.array([mean, mean - half, mean + half])
+    return tuple(float(value) for value in (np.tanh(out) if correlation else out))
+
+
+def layer_table(results: Mapping[str, Mapping[str, xr.Dataset]], measure: str) -> pd.DataFrame:
+    """A measure by area (rows) and feature layer (columns), averaged over subjects.
+
+    Parameters
+    ----------
+    results : mapping of layer to mapping of subject to xarray.Dataset
+    measure : str
+    """
+    columns = {}
+    for layer, subjects in results.items():
+        tables = [area_table(result, (measure,))[measure] for result in subjects.values()]
+        columns[layer] = pd.concat(tables, axis=1).mean(axis=1).loc[tables[0].index]
+    return pd.DataFrame(columns)
+
+
 def trend_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) -> pd.DataFrame:
     """`level_trend` of each measure (columns) in each result (rows)."""
     tables = {name: area_table(result, measures) for name, result in results.items()}
@@ -70,11 +143,19 @@ def partial_spearman(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
     return float((ab - ag * bg) / np.sqrt((1 - ag**2) * (1 - bg**2)))
 
 
-def area_samples(result: xr.Dataset) -> pd.DataFrame:
+def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
 
     The mean over an area's voxels is taken before z-scoring, as areas differ in scale. Without areas, all voxels are
     one.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        With ``jne_ss (sample, voxel)``.
+    signed : bool
+        Take the deviation itself instead of its square (needs ``deviation_sign``): positive where the Jacobian is
+        further from its mean than usual, negative where it is unusually steady.
 
     Returns
     -------
@@ -86,13 +167,15 @@ def area_samples(result: xr.Dataset) -> pd.DataFrame:
     roi = result["roi"].values.astype(str)
     names = area_table(result, ()).index
     scores = result["jne_ss"].values
+    if signed:
+        scores = np.sqrt(scores) * result["deviation_sign"].values
     means = np.column_stack([np.nanmean(scores[:, roi == name], axis=1) for name in names])
     return pd.DataFrame((means - means.mean(axis=0)) / means.std(axis=0), columns=names)
 
 
-def category_table(result: xr.Dataset) -> pd.DataFrame:
-    """Mean z-scored JNE-SS of each area (rows) for the stimuli of each category (columns)."""
-    table = area_samples(result)
+def category_table(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
+    """Mean of `area_samples` in each area (rows) over the stimuli of each category (columns)."""
+    table = area_samples(result, signed=signed)
     categories = result["category"].values.astype(str)
     order = list(dict.fromkeys(categories))
     return table.groupby(categories).mean().loc[order].T

@@ -1,12 +1,22 @@
 """Figures: axes in, axes out; and the chapters' whole figures, one call each."""
 
-from jne.plotting.areas import area_label, level_colors, plot_areas, plot_levels
+from jne.plotting.areas import area_label, figure_areas, level_colors, plot_areas, plot_distribution, plot_levels
 from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierarchy, figure_map
+from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
-from jne.plotting.scatter import plot_accuracy, plot_against
-from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
+from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
+from jne.plotting.selectivity import (
+    figure_called,
+    figure_categories,
+    figure_profiles,
+    plot_category_heatmap,
+    plot_category_profile,
+    plot_stimuli,
+)
 from jne.plotting.simulations import plot_activations, plot_measure
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
+from jne.plotting.surfaces import figure_surfaces, plot_surface, show_surface
+from jne.plotting.trends import figure_agreement, figure_layer_trends, figure_layers, figure_levels, figure_trends
 from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
 
 __all__ = [
@@ -14,11 +24,22 @@ __all__ = [
     "area_label",
     "cannot_show",
     "figure_accuracy",
+    "figure_agreement",
+    "figure_areas",
     "figure_blind_spots",
+    "figure_called",
+    "figure_categories",
     "figure_confound",
     "figure_hierarchy",
+    "figure_layer_trends",
+    "figure_layers",
+    "figure_levels",
     "figure_map",
+    "figure_profiles",
     "figure_recovery",
+    "figure_surfaces",
+    "figure_trends",
+    "label_of",
     "level_colors",
     "plot_accuracy",
     "plot_activations",
@@ -26,13 +47,18 @@ __all__ = [
     "plot_areas",
     "plot_category_heatmap",
     "plot_category_profile",
+    "plot_difference",
+    "plot_distribution",
     "plot_flatmap",
     "plot_followed",
     "plot_levels",
     "plot_measure",
     "plot_stimuli",
+    "plot_surface",
     "remark",
     "set_style",
+    "short_label",
     "show",
+    "show_surface",
     "title",
 ]
