@@ -36,15 +36,17 @@ def area_covariances(areas: Sequence[str]) -> np.ndarray:
     areas = [str(area) for area in areas]
     if unknown := sorted(set(areas) - {str(name) for side in HEMISPHERES for name in np.unique(mesh_areas(side))}):
         raise ValueError(f"areas: {', '.join(unknown)} are not in HCP-MMP1.0 on {MESH}")
-    parameters = {"areas": areas, "fwhm": list(FWHMS)}
-    smooth = cached("smooth-maps", parameters, lambda: _smoothed(areas))["covariance"].values
+    parameters = {"areas": areas, "fwhms": list(FWHMS)}
+    smooth = cached("smooth-maps", parameters, lambda: smoothed_covariances(**parameters))["covariance"].values
     own = np.eye(len(areas))
-    mixed = [(1 - nugget) * covariance + nugget * own for covariance in smooth for nugget in NUGGETS]
+    # A little of its own for each area: very smooth maps are numerically degenerate.
+    mixed = [(1 - nugget) * covariance + max(nugget, 1e-6) * own for covariance in smooth for nugget in NUGGETS]
     return np.stack([own, *mixed])
 
 
-def _smoothed(areas: list[str]) -> xr.Dataset:
-    out = np.zeros((len(FWHMS), len(areas), len(areas)))
+def smoothed_covariances(areas: Sequence[str], fwhms: Sequence[float]) -> xr.Dataset:
+    """``covariance (fwhm, area, other_area)`` of the area means of white noise smoothed to each width, ascending."""
+    out = np.zeros((len(fwhms), len(areas), len(areas)))
     for side in HEMISPHERES:
         label = mesh_areas(side)
         averaging = np.stack([label == area for area in areas], axis=1).astype(np.float32)
@@ -53,7 +55,7 @@ def _smoothed(areas: list[str]) -> xr.Dataset:
         graph = mesh_adjacency(side).astype(np.float32)
         count = (np.diff(graph.indptr) + 1).astype(np.float32)[:, None]
         done = 0
-        for covariance, fwhm in zip(out, FWHMS, strict=True):
+        for covariance, fwhm in zip(out, fwhms, strict=True):
             steps = smoothing_steps(fwhm, side) if fwhm else 0
             for _ in range(steps - done):
                 # The transpose of one step of `smooth`: it carries the averages back to the noise they are made of.

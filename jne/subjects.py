@@ -49,13 +49,18 @@ def choose_layers(dataset: EncodingDataset, layers: int | Sequence[str]) -> list
     ----------
     dataset : EncodingDataset
     layers : int or sequence of str
-        How many, evenly spaced from the first to the last, or which.
+        How many, evenly spaced from the first to the last, or which. Of those evenly spaced, the nearest to the
+        dataset's default layer is replaced by it, since that one is studied anyway.
     """
     if isinstance(layers, int):
         if layers < 1:
             raise ValueError(f"layers={layers}; needed: at least 1, or a list of names")
         places = np.linspace(0, len(dataset.layers) - 1, min(layers, len(dataset.layers)))
-        return [dataset.layers[round(place)] for place in places]
+        chosen = [round(place) for place in places]
+        if dataset.default_layer in dataset.layers:
+            default = dataset.layers.index(dataset.default_layer)
+            chosen[int(np.abs(places - default).argmin())] = default
+        return [dataset.layers[number] for number in chosen]
     if unknown := [layer for layer in layers if layer not in dataset.layers]:
         raise ValueError(f"layers: {dataset.name} has no layer {unknown[0]!r}; it has {', '.join(dataset.layers)}")
     return list(layers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -128,6 +128,42 @@ def trend_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) ->
     return pd.DataFrame({m: {name: level_trend(table, m) for name, table in tables.items()} for m in measures})
 
 
+def level_trend_table(results: Mapping[str, Mapping[str, xr.Dataset]], measures: tuple[str, ...]) -> pd.DataFrame:
+    """`level_trend` of each measure in each feature layer and subject: columns layer, subject, measure, rho."""
+    rows = [
+        {"layer": layer, "subject": name, "measure": m, "rho": level_trend(area_table(result, measures), m)}
+        for layer, subjects in results.items()
+        for name, result in subjects.items()
+        for m in measures
+    ]
+    return pd.DataFrame(rows)
+
+
+def recovery_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) -> pd.DataFrame:
+    """How each measure's area means follow the planted share and the noise ceiling.
+
+    Parameters
+    ----------
+    results : mapping of str to xarray.Dataset
+        With ``true_nonlinearity`` and ``noise_ceiling``.
+    measures : tuple of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``(name, measure)``: Spearman correlations over areas ``with_truth`` and ``with_ceiling``.
+    """
+    rows = {}
+    for name, result in results.items():
+        table = area_table(result, (*measures, "true_nonlinearity", "noise_ceiling"))
+        for measure in measures:
+            rows[name, measure] = {
+                "with_truth": spearman(table[measure], table["true_nonlinearity"]),
+                "with_ceiling": spearman(table[measure], table["noise_ceiling"]),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["name", "measure"])
+
+
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman correlation over the entries that are finite in both; NaN where fewer than three are, or one is flat."""
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -179,3 +215,8 @@ def category_table(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     categories = result["category"].values.astype(str)
     order = list(dict.fromkeys(categories))
     return table.groupby(categories).mean().loc[order].T
+
+
+def mean_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Cell by cell mean of tables with the same rows and columns, each in the order of the first."""
+    return sum(table.loc[tables[0].index, tables[0].columns] for table in tables) / len(tables)

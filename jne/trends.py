@@ -18,6 +18,7 @@ from jne.cortex import LEVELS
 from jne.summaries import area_table, level_trend, subject_interval
 
 EARLY = ("V1", "V2", "V3", "V4")
+POOLED = "all subjects"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from jne.plotting.selectivity import (
 from jne.plotting.simulations import plot_activations, plot_measure
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
 from jne.plotting.surfaces import figure_surfaces, plot_surface, show_surface
+from jne.plotting.tables import show_table, show_trends
 from jne.plotting.trends import figure_agreement, figure_layer_trends, figure_layers, figure_levels, figure_trends
 from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
 
@@ -60,5 +61,7 @@ __all__ = [
     "short_label",
     "show",
     "show_surface",
+    "show_table",
+    "show_trends",
     "title",
 ]

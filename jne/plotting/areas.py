@@ -25,8 +25,8 @@ def level_colors() -> dict[str, tuple]:
 
 
 def area_label(area: str) -> str:
-    """An area's name, with the functional area it stands for in brackets: ``FFC (FFA)``."""
-    return f"{area} ({STANDS_FOR[area]})" if area in STANDS_FOR else area
+    """An area's name, with the functional area it stands for in brackets: ``FFC (FFA)``, ``MT (EBA)``."""
+    return f"{area} ({STANDS_FOR[area].split(' (')[0]})" if area in STANDS_FOR else area
 
 
 def plot_areas(
@@ -115,8 +115,9 @@ def figure_areas(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
 
 
 def _span(table: pd.DataFrame) -> tuple[float, float]:
-    low, high = table[["low", "mean"]].min().min(), table[["high", "mean"]].max().max()
-    return min(0, low), high + 0.05 * (high - min(0, low))
+    """Room for all means and for intervals of a reasonable width; with two subjects some are not."""
+    low, high = min(0, table["mean"].min()), table["mean"].max()
+    return low, min(table[["high", "mean"]].max().max(), low + 1.6 * (high - low)) + 0.05 * (high - low)
 
 
 def _level_legend(figure: Figure, levels: list[str]) -> None:

@@ -30,7 +30,7 @@ def plot_accuracy(
     shown = np.ones(len(r2), bool) if significant is None else np.asarray(significant, bool)
     _cloud(noise_ceiling, r2, shown, ax)
     for share, dash in ((1, "-"), (0.8, "--")):
-        ax.plot([0, 1], [0, share], "k", linestyle=dash, linewidth=1, label=f"{100 * share:.0f} % of the ceiling")
+        ax.plot([0, 1], [0, share], "k", linestyle=dash, linewidth=1, label=f"{100 * share:.0f} %")
     low, high = _range(r2)
     ax.set(xlabel="noise ceiling", ylabel=label, xlim=(0, 1), ylim=(min(-0.05, low), max(1, high)))
     ax.legend(loc="upper left", frameon=False, fontsize="small", handlelength=1.6)

@@ -16,8 +16,7 @@ from jne.plotting.areas import area_label, plot_distribution
 from jne.plotting.labels import short_label
 from jne.plotting.style import PAGE_WIDTH, title
 from jne.summaries import subject_interval
-
-POOLED = "all subjects"
+from jne.trends import POOLED
 
 
 def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
@@ -55,7 +54,7 @@ def figure_trends(
     Parameters
     ----------
     plain, matched : pandas.DataFrame
-        From `jne.trends.trend_tests` of the subjects; matched on the noise ceiling, or None.
+        From `jne.trends.trend_tests` of the subjects; matched on the noise ceiling, or None. Pooled rows are not drawn.
     measures : sequence of str
     first : xarray.Dataset
         One of the results, for the title.
@@ -70,7 +69,8 @@ def figure_trends(
     size = (PAGE_WIDTH, 1.3 + 0.42 * len(measures))
     figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, (name, table) in zip(axes[0], panels, strict=True):
-        plot_intervals({m: table.xs(m, level="measure")["rho"].to_numpy() for m in measures}, ax=ax)
+        subjects = table.drop(index=POOLED, level="name", errors="ignore")
+        plot_intervals({m: subjects.xs(m, level="measure")["rho"].to_numpy() for m in measures}, ax=ax)
         ax.set(title=name, xlabel="Spearman ρ with the level", xlim=(-1.05, 1.05))
     figure.suptitle(title(first, "trend over areas, subject by subject"))
     return figure
