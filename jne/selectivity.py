@@ -58,7 +58,9 @@ def interaction_test(tables: Sequence[pd.DataFrame], nulls: Sequence[xr.DataArra
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``(area, category)``: ``index``, ``z``, ``p`` = (b + 1) / (m + 1), and ``selective``.
+        Indexed by ``(area, category)``: ``index``, ``z``, ``p`` = (b + 1) / (m + 1), and ``selective``. As m is the
+        number of draws times that of cells, at least 1 / (q draws) cells must stand out together to be called: five
+        with four draws.
     """
     areas, categories = tables[0].index, tables[0].columns
     for table, null in zip(tables, nulls, strict=True):

@@ -155,7 +155,7 @@ def recovery_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...])
     """
     rows = {}
     for name, result in results.items():
-        table = area_table(result, (*measures, "true_nonlinearity", "noise_ceiling"))
+        table = area_table(result, tuple(dict.fromkeys((*measures, "true_nonlinearity", "noise_ceiling"))))
         for measure in measures:
             rows[name, measure] = {
                 "with_truth": spearman(table[measure], table["true_nonlinearity"]),

@@ -44,15 +44,15 @@ def test_null_cells_are_called_in_five_percent():
 
 
 def test_planted_cells_are_found_and_subjects_add_up():
-    null = null_tables(6)
+    null = null_tables(14)
     tables = [as_table(one) for one in null_tables(2, seed=2).values]
     for table in tables:
         table.loc["area 2", "c"] += 1.5
         table.loc["area 9", "f"] += 1.5
-    cells = interaction_test(tables, [null, null_tables(6, seed=3)])
+    cells = interaction_test(tables, [null, null_tables(14, seed=3)])
     assert called_selective(cells) == {"c": ["area 2"], "f": ["area 9"]}
     assert cells["z"].idxmax() == ("area 2", "c")
-    assert cells["p"].min() == pytest.approx(1 / (6 * 96 + 1))
+    assert cells["p"].min() == pytest.approx(1 / (14 * 96 + 1))
 
 
 def test_one_draw_is_not_enough_and_areas_must_agree():
