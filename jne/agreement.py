@@ -16,7 +16,7 @@ WITH = {"noise_ceiling": "noise ceiling", "true_nonlinearity": "planted share"}
 def agreement_table(
     subjects: Mapping[str, xr.Dataset], seeds: Mapping[str, xr.Dataset], measures: Sequence[str]
 ) -> pd.DataFrame:
-    """Rank correlations of maps over areas and over vertices.
+    """Rank correlations of maps over areas and over voxels.
 
     Parameters
     ----------
@@ -27,8 +27,9 @@ def agreement_table(
     Returns
     -------
     pandas.DataFrame
-        One row per pair: ``measure``, ``pair`` (what is compared), ``over`` ("areas" or "vertices"), ``rho``. Over
-        vertices only where both have the same ones; areas only where the results have them.
+        One row per pair: ``measure``, ``pair`` (what is compared), ``over`` ("areas" or "voxels"), ``rho``. Over
+        voxels only where both have the same ones, of one dataset or at the same vertices; over areas only where the
+        results have them.
     """
     rows = []
 
@@ -39,7 +40,7 @@ def agreement_table(
             rows.append({"measure": measure, "pair": pair, "over": "areas", "rho": spearman(*both.T)})
         if _same_places(one, other):
             rho = spearman(one[measure].values, other[against].values)
-            rows.append({"measure": measure, "pair": pair, "over": "vertices", "rho": rho})
+            rows.append({"measure": measure, "pair": pair, "over": "voxels", "rho": rho})
 
     for measure in measures:
         for pair, results in (("two subjects", subjects), ("two seeds", seeds)):
@@ -53,7 +54,8 @@ def agreement_table(
 
 
 def _same_places(one: xr.Dataset, other: xr.Dataset) -> bool:
-    if one is other:
+    same_data = "data_hash" in one.attrs and one.attrs["data_hash"] == other.attrs.get("data_hash")
+    if one is other or same_data:
         return True
     if one.sizes["voxel"] != other.sizes["voxel"] or "vertex" not in one or "vertex" not in other:
         return False

@@ -186,11 +186,13 @@ def test_agreement_compares_the_right_pairs(result):
     seeds = {0: result, 1: result.assign(jne=result.jne + 1)}
     subjects = {"a": result, "b": result.assign(jne=("voxel", rng.random(result.sizes["voxel"])))}
     table = agreement_table(subjects, seeds, ("jne",)).set_index(["pair", "over"])["rho"]
-    assert table["two seeds", "vertices"].item() == pytest.approx(1)
-    assert abs(table["two subjects", "vertices"].item()) < 0.3
-    assert len(table["noise ceiling"]["vertices"]) == 2
+    assert table["two seeds", "voxels"].item() == pytest.approx(1)
+    assert abs(table["two subjects", "voxels"].item()) < 0.3
+    assert len(table["noise ceiling"]["voxels"]) == 2
     figure = plotting.figure_agreement(table.reset_index().assign(measure="jne"), result)
-    assert [ax.get_title() for ax in figure.axes] == ["over areas", "over vertices"]
+    assert [ax.get_title() for ax in figure.axes] == ["over areas", "over voxels"]
+    seeds = {seed: one.drop_vars("vertex").assign_attrs(data_hash="x") for seed, one in seeds.items()}
+    assert "voxels" in set(agreement_table({}, seeds, ("jne",))["over"])
     moved = {"a": result, "b": result.isel(voxel=slice(1, None))}
     assert set(agreement_table(moved, {0: result}, ("jne",)).query("pair == 'two subjects'")["over"]) == {"areas"}
 
@@ -216,7 +218,9 @@ def test_tables_name_measures_and_hide_nothing(monkeypatch):
     monkeypatch.setattr("jne.plotting.tables.display", shown.append)
     index = pd.MultiIndex.from_tuples([("subject 1", "jne"), ("all\nsubjects", "nonlinear_share")])
     plain = pd.DataFrame({"rho": [0.5, np.nan], "p": [0.0001, 1], "p_smooth": [np.nan, 0.5]}, index)
-    plotting.show_trends(plain, plain)
+    plotting.show_trends(plain)
     html = shown[0].to_html()
-    for text in ("JNE", "all subjects", "+0.50", "0.0001", "–", "p, smooth maps", "matched: ρ"):
+    for text in ("subject 1, JNE", "all subjects, nonlinear share", "+0.50", "0.0001", "1.000", "–", "p (smooth maps)"):
         assert text in html
+    plotting.show_trends(plain.assign(p_smooth=np.nan))
+    assert "smooth" not in shown[1].to_html()

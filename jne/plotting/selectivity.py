@@ -136,7 +136,7 @@ def figure_called(rates: pd.DataFrame, first: xr.Dataset) -> Figure:
     ax.set(
         xlabel="cells with p < 0.05 (%)", xlim=(0, max(30, 105 * rates.to_numpy().max())), ylim=(-len(rates) + 0.4, 0.6)
     )
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.35), ncols=2)
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.42), ncols=2)
     figure.suptitle(title(first, "how often each test calls a cell selective"))
     return figure
 

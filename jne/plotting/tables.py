@@ -9,8 +9,8 @@ from jne.plotting.labels import short_label
 
 _COLUMNS = {
     "rho": "ρ",
-    "p": "p, permuted areas",
-    "p_smooth": "p, smooth maps",
+    "p": "p (permuted areas)",
+    "p_smooth": "p (smooth maps)",
     "with_truth": "ρ with planted share",
     "with_ceiling": "ρ with noise ceiling",
     "low": "95 % from",
@@ -21,19 +21,20 @@ _EFFECTS = {"rho": "ρ with the level", "later - early": "later areas − V1 to 
 
 
 def show_table(table: pd.DataFrame) -> None:
-    """Display a table whose index names results, measures or effects."""
-    table = table.rename(index=lambda name: _EFFECTS.get(name, short_label(str(name)).replace("\n", " ")))
-    table = table.rename_axis([None] * table.index.nlevels).rename(columns=_COLUMNS)
-    formats = {name: "{:.4f}" if name.startswith("p, ") else "{:+.2f}" for name in table.columns}
+    """Display a table whose index names results, measures or effects, in one narrow column of row labels."""
+    rows = [row if isinstance(row, tuple) else (row,) for row in table.index]
+    words = [", ".join(_EFFECTS.get(name, short_label(str(name)).replace("\n", " ")) for name in row) for row in rows]
+    table = table.set_axis(words, axis=0).rename(columns=_COLUMNS)
+    formats = {name: _p_value if name.startswith("p (") else "{:+.2f}" for name in table.columns}
     formats["subjects"] = "{:.0f}"
     display(table.style.format({name: formats[name] for name in table.columns}, na_rep="–"))
 
 
-def show_trends(plain: pd.DataFrame, matched: pd.DataFrame | None = None) -> None:
-    """Display results of `jne.trends.trend_tests`, beside them those of areas matched on the noise ceiling."""
-    columns = ["rho", "p", "p_smooth"]
-    table = plain[columns].rename(columns=_COLUMNS)
-    if matched is not None:
-        words = {"rho": "matched: ρ", "p": "p, permuted areas ", "p_smooth": "p, smooth maps "}
-        table = table.join(matched[columns].rename(columns=words))
-    show_table(table)
+def _p_value(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.4f}"
+
+
+def show_trends(table: pd.DataFrame) -> None:
+    """Display what `jne.trends.trend_tests` returns."""
+    columns = ["rho", "p"] + (["p_smooth"] if table["p_smooth"].notna().any() else [])
+    show_table(table[columns])

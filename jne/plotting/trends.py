@@ -145,7 +145,7 @@ def figure_layer_trends(trends: pd.DataFrame, measures: Sequence[str], first: xr
 
 
 def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
-    """How maps of each measure agree, over areas (left) and over vertices (right); one dot per pair.
+    """How maps of each measure agree, over areas (left) and over voxels (right); one dot per pair.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
         One of the results, for the title.
     """
     pairs, measures = (list(dict.fromkeys(table[name])) for name in ("pair", "measure"))
-    panels = [over for over in ("areas", "vertices") if (table["over"] == over).any()]
+    panels = [over for over in ("areas", "voxels") if (table["over"] == over).any()]
     size = (PAGE_WIDTH, 1.4 + 0.45 * len(pairs))
     figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, over in zip(axes[0], panels, strict=True):
