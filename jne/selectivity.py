@@ -144,7 +144,7 @@ def can_test(results: Mapping[str, xr.Dataset], n_least: int = 5) -> str:
             return "there are no categories of stimuli, or no areas"
         counts = pd.Series(result["category"].values.astype(str)).value_counts()
         if len(counts) < 2 or counts.min() < n_least:
-            return f"a category has {counts.min()} test stimuli, and at least {n_least} are needed"
+            return f"only {counts.min()} of a category's stimuli are tested, and at least {n_least} are needed"
         if str(result.attrs.get("evaluation", "")).startswith("all"):
             return "the stimuli are divided into folds, and the generator needs a split"
     return ""

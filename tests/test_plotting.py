@@ -211,6 +211,7 @@ def test_many_categories_are_cut_to_the_largest(result):
     figure = plotting.figure_categories(table, table, result)
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert len(labels) == 24 and labels[-1] == "object 80"
+    assert figure.get_supxlabel().startswith("24 of 81 categories")
 
 
 def test_tables_name_measures_and_hide_nothing(monkeypatch):

@@ -67,9 +67,11 @@ def figure_categories(
     marked : pandas.DataFrame of bool, optional
         Cells of the left panel that get a dot.
     """
-    if scores.shape[1] > MOST_CATEGORIES:
+    n_categories, note = scores.shape[1], ""
+    if n_categories > MOST_CATEGORIES:
         largest = np.argsort(-scores.abs().max(axis=0).to_numpy(), kind="stable")[:MOST_CATEGORIES]
         scores, signed = scores.iloc[:, np.sort(largest)], signed.iloc[:, np.sort(largest)]
+        note = f"{MOST_CATEGORIES} of {n_categories} categories: those with the largest values"
     many = scores.shape[1] > 12
     panels = ((scores, "JNE-SS (z-score over stimuli)", marked), (signed, "signed deviation (z-score)", None))
     height = 1.9 + 0.18 * len(scores)
@@ -77,6 +79,8 @@ def figure_categories(
     figure, axes = plt.subplots(*shape, figsize=size, sharey=not many, squeeze=False)
     for ax, (table, label, dots) in zip(axes.flat, panels, strict=True):
         plot_category_heatmap(table, label=label, marked=dots, ax=ax)
+    if note:
+        figure.supxlabel(note, fontsize="x-small", color="0.3")
     figure.suptitle(title(first, "areas by category of stimuli"))
     return figure
 
