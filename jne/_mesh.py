@@ -114,6 +114,7 @@ def smooth(values: np.ndarray, hemisphere: str, fwhm: float) -> np.ndarray:
     return values
 
 
+@cache
 def smoothing_steps(fwhm: float, hemisphere: str) -> int:
     """How often `smooth` averages over neighbours to reach a width in millimetres; at least once."""
     coordinates = surface("midthickness", hemisphere)[0]
