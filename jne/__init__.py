@@ -21,14 +21,18 @@ _HOME = {
     "noise_ceiling": "jne.evaluate",
     "bootstrap_r2": "jne.evaluate",
     "significant_voxels": "jne.evaluate",
+    "prediction_share": "jne.evaluate",
     "jacobian": "jne.jacobians",
     "split_readout": "jne.jacobians",
     "nonlinearity": "jne.estimators",
+    "crossfit_nonlinearity": "jne.crossfit",
+    "area_share": "jne.summaries",
     "activation_network": "jne.simulate",
     "mixed_response": "jne.simulate",
-    "closed_form": "jne.simulate",
+    "closed_form": "jne.closed_forms",
     "Study": "jne.study",
     "run_study": "jne.study",
+    "report": "jne.reporting",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -105,7 +105,7 @@ def code_hash() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).parent
     for source in sorted(package.rglob("*.py")):
-        if source.parent.name in ("plotting", "cli") or source.stem in ("batch", "book", "notebooks"):
+        if source.parent.name in ("plotting", "cli") or source.stem in ("batch", "book", "notebooks", "reporting"):
             continue
         digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -126,10 +126,14 @@ def cached(kind: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) ->
 
 def provenance() -> dict[str, str | int]:
     """Attributes every result carries: the format's version and those of the packages that made it."""
-    versions = {
-        f"version_{name}": importlib.metadata.version(name) for name in ("jne", "torch", "numpy", "xarray", "himalaya")
-    }
-    return {"format_version": FORMAT_VERSION, **versions}
+    return {"format_version": FORMAT_VERSION, **_versions()}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    # Read from disk once: measuring a small network takes no longer than this.
+    names = ("jne", "torch", "numpy", "xarray", "himalaya")
+    return {f"version_{name}": importlib.metadata.version(name) for name in names}
 
 
 def results_dir() -> Path:

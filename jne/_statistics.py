@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from scipy.stats import t as student_t
 
 from jne._deviations import Block
 from jne._memory import Budget, clamp, spans
@@ -69,12 +70,17 @@ def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str,
         if len(counts):
             shift = counts @ delta
             spread = (counts @ squares - shift.square()).clamp(min=0).sqrt()
-            found |= _errors("jne", spread) | _errors("mean_deviation", mean + shift)
+            # As of a standard deviation: a mean estimated from n samples makes deviations from it too small.
+            small, t = len(delta) / (len(delta) - 1), float(student_t.ppf(0.975, len(delta) - 1))
+            found |= _errors("jne", found["jne"] * small, spread * small, t)
+            found |= _errors("mean_deviation", mean * small**0.5, (mean + shift) * small**0.5, t)
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
-def _errors(name: str, draws: torch.Tensor) -> dict[str, torch.Tensor]:
-    low, high = torch.quantile(draws, draws.new_tensor([0.025, 0.975]), dim=0)
-    return {f"{name}_se": draws.std(0), f"{name}_low": low, f"{name}_high": high}
+def _errors(name: str, estimate: torch.Tensor, draws: torch.Tensor, t: float) -> dict[str, torch.Tensor]:
+    """Standard error, and bounds on a log scale: both measures are positive, and skewed where samples are few."""
+    se = draws.std(0)
+    factor = torch.where(estimate > 0, (t * se / estimate).exp(), 1)
+    return {f"{name}_se": se, f"{name}_low": estimate / factor, f"{name}_high": estimate * factor}

@@ -222,12 +222,14 @@ def _scaled(node: _Node, slope: torch.Tensor) -> torch.Tensor:
         return slope[:, :, None] * (_identity(node.h) if node.J is None else node.J)
     if node.J is None:
         return slope[:, :, None] * node.weight
+    if len(node.J) == 1:
+        return slope[:, :, None] * _product(node.weight, node.J)
     work = node.weight.numel() * node.J.shape[2]
     if node.J.is_cuda or work < _MASK_FROM or (slope != 0).sum() > 0.8 * slope.numel():
         return _product(node.weight, node.J).mul_(slope[:, :, None])
     out = slope.new_zeros(*slope.shape, node.J.shape[2])
     for i, row_slope in enumerate(slope):
-        J = node.J[i if len(node.J) > 1 else 0]
+        J = node.J[i]
         rows = row_slope.nonzero()[:, 0]
         weight = node.weight.index_select(0, rows)
         if node.active is not None:

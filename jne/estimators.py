@@ -28,7 +28,7 @@ _TEXT = {
     "relative": "mean deviation over gain",
     "nonlinear_share": "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
 }
-_ERROR_TEXT = {"se": "bootstrap standard error", "low": "2.5 % bootstrap bound", "high": "97.5 % bootstrap bound"}
+_ERROR_TEXT = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
 
 
 def nonlinearity(
@@ -82,7 +82,10 @@ def nonlinearity(
     n_voxels_batch : int, optional
         Voxels treated at a time; by default what is quickest. It does not change the answer.
     n_bootstrap : int
-        Bootstraps over samples, with Jbar fixed, for the errors of ``jne`` and ``mean_deviation``; 0 for none.
+        Bootstraps over samples, with Jbar fixed, for the errors of ``jne`` and ``mean_deviation``; 0 for none. What a
+        Jbar of few samples takes from all deviations is put back in the errors (a factor sqrt(N / (N - 1)), twice for
+        ``jne``), and the bounds are ``exp(+-t se / estimate)`` times the estimate, with t of Student's distribution
+        with N - 1 degrees of freedom: they speak of a population of samples.
     return_samples : bool
         Whether to return ``jne_ss`` and ``deviation_sign``.
     progress : bool
@@ -95,7 +98,7 @@ def nonlinearity(
     xarray.Dataset
         Over ``voxel``, float64: ``jne``, ``mean_deviation``, ``gain``, ``relative``, ``nonlinear_share`` (0/0 is NaN)
         and, with bootstraps, ``jne_se``, ``jne_low``, ``jne_high`` and the same of ``mean_deviation`` (standard error
-        and bounds of the 95 % percentile interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision, and
+        and bounds of the 95 % interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision, and
         ``deviation_sign``, 1 where delta is above its mean and -1 where below (JNE-SS squares it away).
         The attributes hold every parameter, the way taken (``path`` factorised or general, ``differentiation``),
         units and versions.
@@ -118,11 +121,11 @@ def nonlinearity(
     1
     """
     limit = parse_bytes(max_memory)
-    n_bootstrap = _whole(n_bootstrap, "n_bootstrap", 0)
+    n_bootstrap = whole_number(n_bootstrap, "n_bootstrap", 0)
     if n_bootstrap == 1:
         raise ValueError("n_bootstrap=1 gives no error; use 0 (none) or at least 2")
-    step = None if n_voxels_batch is None else _whole(n_voxels_batch, "n_voxels_batch", 1)
-    random_state = _whole(random_state, "random_state", 0)
+    step = None if n_voxels_batch is None else whole_number(n_voxels_batch, "n_voxels_batch", 1)
+    random_state = whole_number(random_state, "random_state", 0)
     for name, value in (("return_samples", return_samples), ("progress", progress)):
         if not isinstance(value, bool | np.bool_):
             raise ValueError(f"{name}={value!r} is not a truth value; use True or False")
@@ -158,7 +161,8 @@ def _name(function) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _whole(value, name: str, least: int) -> int:
+def whole_number(value, name: str, least: int) -> int:
+    """``value`` as a whole number, or a ValueError that names the argument."""
     try:
         whole = operator.index(value)
     except TypeError:
@@ -188,6 +192,14 @@ def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool
     else:
         blocks = by_rows(X, derivative, n_voxels, factor, budget=budget, step=step, tick=tick)
     return blocks, {"path": "general", "differentiation": derivative.mode}
+
+
+def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tensor:
+    """L1 deviation of the Jacobian from its mean at every sample, ``(n_samples, n_voxels)``."""
+    found = problem.X.new_empty(problem.n_samples, problem.n_voxels)
+    for block in _blocks(problem, "auto", None, budget, step, True, lambda done: None)[0]:
+        found[:, block.voxels] = block.deviation
+    return found
 
 
 def _split(problem: Problem, readout) -> tuple[torch.nn.Module, torch.Tensor] | None:

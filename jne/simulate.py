@@ -1,4 +1,4 @@
-"""Responses whose nonlinearity is known: random networks, planted mixtures, closed forms."""
+"""Responses whose nonlinearity is known: random networks and planted mixtures."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class _Elementwise(nn.Module):
 
 ACTIVATIONS = {
     "identity": lambda x: 1 * x,
+    "leaky_relu_0.75": lambda x: nn.functional.leaky_relu(x, 0.75),
     "leaky_relu_0.5": lambda x: nn.functional.leaky_relu(x, 0.5),
-    "leaky_relu_0.1": lambda x: nn.functional.leaky_relu(x, 0.1),
+    "leaky_relu_0.25": lambda x: nn.functional.leaky_relu(x, 0.25),
     "softplus": nn.functional.softplus,
     "elu": nn.functional.elu,
     "silu": nn.functional.silu,
@@ -40,13 +41,19 @@ ACTIVATIONS = {
 }
 
 
+def activation_label(name: str) -> str:
+    """An activation's name as it is written in prose: ``leaky_relu_0.5`` is leaky ReLU 0.5; other names stay."""
+    known = {"relu": "ReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"}
+    return " ".join(known.get(word, word) for word in str(name).split("_"))
+
+
 def activation_network(
     activations: Sequence[str],
     *,
     n_features: int = 32,
     hidden_size: int = 64,
     n_outputs: int = 16,
-    unit_variance: bool = False,
+    unit_variance: str | None = None,
     random_state: int = 0,
 ) -> nn.Sequential:
     """Random network with one hidden layer per entry of ``activations`` and a linear readout.
@@ -59,9 +66,11 @@ def activation_network(
     activations : sequence of str
         Names from `ACTIVATIONS`, one per hidden layer: ``("identity", "relu")`` is linear in its first layer only.
     n_features, hidden_size, n_outputs : int
-    unit_variance : bool
-        Scale the readout so that every output has variance 1 over 10,000 standard normal inputs. JNE scales with the
-        output, and depth changes the output's gain; this takes the gain out.
+    unit_variance : {None, "outputs", "layers"}
+        "outputs": scale the readout so that every output has variance 1 over 2,000 standard normal inputs. JNE scales
+        with the output, and depth changes the output's gain; this takes the gain out. "layers": shift and scale every
+        linear layer so that each hidden unit's input and each output has mean 0 and variance 1, as batch normalisation
+        does; then an activation meets inputs of the same range at any depth.
     random_state : int
         Seeds the weights (and the inputs that ``unit_variance`` draws); the same for every choice of activations.
 
@@ -73,6 +82,8 @@ def activation_network(
     unknown = sorted(set(activations) - set(ACTIVATIONS))
     if unknown or not activations:
         raise ValueError(f"activations={tuple(activations)}; accepted are one or more of {', '.join(ACTIVATIONS)}")
+    if unit_variance not in (None, "outputs", "layers"):
+        raise ValueError(f"unit_variance={unit_variance!r}; accepted are None, 'outputs' and 'layers'")
     generator = torch.Generator().manual_seed(random_state)
     sizes = [n_features, *[hidden_size] * len(activations), n_outputs]
     layers: list[nn.Module] = []
@@ -85,10 +96,21 @@ def activation_network(
             layers.append(_Elementwise(ACTIVATIONS[activations[depth]]))
     network = nn.Sequential(*layers)
     if unit_variance:
-        with torch.no_grad():
-            outputs = network(torch.randn(10_000, n_features, generator=generator))
-            network[-1].weight /= outputs.std(dim=0)[:, None]
+        _standardize(network, torch.randn(2000, n_features, generator=generator), unit_variance == "layers")
     return network.eval()
+
+
+@torch.no_grad()
+def _standardize(network: nn.Sequential, x: torch.Tensor, every_layer: bool) -> None:
+    for layer in network:
+        if isinstance(layer, nn.Linear) and (every_layer or layer is network[-1]):
+            outputs = layer(x)
+            mean = outputs.mean(dim=0)
+            scale = (outputs - mean).square().mean(dim=0).sqrt()
+            layer.weight /= scale[:, None]
+            if every_layer:
+                layer.bias = nn.Parameter(-mean / scale)
+        x = layer(x)
 
 
 def zscore(values: np.ndarray) -> np.ndarray:
@@ -149,51 +171,3 @@ def mixed_response(
     if ((ceiling <= 0) | (ceiling > 1)).any():
         raise ValueError(f"noise_ceiling ranges from {ceiling.min()} to {ceiling.max()}; needed: above 0, at most 1")
     return signal, signal + rng.normal(size=signal.shape) * np.sqrt((1 - ceiling) / ceiling)
-
-
-def closed_form(
-    response: str, *, weights: Sequence[float] = (1.0,), p_active: float = 0.5, curvature: float = 0.0
-) -> dict[str, float]:
-    """Exact values of the measures for standard normal features, in the limit of many samples.
-
-    Parameters
-    ----------
-    response : {"linear", "relu", "abs", "sum_of_squares", "linear_quadratic"}
-        ``w.x``; ``relu(w.x + b)``; ``|w.x|``; ``sum_d w_d x_d²``, for which all ``w_d`` must be equal;
-        ``x + curvature x²`` of one feature.
-    weights : sequence of float
-        w, one per feature.
-    p_active : float
-        Of "relu": the probability that the unit is active.
-    curvature : float
-        Of "linear_quadratic".
-
-    Returns
-    -------
-    dict
-        ``jne``, ``mean_deviation``, ``nonlinear_share`` and ``true_share``, the share of variance that no linear map
-        explains (NaN where it is not known in closed form).
-    """
-    w = np.asarray(weights, float)
-    l1, n_features = np.abs(w).sum(), len(w)
-    if response == "linear":
-        values = (0.0, 0.0, 0.0, 0.0)
-    elif response == "relu":
-        p = p_active
-        true = 1 - (p**2 / (1 / 2 - 1 / (2 * np.pi))) if p == 0.5 else np.nan
-        values = (l1 * np.sqrt(p * (1 - p)) * abs(1 - 2 * p), 2 * l1 * p * (1 - p), (1 - p) / (1 + p), true)
-    elif response == "abs":
-        values = (0.0, l1, 1.0, 1.0)
-    elif response == "sum_of_squares":
-        if np.ptp(w):
-            raise ValueError(f"sum_of_squares has a closed form for equal weights; weights={tuple(weights)}")
-        scale = abs(w[0])
-        spread = 2 * scale * np.sqrt(n_features * (1 - 2 / np.pi))
-        values = (spread, 2 * scale * n_features * np.sqrt(2 / np.pi), 1.0, 1.0)
-    elif response == "linear_quadratic":
-        share = 2 * curvature**2 / (1 + 2 * curvature**2)
-        c = 2 * abs(curvature)
-        values = (c * np.sqrt(1 - 2 / np.pi), c * np.sqrt(2 / np.pi), share, share)
-    else:
-        raise ValueError(f"response={response!r}; accepted are linear, relu, abs, sum_of_squares and linear_quadratic")
-    return dict(zip(("jne", "mean_deviation", "nonlinear_share", "true_share"), map(float, values), strict=True))

@@ -9,17 +9,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from jne import _refits
 from jne._files import code_hash, hash_parameters, provenance, results_dir, write_json, write_netcdf
+from jne._refits import STIMULUS_VARIABLES, VOXEL_VARIABLES
 from jne.datasets import EncodingDataset
 from jne.encoders import ResidualEncoder, load_encoder
 from jne.encoders.base import Encoder
 from jne.estimators import nonlinearity
 from jne.evaluate import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
-
-_VOXEL_VARIABLES = (
-    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
-)  # fmt: skip
-_STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,38 @@ class Study:
     linear: Encoder
     result: xr.Dataset
     folder: Path
+
+    def crossfit(
+        self,
+        n_splits: int = 4,
+        *,
+        n_groups: int = 8,
+        random_state: int = 0,
+        max_memory: str = "2GB",
+        return_samples: bool = False,
+        progress: bool = False,
+    ) -> xr.Dataset:
+        """Cross-fit encoders with the study's options; see `jne.crossfit_nonlinearity` for arguments and result.
+
+        Cached in the study's folder; finished splits are kept, so that an interrupted call goes on, and one with more
+        splits fits only the new ones. The result also has what the dataset knows of its voxels and stimuli.
+        """
+        settings = {"n_splits": n_splits, "n_groups": n_groups, "random_state": random_state}
+        return _refits.crossfit(self, max_memory, progress, return_samples=return_samples, **settings)
+
+    def null(self, random_state: int = 0, *, max_memory: str = "2GB", progress: bool = False) -> xr.Dataset:
+        """Measure an encoder that was fitted to nothing: the study's, on responses shuffled over the stimuli.
+
+        Whole responses (all voxels together) change places within the training stimuli and within the validation
+        stimuli, or within each fold. What a measure gives here is what it gives without any relation of responses and
+        stimuli, real or nonlinear. Cached in the study's folder.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over ``voxel``: ``null_share`` (the nonlinear share) and ``null_jne``, at the study's stimuli.
+        """
+        return _refits.null(self, random_state, max_memory, progress)
 
 
 def run_study(
@@ -130,10 +159,10 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Da
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
     result["r2_linear"] = "voxel", r2_score(Y, linear_predictions)
     result["correlation"] = "voxel", correlation_score(Y, predictions)
-    for name in _VOXEL_VARIABLES:
+    for name in VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
             result[name] = "voxel", _storable(values), data.content[name].attrs
-    for name in _STIMULUS_VARIABLES:
+    for name in STIMULUS_VARIABLES:
         if (values := data.get(name)) is not None:
             values = values[data.stimuli(split)]
             result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)

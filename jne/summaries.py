@@ -10,6 +10,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 from scipy.stats import t as student
 
+from jne._shares import SHARES, TERMS, share
 from jne.cortex import AREAS, LEVELS
 
 
@@ -37,8 +38,74 @@ def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinea
     table.insert(0, "n_voxels", groups.size())
     if "level" in frame:
         table.insert(1, "level", groups["level"].first())
+    return _in_order(table)
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of areas in the order of the hierarchy; unknown areas last, in the order they have."""
     known = {area: rank for rank, area in enumerate(AREAS)}
     return table.sort_index(key=lambda index: index.map(lambda area: known.get(area, len(known))), kind="stable")
+
+
+def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: str = "nonlinear_share") -> pd.DataFrame:
+    """Cross-fitted share of each area, as a ratio of sums over its voxels.
+
+    All voxels of an area enter its sums, also those whose own share is NaN: what is too weak to divide by in one voxel
+    is not in the sum of many. Voxels are in z-scored response units, so that a voxel counts by its predicted variance.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        What `jne.crossfit_nonlinearity` returns.
+    area : str or array ``(n_voxels,)``
+        The variable of ``result`` that names each voxel's area, or the names. Without a ``roi``, all voxels are one.
+    share_name : {"nonlinear_share", "prediction_share"}
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed and ordered as in `area_table`: ``n_voxels``; ``level`` where the result has it; the share under its
+        name and its jackknife standard error ``<name>_se``, NaN where the denominator is not two standard errors above
+        zero; ``reliable``.
+
+    Raises
+    ------
+    ValueError
+        If ``result`` is not a cross-fitted one, or an argument is unknown.
+    """
+    if share_name not in SHARES:
+        raise ValueError(f"share_name={share_name!r}; accepted are {', '.join(SHARES)}")
+    missing = [name for term in TERMS for name in (term, f"{term}_jackknife") if name not in result]
+    if missing:
+        raise ValueError(f"result lacks {', '.join(missing)}; give what jne.crossfit_nonlinearity returns")
+    labels = _labels(result, area)
+    terms = np.stack([result[name].values for name in TERMS])
+    deleted = np.stack([result[f"{name}_jackknife"].values for name in TERMS])
+    rows = {}
+    for name in dict.fromkeys(labels):
+        voxels = labels == name
+        level = {"level": str(result["level"].values[voxels][0])} if "level" in result else {}
+        found = share(share_name, terms[:, voxels].sum(-1), deleted[..., voxels].sum(-1))
+        rows[name] = {
+            "n_voxels": int(voxels.sum()),
+            **level,
+            share_name: float(found.value),
+            f"{share_name}_se": float(found.se),
+            "reliable": bool(found.reliable),
+        }
+    return _in_order(pd.DataFrame.from_dict(rows, orient="index").rename_axis("roi"))
+
+
+def _labels(result: xr.Dataset, area: str | np.ndarray) -> np.ndarray:
+    n_voxels = result.sizes["voxel"]
+    if isinstance(area, str) and area not in result:
+        if area != "roi":
+            raise ValueError(f"area={area!r} is not a variable of result, which has {', '.join(map(str, result))}")
+        return np.full(n_voxels, "all voxels")
+    labels = np.asarray(result[area].values if isinstance(area, str) else area).astype(str)
+    if labels.shape != (n_voxels,):
+        raise ValueError(f"area has shape {labels.shape}; needed: one name for each of the {n_voxels} voxels")
+    return labels
 
 
 def level_trend(table: pd.DataFrame, measure: str) -> float:

@@ -209,6 +209,15 @@ def test_a_hidden_layer_used_again_after_a_sum_equals_the_oracle():
     assert_equal(result, oracle(dense_jacobian(model, X), sample_covariance(X)))
 
 
+def test_two_linear_layers_in_a_row_equal_the_oracle():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 6), nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 40))
+    X = normal(20, 5)
+    result = nonlinearity(model, X)
+    assert result.differentiation == "products"
+    assert_equal(result, oracle(dense_jacobian(model, X), sample_covariance(X)))
+
+
 def test_float32_weak_nonlinearity_on_a_large_gain_keeps_its_digits():
     class Weak(nn.Module):
         def __init__(self):
@@ -594,14 +603,16 @@ def test_bootstrap_resamples_deviations_with_the_mean_jacobian_fixed(readout):
     draws = np.random.default_rng(4).multinomial(25, [1 / 25] * 25, 60)
     resampled = [np.repeat(delta, times, axis=0) for times in draws]
     result = nonlinearity(model, X, n_bootstrap=60, random_state=4, readout=readout)
-    for name, values in {
-        "jne": np.array([sample.std(0) for sample in resampled]),
-        "mean_deviation": np.array([sample.mean(0) for sample in resampled]),
-    }.items():
-        np.testing.assert_allclose(result[f"{name}_se"], values.std(0, ddof=1), rtol=1e-4)
-        low, high = np.quantile(values, [0.025, 0.975], axis=0)
-        np.testing.assert_allclose(result[f"{name}_low"], low, rtol=1e-4)
-        np.testing.assert_allclose(result[f"{name}_high"], high, rtol=1e-4)
+    root = (25 / 24) ** 0.5
+    t = 2.0638985616280205  # 97.5 % quantile of Student's t with 24 degrees of freedom, from a table
+    for name, estimate, values in (
+        ("jne", delta.std(0) * 25 / 24, np.array([sample.std(0) for sample in resampled]) * 25 / 24),
+        ("mean_deviation", delta.mean(0) * root, np.array([sample.mean(0) for sample in resampled]) * root),
+    ):
+        se = values.std(0, ddof=1)
+        np.testing.assert_allclose(result[f"{name}_se"], se, rtol=1e-4)
+        np.testing.assert_allclose(result[f"{name}_low"], estimate * np.exp(-t * se / estimate), rtol=1e-4)
+        np.testing.assert_allclose(result[f"{name}_high"], estimate * np.exp(t * se / estimate), rtol=1e-4)
 
 
 def test_bootstrap_is_seeded():

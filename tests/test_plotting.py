@@ -13,6 +13,8 @@ import xarray as xr
 from jne import plotting
 from jne.agreement import agreement_table
 from jne.cortex import LEVELS, load_cortex
+from jne.experiments import clustered_bump, jacobian_clouds, survey_units, sweep_features
+from jne.experiments.inputs import bump, draw_features
 from jne.plotting.simulations import plot_measure
 
 
@@ -108,6 +110,49 @@ def test_measures_are_medians_over_seeds():
     frame = pd.DataFrame({"network": ["a"] * 5 + ["b"] * 5, "jne": [1, 2, 3, 4, 100, 0, 0, 0, 0, 0]})
     ax = plot_measure(frame, "network", "jne", label="JNE")
     np.testing.assert_allclose(ax.collections[1].get_offsets()[:, 0], [3, 0])
+    _, other = plt.subplots()
+    plot_measure(frame, "network", "jne", label="JNE", expected={"b": 0.5}, ax=other)
+    np.testing.assert_allclose(other.collections[-1].get_offsets(), [[0.5, 0]])
+
+
+def test_order_shows_ranks_within_each_activation():
+    frame = pd.DataFrame(
+        {
+            "layers": ["none", *"1212"],
+            "activation": ["identity", "relu", "relu", "tanh", "tanh"],
+            "jne": [0, 3, 1, 5, 9],
+        }
+    )
+    figure = plotting.figure_order({"as drawn": (frame, "jne")})
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), [[2, 1], [1, 2]])
+
+
+def test_fitted_networks_are_drawn_as_truth_against_estimate():
+    content = {"noise_ceiling": 0.5, "network": ["relu"] * 3 + ["sin"] * 3, "jne": [1, 2, 6, 4, 4, 5]}
+    frame = pd.DataFrame(content | {"jne_true": [1, 2, 3, 7, 8, 9]}).assign(seed=0)
+    figure = plotting.figure_fitted(frame, named=["relu"], measures=["jne"])
+    points = [c.get_offsets() for c in figure.axes[0].findobj(matplotlib.collections.PathCollection)]
+    np.testing.assert_allclose(np.concatenate(points), [[8, 4], [2, 2]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ReLU"]
+
+
+def test_clouds_are_drawn_with_all_points_and_their_values():
+    clouds = jacobian_clouds(["relu", "identity"], n_samples=30)
+    figure = plotting.figure_activations(clouds, n_columns=2)
+    points = figure.axes[4].collections[0].get_offsets()
+    np.testing.assert_allclose(points, clouds["relu"]["jacobian"])
+    assert any(text.startswith("JNE 0.00\nshare 0.00") for text in texts(figure))
+
+
+def test_units_and_features_are_drawn_beside_their_closed_forms():
+    figure = plotting.figure_units(survey_units([0, 1], [0.3, 0.6], n_seeds=2, n_samples=100))
+    assert [len(ax.lines) for ax in figure.axes] == [4, 4]
+    sweeps = sweep_features(n_samples=100)
+    jne, share = plotting.figure_sweeps(sweeps).axes[0].lines
+    np.testing.assert_allclose(jne.get_ydata() * jne.get_xdata(), 1)
+    np.testing.assert_allclose(share.get_ydata(), 1)
+    figure = plotting.figure_clusters(clustered_bump([0.1, 0.5], n_samples=300), bump, draw_features(0.1, 30, 0))
+    assert [ax.get_title() for ax in figure.axes][1:] == ["clustered feature", "Gaussian feature"]
 
 
 def test_captions_name_the_data_and_remarks_name_what_is_missing(result, monkeypatch):

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jne.datasets import EncodingDataset
+
 
 class Training(NamedTuple):
     """Training and validation arrays, in the caller's units; of a dataset with folds also the folds of ``X``."""
@@ -15,6 +17,15 @@ class Training(NamedTuple):
     X_val: np.ndarray
     Y_val: np.ndarray
     groups: np.ndarray | None = None
+
+
+def training_arrays(data: EncodingDataset, layer: str | None) -> Training:
+    """Training and validation stimuli of a dataset; of one with folds, the last fold is held out for validation."""
+    if data.folds is not None:
+        X, Y = data.features("all", layer), data.responses("all")
+        return leave_out(X, Y, data.folds, validation=np.unique(data.folds)[-1])
+    splits = ("train", "validation")
+    return Training(*(read for split in splits for read in (data.features(split, layer), data.responses(split))))
 
 
 def leave_out(X: np.ndarray, Y: np.ndarray, folds: np.ndarray, validation) -> Training:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from jne._files import FORMAT_VERSION, atomic_path, provenance
 from jne.datasets import EncodingDataset
-from jne.encoders._training import Training, leave_out
+from jne.encoders._training import Training, leave_out, training_arrays
 from jne.evaluate import r2_score
 
 _CLASSES: dict[str, type[Encoder]] = {}
@@ -75,19 +75,9 @@ class Encoder:
         return self
 
     def _training(self, data, Y, X_val, Y_val, layer) -> Training:
-        if isinstance(data, EncodingDataset) and data.folds is not None:
+        if isinstance(data, EncodingDataset):
             self.layer_ = layer or data.default_layer
-            folds, X, Y = data.folds, data.features("all", layer), data.responses("all")
-            # Without a test fold to leave out, the last fold alone is held out for validation.
-            arrays = leave_out(X, Y, folds, validation=np.unique(folds)[-1])
-        elif isinstance(data, EncodingDataset):
-            self.layer_ = layer or data.default_layer
-            arrays = Training(
-                data.features("train", layer),
-                data.responses("train"),
-                data.features("validation", layer),
-                data.responses("validation"),
-            )
+            arrays = training_arrays(data, layer)
         else:
             self.layer_ = None
             if any(array is None for array in (Y, X_val, Y_val)):
@@ -95,17 +85,20 @@ class Encoder:
             arrays = Training(*(np.asarray(array, np.float32) for array in (data, Y, X_val, Y_val)))
         return arrays
 
+    def initial_module(self, n_features: int, n_voxels: int) -> torch.nn.Module | None:
+        """The module with the random weights that fitting starts from; None where it does not start from any.
+
+        `jne.crossfit_nonlinearity` compares those of two encoders, which must not be the same.
+        """
+        return None
+
     def _fit(self, arrays: Training, progress: bool) -> None:
         raise TypeError(f"{type(self).__name__} must define _fit")
 
     def _fit_scaling(self, X: np.ndarray, Y: np.ndarray) -> None:
-        self.x_mean_, self.x_scale_ = _moments(X, self.standardize)
-        self.y_mean_, self.y_scale_ = _moments(Y, self.standardize)
-        Z = self.scale_features(X)
-        n_samples, n_features = Z.shape
-        self.covariance_ = (
-            Z.T @ Z / n_samples if n_samples >= n_features else Z.T / np.sqrt(n_samples, dtype=np.float32)
-        )
+        self.x_mean_, self.x_scale_ = moments(X, self.standardize)
+        self.y_mean_, self.y_scale_ = moments(Y, self.standardize)
+        self.covariance_ = second_moment(self.scale_features(X))
 
     def scale_features(self, X: np.ndarray) -> np.ndarray:
         """z-score features ``(n_samples, n_features)`` with the training statistics."""
@@ -239,7 +232,14 @@ def load_encoder(path: str | Path) -> Encoder:
     return encoder
 
 
-def _moments(values: np.ndarray, standardize: bool) -> tuple[np.ndarray, np.ndarray]:
+def second_moment(Z: np.ndarray) -> np.ndarray:
+    """Covariance of z-scored features ``(n_samples, n_features)``, or a factor F of it where that is smaller."""
+    n_samples, n_features = Z.shape
+    return Z.T @ Z / n_samples if n_samples >= n_features else Z.T / np.sqrt(n_samples, dtype=np.float32)
+
+
+def moments(values: np.ndarray, standardize: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale that z-score ``values (n_samples, n)``, float32; 0 and 1 without ``standardize``."""
     if not standardize:
         return np.zeros(values.shape[1], np.float32), np.ones(values.shape[1], np.float32)
     scale = values.std(axis=0, dtype=np.float64)

@@ -120,16 +120,19 @@ class ResidualEncoder(Encoder):
     def _make_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
         return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation)
 
+    def initial_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
+        """The network with the weights that ``random_state`` draws, on the CPU: the same for every device."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            return self._make_module(n_features, n_voxels)
+
     def _fit(self, arrays: Training, progress: bool) -> None:
         check_training(arrays)
         self._fit_scaling(arrays.X, arrays.Y)
         device = resolve_device(self.device)
         x, x_val = (torch.from_numpy(self.scale_features(a)).to(device) for a in (arrays.X, arrays.X_val))
         y, y_val = (torch.from_numpy(self.scale_responses(a)).to(device) for a in (arrays.Y, arrays.Y_val))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
-            # Drawn on the CPU, so that a seed means the same weights on every device.
-            self.module_ = self._make_module(x.shape[1], y.shape[1]).to(device)
+        self.module_ = self.initial_module(x.shape[1], y.shape[1]).to(device)
         self.history_ = self._train(x, y, x_val, y_val, progress)
         self.module_.eval()
 

@@ -2,8 +2,10 @@
 
 from jne.plotting.areas import area_label, figure_areas, level_colors, plot_areas, plot_distribution, plot_levels
 from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierarchy, figure_map
+from jne.plotting.inputs import figure_clusters, figure_sweeps
 from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
+from jne.plotting.networks import figure_fitted, figure_order
 from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
 from jne.plotting.selectivity import (
     figure_called,
@@ -13,37 +15,54 @@ from jne.plotting.selectivity import (
     plot_category_profile,
     plot_stimuli,
 )
-from jne.plotting.simulations import plot_activations, plot_measure
+from jne.plotting.simulations import figure_activations, figure_units, plot_measure
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
 from jne.plotting.surfaces import figure_surfaces, plot_surface, show_surface
 from jne.plotting.tables import show_table, show_trends
 from jne.plotting.trends import figure_agreement, figure_layer_trends, figure_layers, figure_levels, figure_trends
-from jne.plotting.trust import figure_blind_spots, figure_recovery, plot_followed
+from jne.plotting.trust import (
+    figure_bias,
+    figure_blind_spots,
+    figure_convergence,
+    figure_followed,
+    figure_recovery,
+    figure_varied,
+    plot_followed,
+)
 
 __all__ = [
     "PAGE_WIDTH",
     "area_label",
     "cannot_show",
     "figure_accuracy",
+    "figure_activations",
     "figure_agreement",
     "figure_areas",
+    "figure_bias",
     "figure_blind_spots",
     "figure_called",
     "figure_categories",
+    "figure_clusters",
     "figure_confound",
+    "figure_convergence",
+    "figure_fitted",
+    "figure_followed",
     "figure_hierarchy",
     "figure_layer_trends",
     "figure_layers",
     "figure_levels",
     "figure_map",
+    "figure_order",
     "figure_profiles",
     "figure_recovery",
     "figure_surfaces",
+    "figure_sweeps",
     "figure_trends",
+    "figure_units",
+    "figure_varied",
     "label_of",
     "level_colors",
     "plot_accuracy",
-    "plot_activations",
     "plot_against",
     "plot_areas",
     "plot_category_heatmap",

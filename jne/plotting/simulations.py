@@ -1,52 +1,144 @@
-"""Figures of the simulated networks: activations, their slopes, and a measure over configurations."""
+"""Figures of the simulated networks: activations with their slopes and Jacobians, and measures over configurations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jne.closed_forms import closed_form
 from jne.plotting.style import PAGE_WIDTH
-from jne.simulate import ACTIVATIONS
+from jne.simulate import ACTIVATIONS, activation_label
+
+SHORT = {
+    "jne": "JNE",
+    "mean_deviation": "mean L1 deviation",
+    "nonlinear_share": "nonlinear share",
+    "true_share": "1 − R², best linear map",
+}
 
 
-def plot_activations(names: Sequence[str], *, n_columns: int = 7, random_state: int = 0) -> Figure:
-    """Each activation and, beneath it, the distribution of its slope at standard normal inputs."""
-    n_bands = -(-len(names) // n_columns)
-    figure, axes = plt.subplots(2 * n_bands, n_columns, figsize=(PAGE_WIDTH, 2.6 * n_bands), squeeze=False)
-    x = torch.linspace(-3, 3, 201)
+def figure_activations(clouds: Mapping[str, xr.Dataset], *, n_columns: int = 5, random_state: int = 0) -> Figure:
+    """Each activation, the distribution of its slope at normal inputs, and the Jacobians of a network of two features.
+
+    Parameters
+    ----------
+    clouds : mapping of str to xarray.Dataset
+        From `jne.experiments.jacobian_clouds`.
+    """
+    n_bands = -(-len(clouds) // n_columns)
+    figure, axes = plt.subplots(
+        3 * n_bands,
+        n_columns,
+        figsize=(PAGE_WIDTH, 3.5 * n_bands),
+        squeeze=False,
+        height_ratios=[1, 0.5, 1.6] * n_bands,
+    )
     draws = torch.randn(20_000, generator=torch.Generator().manual_seed(random_state)).requires_grad_()
     for number in range(n_bands * n_columns):
         band, column = divmod(number, n_columns)
-        upper, lower = axes[2 * band, column], axes[2 * band + 1, column]
-        if number >= len(names):
-            upper.set_axis_off()
-            lower.set_axis_off()
+        panels = axes[3 * band : 3 * band + 3, column]
+        if number >= len(clouds):
+            for ax in panels:
+                ax.set_axis_off()
             continue
-        activation = ACTIVATIONS[names[number]]
-        upper.plot(x, activation(x), color="C0")
-        upper.set(xlabel="input", xticks=[-2, 0, 2], ylim=(-3, 3))
-        upper.set_title(names[number].replace("_", " "), fontsize="small")
-        (slope,) = torch.autograd.grad(activation(draws).sum(), draws)
-        share, edges = np.histogram(slope, bins=np.linspace(-2.1, 2.1, 43))
-        lower.stairs(share / len(draws), edges, fill=True, color="C1")
-        lower.set(xlabel="slope", ylim=(0, 1.05))
-        if column == 0:
-            upper.set_ylabel("output")
-            lower.set_ylabel("share of inputs")
-        else:
-            upper.set_yticklabels([])
-            lower.set_yticklabels([])
+        name, cloud = list(clouds.items())[number]
+        _draw_curve(name, panels[0])
+        _draw_slopes(name, draws, panels[1])
+        _draw_cloud(cloud, panels[2])
+        labels = ("output", "how\noften", "slope along\nfeature 2")
+        for ax, label in zip(panels, labels if column == 0 else ("",) * 3, strict=True):
+            ax.set_ylabel(label)
+        labels = ("input", "slope", "slope along\nfeature 1")
+        for ax, label in zip(panels, labels if band == n_bands - 1 else ("",) * 3, strict=True):
+            ax.set_xlabel(label)
+    figure.align_ylabels(axes[:, 0])
+    handles, labels = axes[2, 0].get_legend_handles_labels()
+    axes[-1, -1].legend(handles, labels, loc="center", frameon=False, fontsize="small", handlelength=1.2)
+    return figure
+
+
+def _draw_curve(name: str, ax: Axes) -> None:
+    x = torch.linspace(-3, 3, 201)
+    ax.axhline(0, color="0.85", linewidth=0.8)
+    ax.plot(x, ACTIVATIONS[name](x), color="C0", linewidth=2)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+    ax.set_title(activation_label(name))
+
+
+def _draw_slopes(name: str, draws: torch.Tensor, ax: Axes) -> None:
+    (slope,) = torch.autograd.grad(ACTIVATIONS[name](draws).sum(), draws)
+    share, edges = np.histogram(slope, bins=np.linspace(-3.1, 3.1, 32))
+    ax.stairs(share, edges, fill=True, color="C1")
+    ax.set(xlim=(-3, 3), xticks=[-2, 0, 2], yticks=[])
+
+
+def _draw_cloud(cloud: xr.Dataset, ax: Axes) -> None:
+    """The cloud, the origin, and the square of all points whose deviation is the mean deviation."""
+    J, radius = cloud["jacobian"].values, float(cloud["delta"].mean())
+    mean = J.mean(axis=0)
+    square = mean + radius * np.array([[1, 0], [0, 1], [-1, 0], [0, -1], [1, 0]])
+    limit = 1.15 * max(np.abs(J).max(), np.abs(square).max())
+    for line in (ax.axhline, ax.axvline):
+        line(0, color="0.85", linewidth=0.8)
+    ax.scatter(*J.T, s=9, color="C2", alpha=0.5, linewidths=0, label="one input")
+    ax.scatter(*mean, marker="+", s=60, color="k", linewidths=1.4, label="mean")
+    ax.plot(*square.T, color="0.25", linewidth=0.9, linestyle="--", label="δ = its mean")
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    tick = 10 ** np.floor(np.log10(limit))
+    tick *= max(step for step in (1, 2, 5) if step * tick <= limit)
+    labels = ["0", f"{tick:g}"]
+    ax.set_xticks([0, tick], labels)
+    ax.set_yticks([0, tick], labels)
+    text = f"JNE {float(cloud['jne']):.2f}\nshare {float(cloud['nonlinear_share']):.2f}"
+    ax.set_title(text, fontsize="small", pad=3)
+
+
+def figure_units(frame: pd.DataFrame, measures: Sequence[str] = tuple(SHORT)) -> Figure:
+    """A single unit: measures over seeds as dots with the central 95 % as lines, closed forms as curves.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `jne.experiments.survey_units`.
+    measures : sequence of str
+    """
+    arguments = {
+        "leaky_relu": ("slope", "slope at negative inputs"),
+        "relu": ("p_active", "share of inputs above threshold"),
+    }
+    names = {"leaky_relu": "leaky ReLU", "relu": "ReLU with a threshold"}
+    figure, axes = plt.subplots(1, len(arguments), figsize=(PAGE_WIDTH, 3.6), sharey=True)
+    for ax, (response, (argument, label)) in zip(axes, arguments.items(), strict=True):
+        part = frame[frame["response"] == response]
+        dense = np.linspace(part["value"].min(), part["value"].max(), 201)
+        for number, measure in enumerate(measures):
+            exact = [closed_form(response, **{argument: value})[measure] for value in dense]
+            ax.plot(dense, exact, color=f"C{number}", linewidth=1.4)
+            spread = part.groupby("value")[measure].quantile([0.025, 0.5, 0.975]).unstack()
+            ax.vlines(spread.index, spread[0.025], spread[0.975], color=f"C{number}", linewidth=2)
+            ax.scatter(spread.index, spread[0.5], color=f"C{number}", marker="osD^"[number], s=26, label=SHORT[measure])
+        ax.set(xlabel=label, title=names[response])
+    axes[0].set_ylabel("value of the measure")
+    axes[0].legend(frameon=False, fontsize="small")
     return figure
 
 
 def plot_measure(
-    frame: pd.DataFrame, category: str, value: str, *, label: str, hue: str | None = None, ax: Axes | None = None
+    frame: pd.DataFrame,
+    category: str,
+    value: str,
+    *,
+    label: str,
+    hue: str | None = None,
+    expected: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """A value for each category over random seeds: the median as a dot, the range of the central 95 % as a line.
 
@@ -58,6 +150,8 @@ def plot_measure(
         Its columns.
     label : str
         Of the value's axis, with units.
+    expected : mapping of str to float, optional
+        Category -> what theory says, drawn as a short upright line.
     """
     ax = ax or plt.gca()
     names = list(dict.fromkeys(frame[category]))
@@ -70,7 +164,11 @@ def plot_measure(
         positions = np.arange(len(names))[::-1] - offset
         ax.hlines(positions, spread[0.025], spread[0.975], color=f"C{number}", linewidth=2)
         ax.scatter(spread[0.5], positions, color=f"C{number}", marker=markers[number], s=28, zorder=2, label=group)
-    ax.set_yticks(np.arange(len(names))[::-1], [str(name).replace("_", " ") for name in names])
+    if expected is not None:
+        positions = {name: len(names) - 1 - number for number, name in enumerate(names)}
+        theory = [(expected[name], position) for name, position in positions.items() if name in expected]
+        ax.scatter(*zip(*theory, strict=True), marker="|", s=150, color="k", linewidths=1.2, zorder=3)
+    ax.set_yticks(np.arange(len(names))[::-1], [activation_label(name) for name in names])
     ax.set(xlabel=label, xlim=(min(0, ax.get_xlim()[0]), None))
     ax.grid(axis="y", color="0.93")
     if hue is not None:

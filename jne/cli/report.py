@@ -1,0 +1,49 @@
+"""`jne report`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from jne.cli._main import main
+
+
+@main.command()
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+@click.option("--layer", help="Feature layer.  [default: the dataset's own, or all side by side]")
+@click.option("--seed", default=0, help="Seed of the encoders and of the cross-fitting.")
+@click.option("--splits", "n_splits", default=2, help="Divisions of the stimuli in halves, for the cross-fitted share.")
+@click.option("--hidden-size", default=1024, help="Width of the encoder.")
+@click.option("--blocks", "n_blocks", default=2, help="Residual blocks of the encoder.")
+@click.option("--activation", default="relu", help="Activation of the encoder.")
+@click.option("--lr", default=1e-3, help="Learning rate.")
+@click.option("--weight-decay", default=1e-2, help="Weight decay of AdamW.")
+@click.option("--max-epochs", default=512, help="Most epochs of a fit.")
+@click.option("--patience", default=8, help="Epochs without a better validation loss before a fit stops.")
+@click.option("--device", default="auto", help="auto, cpu or cuda.")
+@click.option("--max-memory", default="2GB", help="Memory to work in.")
+def report(file, as_json, layer, seed, n_splits, max_memory, **encoder_options):
+    """Say how far the numbers of the dataset FILE can be trusted.
+
+    Fits the encoders (by default with the paper's settings), and prints medians and quartiles of prediction accuracy,
+    noise ceiling, JNE, the nonlinear share, the cross-fitted share and the share that shuffled responses would give;
+    how many voxels are reliable; what follows the noise ceiling; and warnings in words. Everything is kept in
+    results/, so that an interrupted or repeated call goes on from there.
+
+    \b
+    Examples:
+      jne report mydata.nc
+      jne report mydata.nc --hidden-size 256 --lr 0.003 --json > report.json
+    """
+    from jne.datasets import load_dataset
+    from jne.reporting import report, report_text
+    from jne.study import run_study
+
+    progress = sys.stderr.isatty()
+    options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}
+    study = run_study(load_dataset(file), layer, seed=seed, **options)
+    content = report(study, n_splits=n_splits, max_memory=max_memory, progress=progress)
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False) if as_json else report_text(content))
