@@ -14,6 +14,7 @@ _HOME = {
     "save_dataset": "jne.datasets",
     "load_cortex": "jne.cortex",
     "extract_features": "jne.features",
+    "write_features": "jne.features",
     "ResidualEncoder": "jne.encoders",
     "RidgeEncoder": "jne.encoders",
     "load_encoder": "jne.encoders",

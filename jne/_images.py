@@ -7,9 +7,11 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from PIL import Image
 
 from jne._files import sha256
@@ -103,6 +105,11 @@ class ImageFiles(Sequence):
         name = self.names[index]
         return decode(BytesIO(self._read(name)), f"{self.path}: {name}")
 
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Names of the stimuli ``(n_images,)``: see `stimulus_ids`."""
+        return stimulus_ids(self.names)
+
     @property
     def sha256(self) -> str:
         """SHA-256 of the zip file, or of the names and contents of the images of a folder."""
@@ -122,6 +129,15 @@ class ImageFiles(Sequence):
         # zipfile raises a RuntimeError for a password, a NotImplementedError for an unknown compression.
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
             raise ValueError(f"{self.path}: {name} cannot be unpacked: the zip is damaged ({error})") from error
+
+
+def stimulus_ids(names: Sequence[str]) -> np.ndarray:
+    """File names without folder and ending; with them where two would be the same."""
+    for shorten in (lambda p: p.stem, lambda p: p.with_suffix("").as_posix()):
+        ids = [shorten(PurePosixPath(name)) for name in names]
+        if len(set(ids)) == len(ids):
+            return np.array(ids)
+    return np.array(names)
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:

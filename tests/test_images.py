@@ -15,10 +15,10 @@ from PIL import Image
 import jne
 import jne.datasets.images
 import jne.features
-from jne._images import ImageFiles
+from jne._images import ImageFiles, stimulus_ids
 from jne.cli import main
 from jne.datasets._prepare import split_stimuli
-from jne.datasets.images import prepare_images, stimulus_ids
+from jne.datasets.images import prepare_images
 from jne.evaluate import correlation_score, noise_ceiling
 
 N, UNITS, REPEATS = 20, 3, 4
@@ -439,6 +439,26 @@ def test_recordings_keep_their_shapes_and_units(v4):
 @pytest.mark.slow
 def test_noise_ceiling_of_recordings_is_their_split_half_reliability(v4):
     assert np.median(v4.get("noise_ceiling")) == pytest.approx(0.76, abs=0.02)
+
+
+@recordings
+@pytest.mark.shared
+def test_noise_ceiling_of_each_unit_is_its_split_half_reliability():
+    """Correlation of the means of two random halves of the repeats, corrected for the halving by Spearman and Brown."""
+    trials = np.load(SHARED / "responses_raw_210325.npy").transpose(1, 2, 0)
+    rng, reliability = np.random.default_rng(0), []
+    for _ in range(20):
+        halves = np.empty((2, len(trials), trials.shape[2]))
+        for i, shown in enumerate(np.isfinite(trials[..., 0])):
+            order = rng.permutation(np.flatnonzero(shown))
+            half = len(order) // 2
+            halves[:, i] = trials[i, order[:half]].mean(axis=0), trials[i, order[half : 2 * half]].mean(axis=0)
+        r = correlation_score(*halves)
+        reliability.append(2 * r / (1 + r))
+    difference = noise_ceiling(trials) - np.mean(reliability, axis=0)
+    # An odd count leaves one repeat out of the halves, so the split-half value is a little lower.
+    assert -0.01 < difference.min() and difference.max() < 0.04
+    assert np.median(reliability) == pytest.approx(0.76, abs=0.02)
 
 
 @recordings

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jne._images import ImageFiles
-
-LISTED = 5
-"""How many names an error lists before it only counts the rest."""
+from jne._messages import listed
 
 
 def load_array(path: Path, what: str, n_dims: int) -> np.ndarray:
@@ -62,11 +59,6 @@ def find_orientation(shape: tuple, path: Path, files: ImageFiles, units_first: b
             f"images{ignored}"
         )
     return found[0] == 1
-
-
-def listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
 
 
 def load_repeats(path: Path, values: np.ndarray, responses: Path, units_first: bool) -> np.ndarray:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -14,7 +13,8 @@ from PIL import Image
 
 from jne._files import provenance, sha256
 from jne._images import ImageFiles, central_square
-from jne.datasets._arrays import find_orientation, listed, load_array, load_repeats, mark_bad, to_float32
+from jne._messages import listed
+from jne.datasets._arrays import find_orientation, load_array, load_repeats, mark_bad, to_float32
 from jne.datasets._prepare import check_fractions, check_out, split_stimuli
 from jne.datasets.dataset import EncodingDataset, save_dataset
 from jne.evaluate import noise_ceiling
@@ -82,7 +82,8 @@ def prepare_images(
         written.
     """
     # Here, so that `jne prepare --help` does not wait for torch.
-    from jne.features import extract_features, feature_attributes
+    from jne._backbones import load_backbone
+    from jne.features import extract_features
 
     out = check_out(out)
     check_fractions(test_fraction, validation_fraction)
@@ -103,7 +104,7 @@ def prepare_images(
     features = extract_features(files, batch_size=batch_size, device=device, progress=progress)
     content = {layer: (("stimulus", f"feature_{layer}"), array) for layer, array in features.items()}
     content["responses"] = (("stimulus", "voxel"), values[:, ~bad])
-    content["stimulus_id"] = ("stimulus", stimulus_ids(files.names))
+    content["stimulus_id"] = ("stimulus", files.ids)
     content["split"] = ("stimulus", split)
     content["thumbnail"] = (("stimulus", "y", "x", "rgb"), thumbnails)
     if trials is not None:
@@ -125,21 +126,12 @@ def prepare_images(
         "images_sha256": files.sha256,
         "responses_file": path.name,
         "responses_sha256": sha256(path),
-        **feature_attributes(),
+        **load_backbone("efficientnet-lite0").attributes,
         **provenance(),
     }
     if repeats is not None:
         attrs |= {"repeats_file": Path(repeats).name, "repeats_sha256": sha256(repeats)}
     return save_dataset(xr.Dataset(content, attrs=attrs), out)
-
-
-def stimulus_ids(names: Sequence[str]) -> np.ndarray:
-    """File names without folder and ending; with them where two would be the same."""
-    for shorten in (lambda p: p.stem, lambda p: p.with_suffix("").as_posix()):
-        ids = [shorten(PurePosixPath(name)) for name in names]
-        if len(set(ids)) == len(ids):
-            return np.array(ids)
-    return np.array(names)
 
 
 def _scan(files: ImageFiles) -> tuple[list[int], np.ndarray]:
