@@ -192,15 +192,36 @@ def trend_tests(
     if pooled:
         tables[pooled] = pooled_table(results, names)
     first = next(iter(results.values()))
+    covariances = {name: smooth_null(results.get(name, first), table) for name, table in tables.items()}
+    return table_trends(tables, measures, covariances, given=given, n_draws=n_draws, random_state=random_state)
+
+
+def table_trends(
+    tables: Mapping[str, pd.DataFrame],
+    measures: Sequence[str],
+    covariances: Mapping,
+    *,
+    given: str | None = None,
+    **draws,
+) -> pd.DataFrame:
+    """`trend_test` of the columns of tables by area that have a ``level``; otherwise as `trend_tests`.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+    measures : sequence of str
+    covariances : mapping of str to array or None
+        For each table, from `smooth_null`.
+    given : str, optional
+    **draws
+        ``n_draws`` and ``random_state`` of `trend_test`.
+    """
     rows = {}
     for name, table in tables.items():
-        covariances = smooth_null(results.get(name, first), table)
         levels = level_ranks(table)
+        options = {"given": table[given] if given else None, "covariances": covariances[name], **draws}
         for measure in measures:
-            options = {"given": table[given] if given else None, "covariances": covariances}
-            rows[name, measure] = vars(
-                trend_test(table[measure], levels, **options, n_draws=n_draws, random_state=random_state)
-            )
+            rows[name, measure] = vars(trend_test(table[measure], levels, **options))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["name", "measure"])
 
 

@@ -19,7 +19,14 @@ from jne.plotting.simulations import figure_activations, figure_units, plot_meas
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
 from jne.plotting.surfaces import figure_surfaces, plot_surface, show_surface
 from jne.plotting.tables import show_table, show_trends
-from jne.plotting.trends import figure_agreement, figure_layer_trends, figure_layers, figure_levels, figure_trends
+from jne.plotting.trends import (
+    figure_agreement,
+    figure_crossfit,
+    figure_layer_trends,
+    figure_layers,
+    figure_levels,
+    figure_trends,
+)
 from jne.plotting.trust import (
     figure_bias,
     figure_blind_spots,
@@ -45,6 +52,7 @@ __all__ = [
     "figure_clusters",
     "figure_confound",
     "figure_convergence",
+    "figure_crossfit",
     "figure_fitted",
     "figure_followed",
     "figure_hierarchy",

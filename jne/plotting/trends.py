@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jne.plotting.areas import area_label, plot_distribution
+from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.labels import short_label
 from jne.plotting.style import PAGE_WIDTH, title
 from jne.summaries import subject_interval
@@ -170,4 +170,27 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize="small")
     figure.suptitle(title(first, "how maps of the two measures agree"))
+    return figure
+
+
+def figure_crossfit(tables: Mapping[str, Sequence[pd.DataFrame]], measure: str, first: xr.Dataset) -> Figure:
+    """A share by level, one panel per way of estimating it, each area's mean over subjects.
+
+    Parameters
+    ----------
+    tables : mapping of str to sequence of pandas.DataFrame
+        Title of a panel -> one table by area per subject, with ``level`` and the measure.
+    measure : str
+    first : xarray.Dataset
+        One of the results, for the title.
+    """
+    figure, axes = plt.subplots(1, len(tables), figsize=(PAGE_WIDTH, 2.7), squeeze=False)
+    for ax, (name, subjects) in zip(axes[0], tables.items(), strict=True):
+        mean = pd.concat([table[measure] for table in subjects], axis=1).mean(axis=1)
+        table = subjects[0][["level"]].assign(**{measure: mean})
+        plot_levels(table, measure, label=short_label(measure), ax=ax)
+        ax.set_ylim(min(0, 1.1 * mean.min()))
+        ax.set_title(name)
+        ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    figure.suptitle(title(first, "how much of the share comes out twice"))
     return figure
