@@ -24,9 +24,10 @@ import jne
 from jne._files import provenance, write_json
 from jne._mesh import mesh_areas, surface
 from jne._smooth_maps import area_covariances, smoothed_covariances
+from jne.comparisons import subject_interval
 from jne.cortex import AREAS, LEVELS
 from jne.selectivity import called_selective, interaction_test, shuffle_test
-from jne.summaries import category_table, spearman, subject_interval
+from jne.summaries import category_table, spearman
 from jne.trends import trend_test
 from jne.ungated import ungated_tables
 

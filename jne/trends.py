@@ -14,10 +14,10 @@ from scipy.stats import rankdata
 
 from jne._mesh import MESH
 from jne._smooth_maps import area_covariances, covariance_weights
+from jne.comparisons import pooled_table
 from jne.cortex import LEVELS
-from jne.summaries import area_table, level_trend, subject_interval
+from jne.summaries import area_table
 
-EARLY = ("V1", "V2", "V3", "V4")
 POOLED = "all subjects"
 
 
@@ -151,15 +151,6 @@ def smooth_null(result: xr.Dataset, table: pd.DataFrame) -> np.ndarray | None:
     return area_covariances(table.index)
 
 
-def pooled_table(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> pd.DataFrame:
-    """`area_table` averaged over subjects, each subject counting once."""
-    tables = [area_table(result, tuple(measures)) for result in results.values()]
-    pooled = tables[0].copy()
-    for measure in measures:
-        pooled[measure] = pd.concat([table[measure] for table in tables], axis=1).mean(axis=1)
-    return pooled
-
-
 def trend_tests(
     results: Mapping[str, xr.Dataset],
     measures: Sequence[str],
@@ -228,30 +219,3 @@ def table_trends(
 def level_ranks(table: pd.DataFrame) -> np.ndarray:
     """Rank of each area's level ``(n_areas,)``, V1 = 0."""
     return table["level"].map({level: rank for rank, level in enumerate(LEVELS)}).to_numpy(float)
-
-
-def effect_sizes(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> pd.DataFrame:
-    """The trend as numbers with intervals over subjects.
-
-    Parameters
-    ----------
-    results : mapping of str to xarray.Dataset
-        One per subject.
-    measures : sequence of str
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by ``(measure, effect)``: ``mean``, ``low``, ``high``, ``n_subjects``. Effects: ``rho``, the Spearman
-        correlation with the level; ``later - early``, the mean over areas beyond V4 minus that over V1 to V4.
-    """
-    tables = [area_table(result, tuple(measures)) for result in results.values()]
-    rows = {}
-    for measure in measures:
-        rhos = [level_trend(table, measure) for table in tables]
-        early = [table["level"].isin(EARLY) for table in tables]
-        steps = [table[measure][~e].mean() - table[measure][e].mean() for table, e in zip(tables, early, strict=True)]
-        for effect, values in (("rho", rhos), ("later - early", steps)):
-            mean, low, high = subject_interval(values, correlation=effect == "rho")
-            rows[measure, effect] = {"mean": mean, "low": low, "high": high, "n_subjects": len(tables)}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["measure", "effect"])

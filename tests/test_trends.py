@@ -10,9 +10,9 @@ from scipy.stats import spearmanr
 import jne
 from jne import _mesh
 from jne._smooth_maps import area_covariances, covariance_weights, smoothed_covariances
+from jne.comparisons import effect_sizes, pooled_table, recovery_table, subject_interval
 from jne.cortex import AREAS, LEVELS, smooth
-from jne.summaries import recovery_table, subject_interval
-from jne.trends import POOLED, effect_sizes, pooled_table, trend_test, trend_tests
+from jne.trends import POOLED, trend_test, trend_tests
 
 AREA_NAMES = list(AREAS)
 RANKS = np.array([LEVELS.index(AREAS[area][0]) for area in AREA_NAMES], float)

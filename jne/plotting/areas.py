@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jne.comparisons import area_intervals
 from jne.cortex import LEVELS, STANDS_FOR
 from jne.plotting.labels import short_label
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
-from jne.summaries import area_intervals, area_table
+from jne.summaries import area_table
 
 
 def level_colors() -> dict[str, tuple]:

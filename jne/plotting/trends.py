@@ -12,10 +12,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jne.comparisons import subject_interval
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.labels import short_label
 from jne.plotting.style import PAGE_WIDTH, title
-from jne.summaries import subject_interval
 from jne.trends import POOLED
 
 
