@@ -148,10 +148,12 @@ def main() -> None:
     rng = np.random.default_rng(0)
     n = arguments.draws
     rates = {"trend": trends(n, rng), "matched on the noise ceiling": matching(n, rng), "interval": intervals(n, rng)}
+    machine = {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
+    result = {"null_draws": n, "p_draws": N_DRAWS, "rates": rates, "machine": machine, **provenance()}
+    write_json(result, arguments.out)
     if arguments.fits:
         rates["selectivity"] = selectivity(arguments.ungated)
-    machine = {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
-    write_json({"null_draws": n, "p_draws": N_DRAWS, "rates": rates, "machine": machine, **provenance()}, arguments.out)
+        write_json(result, arguments.out)
     print(arguments.out)
 
 

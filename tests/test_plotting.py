@@ -270,3 +270,12 @@ def test_tables_name_measures_and_hide_nothing(monkeypatch):
         assert text in html
     plotting.show_trends(plain.assign(p_smooth=np.nan))
     assert "smooth" not in shown[1].to_html()
+
+
+def test_a_share_beside_its_cross_fitted_twin_is_averaged_over_subjects(result):
+    one = pd.DataFrame({"level": ["V1", "V2"], "nonlinear_share": [0.2, 0.4]}, ["V1", "V2"])
+    other = one.assign(nonlinear_share=[0.4, np.nan])
+    figure = plotting.figure_crossfit({"plain": [one], "cross-fitted": [one, other]}, "nonlinear_share", result)
+    heights = [points.get_offsets()[0, 1] for points in figure.axes[1].collections]
+    np.testing.assert_allclose(heights, [0.3, 0.4])
+    assert [ax.get_title() for ax in figure.axes] == ["plain", "cross-fitted"]
