@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
-from jne._mesh import MESH
+from jne._mesh import HEMISPHERES, MESH, mesh_areas
 from jne._smooth_maps import area_covariances, covariance_weights
 from jne.comparisons import pooled_table
 from jne.cortex import LEVELS
@@ -145,10 +145,14 @@ def _smooth_draws(values, covariances, basis, n_draws, rng) -> np.ndarray:
 
 
 def smooth_null(result: xr.Dataset, table: pd.DataFrame) -> np.ndarray | None:
-    """Covariances for `trend_test` of the areas of a table; None where the result has no places on a known mesh."""
+    """Covariances for `trend_test` of the areas of a table; None where these have no places that are known here.
+
+    Known are areas of HCP-MMP1.0 in a result whose vertices are on fsLR-32k.
+    """
     if "vertex" not in result or result["vertex"].attrs.get("mesh", MESH) != MESH:
         return None
-    return area_covariances(table.index)
+    known = np.unique([mesh_areas(side) for side in HEMISPHERES])
+    return area_covariances(table.index) if np.isin(table.index, known).all() else None
 
 
 def trend_tests(

@@ -17,7 +17,7 @@ from scipy.ndimage import binary_fill_holes
 
 from jne._views import drawn_mesh, pixel_vertices
 from jne.cortex import load_cortex
-from jne.plotting.surfaces import figure_surfaces, on_surface, plot_surface, show_surface, surface_page
+from jne.plotting.surfaces import figure_surfaces, has_surface, on_surface, plot_surface, show_surface, surface_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -157,3 +157,16 @@ def test_a_browser_draws_it_in_its_frame(page, tmp_path):
     brain = pixels[:, :560]  # left of the colour bar
     yellow, violet = (brain[..., 0] > 1.5 * brain[..., 2] + 40).sum(), (brain[..., 2] > 1.5 * brain[..., 1] + 20).sum()
     assert yellow > 500 and violet > 500
+
+
+def test_fsaverage_is_drawn_and_the_figure_says_how():
+    rng = np.random.default_rng(0)
+    vertex = rng.choice(163842, 4000, replace=False)
+    content = {"vertex": ("voxel", vertex, {"mesh": "fsaverage"}), "jne": ("voxel", rng.random(4000))}
+    content["hemisphere"] = "voxel", np.array(["left", "right"] * 2000, object)
+    result = xr.Dataset(content)
+    assert has_surface(result) and not has_surface(result.drop_vars("hemisphere"))
+    figure = figure_surfaces(result, ("jne",))
+    assert figure.get_supxlabel() == "fsaverage drawn on fsaverage5: every vertex that both have"
+    result["vertex"].attrs["mesh"] = "civet"
+    assert not has_surface(result)

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from scipy.stats import spearmanr
@@ -12,7 +13,8 @@ from jne import _mesh
 from jne._smooth_maps import area_covariances, covariance_weights, smoothed_covariances
 from jne.comparisons import effect_sizes, pooled_table, recovery_table, subject_interval
 from jne.cortex import AREAS, LEVELS, smooth
-from jne.trends import POOLED, trend_test, trend_tests
+from jne.summaries import area_table
+from jne.trends import POOLED, smooth_null, trend_test, trend_tests
 
 AREA_NAMES = list(AREAS)
 RANKS = np.array([LEVELS.index(AREAS[area][0]) for area in AREA_NAMES], float)
@@ -131,6 +133,15 @@ def test_independent_areas_are_called_in_five_percent(covariances):
 def test_unknown_areas_are_named():
     with pytest.raises(ValueError, match="Atlantis are not in HCP-MMP1"):
         area_covariances(["V1", "Atlantis"])
+
+
+def test_areas_without_known_places_have_no_smooth_null():
+    result = make_result(0)
+    assert smooth_null(result, area_table(result, ("jne",))) is None
+    placed = result.assign(vertex=("voxel", np.arange(result.sizes["voxel"])))
+    assert smooth_null(placed, pd.DataFrame(index=["V1", "FFA-1"])) is None
+    placed["vertex"].attrs["mesh"] = "fsaverage"
+    assert smooth_null(placed, pd.DataFrame(index=["V1", "V2"])) is None
 
 
 def test_intervals_over_subjects_cover_in_95_percent():

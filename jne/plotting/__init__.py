@@ -17,7 +17,7 @@ from jne.plotting.selectivity import (
 )
 from jne.plotting.simulations import figure_activations, figure_units, plot_measure
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
-from jne.plotting.surfaces import figure_surfaces, plot_surface, show_surface
+from jne.plotting.surfaces import figure_surfaces, has_surface, plot_surface, show_surface
 from jne.plotting.tables import show_table, show_trends
 from jne.plotting.trends import (
     figure_agreement,
@@ -68,6 +68,7 @@ __all__ = [
     "figure_trends",
     "figure_units",
     "figure_varied",
+    "has_surface",
     "label_of",
     "level_colors",
     "plot_accuracy",

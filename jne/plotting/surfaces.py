@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from jne._files import atomic_path, hash_parameters
 from jne._mesh import HEMISPHERES, MESH, fill_from_nearest
-from jne._views import VIEWS, drawn_mesh, pixel_vertices
+from jne._views import FSAVERAGE, VIEWS, drawn_mesh, pixel_vertices
 from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import NOT_SIGNIFICANT
 from jne.plotting.style import PAGE_WIDTH, title
@@ -108,6 +108,12 @@ def _borders(areas: np.ndarray) -> np.ndarray:
     edge[:, 1:] |= areas[:, 1:] != areas[:, :-1]
     edge[1:] |= areas[1:] != areas[:-1]
     return edge & (areas != "")
+
+
+def has_surface(result: xr.Dataset) -> bool:
+    """Whether the voxels of a result are vertices of a mesh that can be drawn here."""
+    mesh = result["vertex"].attrs.get("mesh", MESH) if "vertex" in result and "hemisphere" in result else None
+    return mesh in (MESH, *FSAVERAGE)
 
 
 def figure_surfaces(
