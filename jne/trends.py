@@ -194,7 +194,7 @@ def trend_tests(
 def table_trends(
     tables: Mapping[str, pd.DataFrame],
     measures: Sequence[str],
-    covariances: Mapping,
+    covariances: Mapping[str, np.ndarray | None],
     *,
     given: str | None = None,
     **draws,

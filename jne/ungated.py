@@ -105,17 +105,18 @@ def ungated_tables(study: Study, n_draws: int, *, random_state: int = 0, max_mem
         ``jne_ss`` and ``signed (draw, area, category)``.
     """
     parameters = {"study": study.folder.name, "random_state": random_state, "max_memory": max_memory}
-    draws = [
-        cached(
-            "ungated", {**parameters, "draw": draw}, lambda draw=draw: _ungated(study, draw, random_state, max_memory)
-        )
-        for draw in range(n_draws)
-    ]
-    return xr.concat(draws, "draw")
+
+    def draw(number: int) -> xr.Dataset:
+        key = {**parameters, "draw": number}
+        return cached("ungated", key, lambda: _ungated(study, number, random_state, max_memory))
+
+    return xr.concat([draw(number) for number in range(n_draws)], "draw")
 
 
 def _ungated(study: Study, draw: int, random_state: int, max_memory: str) -> xr.Dataset:
-    key = int(hash_parameters({"study": study.folder.name}), 16)
+    # Another seed for every dataset and layer, and the same one whatever the code around it.
+    facts = {name: study.result.attrs[name] for name in ("data_hash", "layer")}
+    key = int(hash_parameters(facts), 16)
     seed = int(np.random.SeedSequence([random_state, draw, key]).generate_state(1)[0])
     X, X_val, X_test = (study.data.features(split, study.encoder.layer_) for split in ("train", "validation", "test"))
     Y, Y_val = ungated_responses(study, seed)
