@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -114,12 +112,6 @@ def level_trend(table: pd.DataFrame, measure: str) -> float:
     """
     rank = table["level"].map({level: rank for rank, level in enumerate(LEVELS)})
     return spearman(rank.to_numpy(float), table[measure].to_numpy(float))
-
-
-def trend_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) -> pd.DataFrame:
-    """`level_trend` of each measure (columns) in each result (rows)."""
-    tables = {name: area_table(result, measures) for name, result in results.items()}
-    return pd.DataFrame({m: {name: level_trend(table, m) for name, table in tables.items()} for m in measures})
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
