@@ -123,8 +123,9 @@ def recovery_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...])
 
 
 def mean_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Cell by cell mean of tables with the same rows and columns, each in the order of the first."""
-    return sum(table.loc[tables[0].index, tables[0].columns] for table in tables) / len(tables)
+    """Cell by cell mean of tables over the rows that all have, in the order of the first."""
+    rows = [row for row in tables[0].index if all(row in table.index for table in tables)]
+    return sum(table.loc[rows, tables[0].columns] for table in tables) / len(tables)
 
 
 def effect_sizes(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def interaction_test(tables: Sequence[pd.DataFrame], nulls: Sequence[xr.DataArra
     Parameters
     ----------
     tables : sequence of pandas.DataFrame
-        `category_table` of each subject.
+        `category_table` of each subject; areas that all subjects have are tested.
     nulls : sequence of xarray.DataArray ``(draw, area, category)``
         `ungated_tables` of each subject, with the same number of draws; draws of different subjects are paired.
     q : float
@@ -62,14 +62,14 @@ def interaction_test(tables: Sequence[pd.DataFrame], nulls: Sequence[xr.DataArra
         number of draws times that of cells, at least 1 / (q draws) cells must stand out together to be called: five
         with four draws.
     """
-    areas, categories = tables[0].index, tables[0].columns
-    for table, null in zip(tables, nulls, strict=True):
-        if list(table.index) != list(areas) or set(table.columns) != set(categories):
-            raise ValueError("tables: all subjects need the same areas and categories")
-        if null.sizes["draw"] < 2:
-            raise ValueError(f"nulls: {null.sizes['draw']} draw gives no spread; give at least 2")
-    index = np.mean([selectivity_index(table[categories]) for table in tables], axis=0)
-    null = np.mean([selectivity_index(null.sel(area=list(areas), category=list(categories))) for null in nulls], axis=0)
+    areas = [area for area in tables[0].index if all(area in table.index for table in tables)]
+    categories = list(tables[0].columns)
+    if not areas or any(set(table.columns) != set(categories) for table in tables):
+        raise ValueError("tables: the subjects have no area in common, or different categories")
+    if few := [null.sizes["draw"] for null in nulls if null.sizes["draw"] < 2]:
+        raise ValueError(f"nulls: {few[0]} draw gives no spread; give at least 2")
+    index = np.mean([selectivity_index(table.loc[areas, categories]) for table in tables], axis=0)
+    null = np.mean([selectivity_index(null.sel(area=areas, category=categories)) for null in nulls], axis=0)
     scale = _spread(null)
     z, null_z = index / scale, null / scale
     z /= max(1, np.median(np.abs(z)) / np.median(np.abs(null_z)))

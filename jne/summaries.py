@@ -17,7 +17,8 @@ def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinea
     Parameters
     ----------
     result : xarray.Dataset
-        With ``roi (voxel)`` and the measures ``(voxel)``; NaN voxels are left out of a measure's mean.
+        With ``roi (voxel)``, empty for no area, and the measures ``(voxel)``; NaN voxels are left out of a measure's
+        mean.
     measures : tuple of str
 
     Returns
@@ -30,7 +31,7 @@ def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinea
     frame["roi"] = result["roi"].values.astype(str)
     if "level" in result:
         frame["level"] = result["level"].values.astype(str)
-    groups = frame.groupby("roi", sort=False)
+    groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
     table = groups[list(measures)].mean()
     table.insert(0, "n_voxels", groups.size())
     if "level" in frame:

@@ -16,6 +16,7 @@ from jne.cortex import LEVELS, load_cortex
 from jne.experiments import clustered_bump, jacobian_clouds, survey_units, sweep_features
 from jne.experiments.inputs import bump, draw_features
 from jne.plotting.simulations import plot_measure
+from jne.summaries import area_table
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,19 @@ def test_a_map_becomes_areas_or_a_histogram_where_voxels_have_no_place(result):
     np.testing.assert_allclose(drawn, np.sort([v.jne.mean() for _, v in result[["jne", "roi"]].groupby("roi")]))
     (ax,) = plotting.figure_map(no_place.drop_vars(["roi", "level"]), "jne").axes
     assert sum(bar.get_height() for bar in ax.patches) == result.sizes["voxel"]
+
+
+def test_voxels_without_an_area_are_no_area_and_areas_without_a_level_are_grey(result):
+    whole = len(area_table(result))
+    roi, level = result["roi"].values, result["level"].values
+    outside, unknown = roi == "V1", roi == "V2"
+    roi[outside], level[outside | unknown] = "", ""
+    assert len(area_table(result)) == whole - 1
+    (ax,) = plotting.figure_map(result.drop_vars("vertex"), "jne").axes
+    colors = dict(
+        zip([label.get_text() for label in ax.get_yticklabels()], ax.collections[-1].get_facecolor(), strict=True)
+    )
+    assert "" not in colors and np.ptp(colors["V2"][:3]) == 0 and np.ptp(colors["V3"][:3]) > 0
 
 
 def test_the_hierarchy_has_a_panel_per_measure_and_all_points_in_view(result):

@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 import jne
+from jne.comparisons import mean_table
 from jne.evaluate import prediction_share
 from jne.selectivity import called_selective, calling_rates, can_test, interaction_test, selectivity_index, shuffle_test
 from jne.summaries import area_samples, category_table
@@ -55,12 +56,22 @@ def test_planted_cells_are_found_and_subjects_add_up():
     assert cells["p"].min() == pytest.approx(1 / (14 * 96 + 1))
 
 
-def test_one_draw_is_not_enough_and_areas_must_agree():
+def test_one_draw_is_not_enough_and_categories_must_agree():
     with pytest.raises(ValueError, match="1 draw gives no spread"):
         interaction_test([as_table(np.zeros((12, 8)))], [null_tables(1)])
-    other = as_table(np.zeros((12, 8))).rename(index={"area 0": "elsewhere"})
-    with pytest.raises(ValueError, match="same areas and categories"):
-        interaction_test([as_table(np.zeros((12, 8))), other], [null_tables(2)] * 2)
+    one = as_table(null_tables(1).values[0])
+    other = one.rename(columns={"a": "another"})
+    with pytest.raises(ValueError, match="different categories"):
+        interaction_test([one, other], [null_tables(2)] * 2)
+
+
+def test_areas_that_one_subject_lacks_are_left_out():
+    one, nulls = as_table(null_tables(1).values[0]), null_tables(3)
+    cells = interaction_test([one, one.drop(index="area 4")], [nulls, nulls.drop_sel(area="area 4")])
+    assert list(cells.index.unique("area")) == [area for area in AREAS if area != "area 4"]
+    mean = mean_table([one, one.drop(index="area 4") + 2])
+    np.testing.assert_allclose(mean.loc["area 5"], one.loc["area 5"] + 1)
+    assert "area 4" not in mean.index
 
 
 def test_calling_rates_leave_gated_areas_out():

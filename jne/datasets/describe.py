@@ -81,7 +81,7 @@ def _counts(values: np.ndarray | None) -> dict[str, int] | None:
     if values is None:
         return None
     names, first, counts = np.unique(values, return_index=True, return_counts=True)
-    return {str(names[i]): int(counts[i]) for i in np.argsort(first)}
+    return {str(names[i]) or "none": int(counts[i]) for i in np.argsort(first)}
 
 
 def _listed(counts: dict[str, int] | None) -> str:

@@ -48,14 +48,15 @@ def plot_areas(
     """
     ax = ax or plt.gca()
     table = table.sort_values(measure)
-    colors = table["level"].map(level_colors()) if "level" in table else ["C0"] * len(table)
+    known = level_colors()
+    colors = [known.get(level, "0.7") for level in table["level"]] if "level" in table else ["C0"] * len(table)
     positions = np.arange(len(table))
     if interval is None:
         ax.hlines(positions, 0, table[measure], color="0.85", zorder=1)
     else:
         low, high = (table[name] for name in interval)
-        ax.hlines(positions, low, high, color=list(colors), linewidth=2, zorder=1)
-    ax.scatter(table[measure], positions, c=list(colors), s=36, edgecolor="0.2", linewidth=0.5, zorder=2)
+        ax.hlines(positions, low, high, color=colors, linewidth=2, zorder=1)
+    ax.scatter(table[measure], positions, c=colors, s=36, edgecolor="0.2", linewidth=0.5, zorder=2)
     ax.set_yticks(positions, [area_label(area) for area in table.index], fontsize="small")
     ax.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
     ax.set_xlim(left=min(0, ax.get_xlim()[0]))

@@ -1,0 +1,30 @@
+"""Categories of the images, from a table of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+NO_CATEGORY = "no category"
+
+
+def read_categories(path: Path, images: np.ndarray) -> np.ndarray:
+    """Category of each image ``(n_images,)`` from a CSV with the columns ``nsdId`` (from 0) and ``category``."""
+    try:
+        table = pd.read_csv(path, usecols=["nsdId", "category"], dtype={"category": str}, keep_default_na=False)
+        table["nsdId"] = table["nsdId"].astype(int)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"categories: {path} cannot be read: {error}. Needed: a CSV with the columns nsdId (from 0) and category"
+        ) from error
+    if (twice := table["nsdId"].duplicated()).any():
+        raise ValueError(
+            f"categories: {path} has {int(twice.sum())} images more than once (first: nsdId "
+            f"{table['nsdId'][twice].iloc[0]})"
+        )
+    found = table.set_index("nsdId")["category"].reindex(images).replace("", None)
+    if found.isna().all():
+        raise ValueError(f"categories: {path} has none of the {len(images)} images; its nsdId must count from 0")
+    return found.fillna(NO_CATEGORY).to_numpy(object)

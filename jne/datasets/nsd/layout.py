@@ -1,0 +1,185 @@
+"""Where NSD keeps its files, and how a map of one space is read: volumes and surfaces become vectors of points.
+
+The names are those of the NSD data manual (https://cvnlab.slite.page/p/6CusMRYfk0/Functional-data-NSD).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+
+SPACES = ("func1pt8mm", "fsaverage")
+BETAS = "betas_fithrf_GLMdenoise_RR"
+N_FSAVERAGE = 163_842
+"""Vertices of one hemisphere of fsaverage; a subject's own surface has another number."""
+HEMISPHERES = {"lh": "left", "rh": "right"}
+BUCKET = "s3://natural-scenes-dataset"
+
+READ_ERRORS = (OSError, EOFError, ValueError, KeyError, zlib.error, ImageFileError)
+"""What the libraries raise on a file that is truncated, damaged or of another kind."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one subject in one space.
+
+    Attributes
+    ----------
+    root : Path
+        The folder that holds ``nsddata`` and ``nsddata_betas``.
+    subject : int
+        1 to 8.
+    space : str
+        One of `SPACES`.
+    betas : str
+        Folder of one version of the betas.
+    """
+
+    root: Path
+    subject: int
+    space: str = SPACES[0]
+    betas: str = BETAS
+
+    @property
+    def is_surface(self) -> bool:
+        return self.space == "fsaverage"
+
+    @property
+    def subject_name(self) -> str:
+        return f"subj{self.subject:02d}"
+
+    @property
+    def responses(self) -> Path:
+        return self.root / "nsddata/ppdata" / self.subject_name / "behav/responses.tsv"
+
+    @property
+    def design(self) -> Path:
+        return self.root / "nsddata/experiments/nsd/nsd_expdesign.mat"
+
+    @property
+    def beta_folder(self) -> Path:
+        return self.root / "nsddata_betas/ppdata" / self.subject_name / self.space / self.betas
+
+    @property
+    def _functional(self) -> Path:
+        return self.root / "nsddata/ppdata" / self.subject_name / "func1pt8mm"
+
+    @property
+    def _fsaverage_labels(self) -> Path:
+        return self.root / "nsddata/freesurfer/fsaverage/label"
+
+    def session(self, session: int) -> tuple[Path, ...]:
+        """Betas of a session: one volume, or the left and the right surface.
+
+        Raises
+        ------
+        FileNotFoundError
+            If they are not there; it says which command downloads them, and which sessions are.
+        """
+        stem = f"betas_session{session:02d}"
+        if self.is_surface:
+            found = tuple(self.beta_folder / f"{side}.{stem}.mgh" for side in HEMISPHERES)
+            missing = [path for path in found if not path.is_file()]
+        else:
+            choices = [self.beta_folder / f"{stem}{ending}" for ending in (".nii.gz", ".hdf5", ".nii")]
+            found = tuple(path for path in choices if path.is_file())[:1]
+            missing = [] if found else choices[:1]
+        if missing:
+            names = (path.name for path in self.beta_folder.glob("*betas_session*"))
+            there = sorted({int(n) for name in names for n in re.findall(r"betas_session(\d\d)\.", name)})
+            raise FileNotFoundError(
+                f"no betas of session {session}: there is no {missing[0]}. Download it with\n"
+                f"  {self.download(missing[0])}\n"
+                f"or give --sessions without {session} (in this folder: {', '.join(map(str, there)) or 'none'})"
+            )
+        return found
+
+    def ncsnr(self) -> tuple[Path, ...]:
+        """Noise-ceiling signal-to-noise ratio, beside the betas."""
+        if self.is_surface:
+            return tuple(self.beta_folder / f"{side}.ncsnr.mgh" for side in HEMISPHERES)
+        return (self.beta_folder / "ncsnr.nii.gz",)
+
+    def mask(self, name: str) -> tuple[Path, ...]:
+        """Files of the mask ``brainmask`` (volume only) or of a region such as ``nsdgeneral``."""
+        return (self._functional / "brainmask.nii.gz",) if name == "brainmask" else self.atlas(name)
+
+    def atlas(self, name: str) -> tuple[Path, ...]:
+        if self.is_surface:
+            return tuple(self._fsaverage_labels / f"{side}.{name}.mgz" for side in HEMISPHERES)
+        return (self._functional / "roi" / f"{name}.nii.gz",)
+
+    def area_names(self, atlas: str) -> Path:
+        """The ``.ctab`` that names an atlas's numbers; those of the subject and of fsaverage are the same."""
+        own = self.root / "nsddata/freesurfer" / self.subject_name / "label" / f"{atlas}.mgz.ctab"
+        shared = self._fsaverage_labels / own.name
+        return shared if self.is_surface and shared.is_file() else own
+
+    def download(self, path: Path) -> str:
+        """The command that fetches a file of the tree."""
+        return f"aws s3 cp --no-sign-request {BUCKET}/{path.relative_to(self.root).as_posix()} {shlex.quote(str(path))}"
+
+    def need(self, paths: Sequence[Path], what: str, otherwise: str = "") -> None:
+        """Raise a FileNotFoundError that names the first missing file and the command that downloads it."""
+        for path in paths:
+            if not path.is_file():
+                otherwise = f"\nor {otherwise}" if otherwise else ""
+                raise FileNotFoundError(
+                    f"{what}: there is no {path}. Download it with\n  {self.download(path)}{otherwise}"
+                )
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """The error for a file that a library could not read; the file stays as it is."""
+    return ValueError(
+        f"{path} ({path.stat().st_size} bytes) cannot be read: it is truncated, damaged or of another kind ({error}). "
+        "Compare its size with the original, and download it again"
+    )
+
+
+def read_map(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]] | None = None) -> tuple[np.ndarray, list]:
+    """One value per point of a space, and the shapes of the files.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        One volume, or the left and the right surface.
+    shapes : sequence of tuple, optional
+        Spatial shape that each file must have.
+
+    Returns
+    -------
+    values : array ``(n_points,)``
+        Volumes with x fastest, as NIfTI stores them; hemispheres one after the other.
+    shapes : list of tuple
+    """
+    parts, found = [], []
+    for i, path in enumerate(paths):
+        try:
+            values = np.asanyarray(nib.load(path).dataobj)
+        except READ_ERRORS as error:
+            raise damaged(path, error) from error
+        shape = values.shape[:3]
+        if values.ndim > 3 and math.prod(values.shape[3:]) > 1:
+            raise ValueError(f"{path} has shape {values.shape}; needed: one map, three dimensions")
+        if shapes is not None and shape != shapes[i]:
+            raise ValueError(f"{path} has shape {shape}; needed: {shapes[i]}{hint(shape, shapes[i])}")
+        parts.append(values.reshape(-1, order="F"))
+        found.append(shape)
+    return np.concatenate(parts), found
+
+
+def hint(shape: tuple[int, ...], needed: tuple[int, ...]) -> str:
+    """Why a surface does not fit, where that is the reason."""
+    if needed[0] == N_FSAVERAGE and shape[0] != N_FSAVERAGE:
+        return f" (fsaverage). {shape[0]} is not fsaverage's number of vertices: it is the subject's own surface"
+    return ", the shape of the mask"
