@@ -31,6 +31,7 @@ _HOME = {
     "activation_network": "jne.simulate",
     "mixed_response": "jne.simulate",
     "closed_form": "jne.closed_forms",
+    "record": "jne.records",
     "Study": "jne.study",
     "run_study": "jne.study",
     "report": "jne.reporting",

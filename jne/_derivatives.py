@@ -148,12 +148,13 @@ def plan(
     one = derivative.direction_bytes + 3 * size * width
     mean = 12 * width
     free = budget.reserve(derivative.sample_bytes + one + mean, _ROW, "give smaller inputs")
-    half = 0.4 * (free.free + one + mean)  # not 0.5: allocators waste some
+    # A third each for what is kept, for what is on the way, and for what the allocator wastes.
+    third = (free.free + one + mean) / 3
     kept = n_samples * width * size
-    wanted = step or clamp(half / (kept + mean), 1, 1024)
-    directions = clamp(min(wanted, half / (one + mean)), 1, n_directions)
-    keep = directions * (kept + mean) <= half
-    at_once = half if like.is_cuda else min(half, 256e6)
+    wanted = step or clamp(third / (kept + mean), 1, 1024)
+    directions = clamp(min(wanted, third / (one + mean)), 1, n_directions)
+    keep = directions * (kept + mean) <= third
+    at_once = third if like.is_cuda else min(third, 256e6)
     samples = clamp(at_once / (derivative.sample_bytes + directions * one), 1, n_samples)
     return directions, samples, keep
 

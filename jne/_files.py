@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import xarray as xr
+from filelock import FileLock
 
 FORMAT_VERSION = 1
 """Version of the files this package writes; it grows when a reader must know the difference."""
@@ -70,6 +71,22 @@ def _alive(pid: int) -> bool:
     return True
 
 
+@contextmanager
+def one_at_a_time(path: str | Path) -> Iterator[None]:
+    """Where ``path`` is not there yet, wait until no other process is in this block for it; then it may be there.
+
+    On a file system shared by several machines this needs working POSIX or flock locks (NFS 4 has them, Lustre with
+    the mount option flock). The system releases the lock of a process that died. A thread may enter it again.
+    """
+    path = Path(path)
+    if path.exists():
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True):
+        yield
+
+
 def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = False) -> Path:
     """Write ``dataset`` to ``path`` as NetCDF-4, atomically; the same content gives the same bytes."""
     encoding = {}
@@ -84,10 +101,10 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = Fals
     return Path(path)
 
 
-def write_json(content: Mapping, path: str | Path) -> Path:
+def write_json(content: Mapping, path: str | Path, *, sort_keys: bool = True) -> Path:
     """Write ``content`` to ``path`` as indented JSON, atomically."""
     with atomic_path(path) as part:
-        part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        part.write_text(json.dumps(content, indent=2, sort_keys=sort_keys) + "\n")
     return Path(path)
 
 
@@ -107,12 +124,13 @@ def hash_parameters(parameters: Mapping) -> str:
 def code_hash() -> str:
     """Sixteen hexadecimal digits that change with any source file that can change a result.
 
-    What comes after a result (figures, the book, the command line) is left out: it never reaches back.
+    What comes after a result (figures, the book, batches, the command line) is left out: it never reaches back.
     """
     digest = hashlib.sha256()
     package = Path(__file__).parent
     for source in sorted(package.rglob("*.py")):
-        if source.parent.name in ("plotting", "cli") or source.stem in ("batch", "book", "notebooks", "reporting"):
+        after = source.stem in ("book", "notebooks", "records", "reporting")
+        if after or source.parent.name in ("plotting", "cli", "batch"):
             continue
         digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -122,11 +140,12 @@ def cached(kind: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) ->
     """The result of ``compute``, from ``results/<kind>/`` where these parameters and this code have made it before."""
     key = {**parameters, "code_hash": code_hash()}
     path = results_dir() / kind / f"{hash_parameters(key)}.nc"
-    if not path.exists():
-        attributes = {
-            name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()
-        }
-        write_netcdf(compute().assign_attrs(**attributes, **provenance()), path)
+    with one_at_a_time(path):
+        if not path.exists():
+            attributes = {
+                name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()
+            }
+            write_netcdf(compute().assign_attrs(**attributes, **provenance()), path)
     with xr.open_dataset(path, engine="h5netcdf") as result:
         return result.load()
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from jne._device import resolve_device
+
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "float64": torch.float64}
 
 Call = Callable[[torch.Tensor], torch.Tensor]
@@ -49,6 +51,12 @@ class Problem:
         return self.X[0].numel()
 
     @property
+    def model_bytes(self) -> int:
+        """What a copy of the model takes."""
+        parameters = self.model.parameters() if isinstance(self.model, nn.Module) else ()
+        return sum(p.numel() for p in parameters) * self.X.element_size()
+
+    @property
     def probe(self) -> torch.Tensor:
         """The first two samples, on which the model is tried out."""
         return self.X[:2]
@@ -76,7 +84,8 @@ def prepare(model, X, device: str, precision: str) -> Problem:
     where = choose_device(device, module, X)
     samples = samples.to(device=where, dtype=DTYPES[precision])
     refuse_training_mode(module)
-    n_voxels = _probe_outputs(module, samples[:2])
+    # Sixteen, so that what is rarely random, or random in few units, is seen.
+    n_voxels = _probe_outputs(module, samples[:16])
     return Problem(module, samples, n_voxels, is_encoder, getattr(model, "covariance_", None) if is_encoder else None)
 
 
@@ -110,17 +119,9 @@ def check_samples(X) -> torch.Tensor:
 
 def choose_device(device: str, model, X) -> torch.device:
     """The device of ``"auto"`` (CUDA, else CPU; a plain function keeps the device of X) or of a name."""
-    if device == "auto":
-        if isinstance(model, nn.Module):
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "auto" and not isinstance(model, nn.Module):
         return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
-    try:
-        chosen = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device={device!r} is not a device; use 'auto', 'cpu' or 'cuda'") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but no CUDA card is usable here; use 'auto' or 'cpu'")
-    return chosen
+    return resolve_device(device)
 
 
 def refuse_training_mode(model) -> None:
@@ -188,6 +189,8 @@ def _probe_outputs(model, probe: torch.Tensor) -> int:
             "model answers differently when it sees the same input twice (dropout, sampling, state?); call "
             "model.eval() or make it deterministic"
         )
+    if _depends_on_mode(model, call, probe, first):
+        raise ValueError("model is in training mode, and answers differently in evaluation; call model.eval() first")
     if _mixes_samples(call, probe):
         raise ValueError(
             "model's answer to a sample depends on the other samples of its batch (batch statistics?); call "
@@ -198,15 +201,29 @@ def _probe_outputs(model, probe: torch.Tensor) -> int:
     return first.shape[1]
 
 
+def _depends_on_mode(model, call: Call, probe: torch.Tensor, answer: torch.Tensor) -> bool:
+    """Whether evaluation mode gives another answer: a module's own branch on ``self.training``."""
+    training = [module for module in model.modules() if module.training] if isinstance(model, nn.Module) else []
+    try:
+        for module in training:
+            module.training = False
+        with torch.no_grad():
+            return bool(training) and not close(answer, call(probe))
+    finally:
+        for module in training:
+            module.training = True
+
+
 def _mixes_samples(call: Call, probe: torch.Tensor) -> bool:
-    """Whether the first sample's answer has a slope in the second sample; unlike a difference it is 0 exactly."""
+    """Whether the first sample's answer has a slope in another sample; unlike a difference it is 0 exactly."""
     with torch.enable_grad():
         X = probe.clone().requires_grad_()
         Y = call(X)
-    if not Y.requires_grad:
+        first = Y[0]
+    if not first.requires_grad:
         return False
-    weights = torch.rand(Y.shape[1], generator=torch.Generator().manual_seed(0)).to(Y)
-    slope = torch.autograd.grad(Y[0], X, weights, materialize_grads=True)[0][1]
+    weights = torch.rand(len(first), generator=torch.Generator().manual_seed(0)).to(Y)
+    slope = torch.autograd.grad(first, X, weights, materialize_grads=True)[0][1:]
     return bool(slope.nan_to_num().any())
 
 
@@ -220,12 +237,18 @@ def moved(model, like: torch.Tensor):
 @contextmanager
 def matrix_precision(precision: str) -> Iterator[None]:
     """CUDA products in TF32 for ``"tf32"`` and in full float32 otherwise, whatever the process has set."""
-    backends = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [backend.allow_tf32 for backend in backends]
+    cudnn = torch.backends.cudnn
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        # Since torch 2.9. Where a process has set this, even reading the older switch is an error.
+        switches, name = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn), "fp32_precision"
+        value = "tf32" if precision == "tf32" else "ieee"
+    else:
+        switches, name, value = (torch.backends.cuda.matmul, cudnn), "allow_tf32", precision == "tf32"
+    before = [getattr(switch, name) for switch in switches]
     try:
-        for backend in backends:
-            backend.allow_tf32 = precision == "tf32"
+        for switch in switches:
+            setattr(switch, name, value)
         yield
     finally:
-        for backend, value in zip(backends, before, strict=True):
-            backend.allow_tf32 = value
+        for switch, old in zip(switches, before, strict=True):
+            setattr(switch, name, old)

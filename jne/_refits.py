@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jne._files import hash_parameters, provenance, write_netcdf
+from jne._files import hash_parameters, one_at_a_time, provenance, write_netcdf
 from jne.crossfit import crossfit_nonlinearity
 from jne.encoders._training import training_arrays
 from jne.estimators import nonlinearity, whole_number
@@ -79,11 +79,12 @@ def _again(study: Study, seed: int):
 
 def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
     path: Path = study.folder / name
-    if not path.exists():
-        found = compute()
-        names = VOXEL_VARIABLES + (STIMULUS_VARIABLES if "sample" in found.sizes else ())
-        known = study.result[[name for name in names if name in study.result]]
-        origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
-        write_netcdf(found.merge(known).assign_attrs(**origin, **provenance()), path)
+    with one_at_a_time(path):
+        if not path.exists():
+            found = compute()
+            names = VOXEL_VARIABLES + (STIMULUS_VARIABLES if "sample" in found.sizes else ())
+            known = study.result[[name for name in names if name in study.result]]
+            origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
+            write_netcdf(found.merge(known).assign_attrs(**origin, **provenance()), path)
     with xr.open_dataset(path, engine="h5netcdf") as result:
         return result.load()

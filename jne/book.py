@@ -69,10 +69,10 @@ def build_book(
     work = work / data.stem if data else work
     work = work / "only" if selected != list(chapters) else work
     out = (work / "html" if out is None else Path(out).expanduser()).resolve()
-    _check_target(out)
+    check_target(out)
 
     stage = work / "stage"
-    _copy_sources(root, stage, [*pages, *chapters.values()])
+    copy_sources(root, stage, [*pages, *chapters.values()])
     seconds = {}
     for name in selected:
         report(f"Running {chapters[name]} ...")
@@ -84,7 +84,7 @@ def build_book(
 
     report("Making the pages ...")
     start = time.perf_counter()
-    _publish(_make_html(stage, work / "sphinx"), out)
+    publish(make_html(stage, work / "sphinx"), out)
     seconds["pages"] = time.perf_counter() - start
 
     for name, value in seconds.items():
@@ -124,7 +124,8 @@ def read_contents(root: Path) -> tuple[dict[str, Path], list[Path]]:
     return chapters, pages
 
 
-def _copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
+def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
+    """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it."""
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     for document in documents:
@@ -143,12 +144,15 @@ def _copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def _make_html(stage: Path, target: Path) -> Path:
-    """Run Jupyter Book on ``stage``; every warning is an error. Starts anew, as a second run repeats no warnings."""
+def make_html(stage: Path, target: Path, *, strict: bool = True) -> Path:
+    """Run Jupyter Book on ``stage``; every warning is an error if ``strict``.
+
+    Starts anew, as a second run repeats no warnings.
+    """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    options = ["build", str(stage), "--path-output", str(target), "-W", "-n", "--keep-going"]
+    options = ["build", str(stage), "--path-output", str(target), *(["-W", "-n", "--keep-going"] if strict else [])]
     log = target / "log.txt"
     with log.open("w") as stream:
         run = subprocess.run(
@@ -165,12 +169,13 @@ def _make_html(stage: Path, target: Path) -> Path:
     return html
 
 
-def _check_target(out: Path) -> None:
+def check_target(out: Path) -> None:
+    """Refuse to replace a folder that is no book."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "searchindex.js").is_file()):
         raise ValueError(f"out: {out} holds something else than a book; give a new or an empty folder")
 
 
-def _publish(html: Path, out: Path) -> None:
+def publish(html: Path, out: Path) -> None:
     """Move the finished pages to ``out`` in one step, so that a book is there at any time."""
     new, old = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
     for leftover in (new, old):

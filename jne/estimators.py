@@ -12,6 +12,7 @@ from tqdm import tqdm
 from jne._covariance import covariance_factor
 from jne._derivatives import differentiate
 from jne._deviations import by_columns, by_rows, factorised
+from jne._device import check_card
 from jne._files import provenance
 from jne._memory import Budget, parse_bytes
 from jne._model import Problem, as_outputs, close, matrix_precision, moved, own_place, prepare
@@ -133,6 +134,7 @@ def nonlinearity(
     with torch.no_grad(), matrix_precision(precision), tqdm(
         total=problem.n_samples * problem.n_voxels, disable=not progress, desc="nonlinearity", unit_scale=True
     ) as bar:  # fmt: skip
+        check_card(problem.X.device, limit, problem.model_bytes + _result_bytes(problem, return_samples))
         factor, source = covariance_factor(covariance, problem)
         budget, columns = statistics_budget(limit, problem.n_samples, n_bootstrap)
         blocks, how = _blocks(problem, readout, factor, budget, step, return_samples, bar.update)
@@ -155,6 +157,10 @@ def nonlinearity(
     }
     sizes = {"n_samples": problem.n_samples, "n_voxels": problem.n_voxels, "n_features": problem.n_features}
     return _dataset(variables, measure).assign_attrs({**settings, **sizes, **how, "units": measure, **provenance()})
+
+
+def _result_bytes(problem: Problem, return_samples: bool) -> int:
+    return problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
 
 
 def _name(function) -> str:
@@ -181,7 +187,7 @@ def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool
     column = 0 if whole else problem.n_samples * X.element_size()
     if split := _split(problem, readout):
         trunk, weight = split
-        trunk = make_trunk(moved(trunk, X), problem.probe, weight.shape[1], budget)
+        trunk = make_trunk(trunk, problem.probe, weight.shape[1], budget)
         blocks = factorised(X, trunk, weight, factor, budget=budget, step=step, whole=whole, tick=tick)
         return blocks, {"path": "factorised", "differentiation": trunk.mode}
     call = as_outputs(moved(problem.model, X))
@@ -215,7 +221,8 @@ def _split(problem: Problem, readout) -> tuple[torch.nn.Module, torch.Tensor] | 
         )
     if split is None:
         return None
-    trunk, weight = split[0], split[1].to(problem.X)
+    # The trunk is a copy already.
+    trunk, weight = split[0].to(problem.X), split[1].to(problem.X)
     passes, passes_general = (min(size, problem.n_features) for size in (weight.shape[1], problem.n_voxels))
     # Passes through a trunk are batched better, so up to twice as many are no loss.
     return (trunk, weight) if readout is True or passes <= 2 * passes_general else None
@@ -236,7 +243,7 @@ def _given_split(problem: Problem, readout: tuple) -> tuple[torch.nn.Module, tor
     rebuilt = hidden @ weight.T
     if not close(rebuilt - rebuilt[:1] + outputs[:1], outputs):
         raise ValueError(f"{problems}: trunk(X) @ weight.T and model(X) differ by more than a constant per voxel")
-    return trunk, weight
+    return moved(trunk, problem.X), weight
 
 
 def _dataset(variables: dict[str, np.ndarray], measure: str) -> xr.Dataset:

@@ -14,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from jne._backbones import GRIDS, MODELS, Backbone, load_backbone
+from jne._device import resolve_device
 from jne._files import provenance
 from jne._image_sets import open_images
 from jne._images import ImageFiles, as_rgb, decode
@@ -177,9 +178,6 @@ def stream_features(
     images: Sequence, backbone: Backbone, *, batch_size: int | None = None, device: str = "auto", start: int = 0
 ) -> Iterator[dict[str, np.ndarray]]:
     """Layer -> ``(n, n_features)``, float32, of one batch of images after the other, from the image ``start`` on."""
-    # Here, because the encoders are not needed to list or check images.
-    from jne.encoders.residual import resolve_device
-
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size={batch_size}; needed: at least 1")
     torch_device = resolve_device(device)

@@ -10,7 +10,15 @@ import numpy as np
 import xarray as xr
 
 from jne import _refits
-from jne._files import code_hash, hash_parameters, provenance, results_dir, write_json, write_netcdf
+from jne._files import (
+    code_hash,
+    hash_parameters,
+    one_at_a_time,
+    provenance,
+    results_dir,
+    write_json,
+    write_netcdf,
+)
 from jne._refits import STIMULUS_VARIABLES, VOXEL_VARIABLES
 from jne.datasets import EncodingDataset
 from jne.encoders import ResidualEncoder, load_encoder
@@ -94,7 +102,8 @@ def run_study(
     those of one encoder, fitted to all folds but the last, at all stimuli (attribute ``evaluation`` of the result).
 
     Every stage is written when it is done, so an interrupted study goes on where it stopped, and a second call with
-    the same parameters, data and code only reads.
+    the same parameters, data and code only reads. Of several processes that ask for one study at the same moment, one
+    computes it and the others wait.
 
     Parameters
     ----------
@@ -130,13 +139,14 @@ def run_study(
         "code_hash": code_hash(),
     }
     folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
-    nonlinear = _encoder(folder / "nonlinear.safetensors", data, layer, seed, parameters, {}, progress)
-    linear = _encoder(folder / "linear.safetensors", data, layer, seed, parameters, {"activation": None}, progress)
     path = folder / "study.nc"
-    if not path.exists():
-        write_json(parameters, folder / "parameters.json")
-        result = _measure(data, nonlinear, linear, parameters, max_memory, progress)
-        write_netcdf(result, path)
+    with one_at_a_time(path):
+        nonlinear = _encoder(folder / "nonlinear.safetensors", data, layer, seed, parameters, {}, progress)
+        linear = _encoder(folder / "linear.safetensors", data, layer, seed, parameters, {"activation": None}, progress)
+        if not path.exists():
+            write_json(parameters, folder / "parameters.json")
+            result = _measure(data, nonlinear, linear, parameters, max_memory, progress)
+            write_netcdf(result, path)
     with xr.open_dataset(path, engine="h5netcdf") as result:
         return Study(data, nonlinear, linear, result.load(), folder)
 

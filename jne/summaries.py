@@ -166,3 +166,26 @@ def category_table(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     categories = result["category"].values.astype(str)
     order = list(dict.fromkeys(categories))
     return table.groupby(categories).mean().loc[order].T
+
+
+def headline(result: xr.Dataset) -> dict[str, bool | int | float | dict[str, float]]:
+    """A study in a few numbers, to compare studies by.
+
+    Returns
+    -------
+    dict
+        ``synthetic``, ``n_significant`` (voxels), the medians ``r2`` and ``r2_linear``; for JNE and the nonlinear share
+        the mean of each area and, where the result has them, the rank correlations ``<measure>_vs_ceiling`` with the
+        noise ceiling over voxels and ``<measure>_vs_level`` with the hierarchy level over areas.
+    """
+    numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_significant": int(result["significant"].sum())}
+    numbers |= {name: float(result[name].median()) for name in ("r2", "r2_linear")}
+    for measure in ("jne", "nonlinear_share"):
+        if "noise_ceiling" in result:
+            numbers[f"{measure}_vs_ceiling"] = spearman(result["noise_ceiling"], result[measure])
+        if "roi" in result:
+            table = area_table(result, (measure,))
+            numbers[measure] = {area: float(value) for area, value in table[measure].items()}
+            if "level" in table:
+                numbers[f"{measure}_vs_level"] = level_trend(table, measure)
+    return numbers

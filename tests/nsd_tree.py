@@ -122,7 +122,7 @@ def write_features(tree: Tree, path: str | Path) -> Path:
         file["stimulus_id"] = [f"nsd{i:05d}" for i in tree.feature_ids]
         for name, values in tree.features.items():
             file[name] = values
-        file.attrs.update(model="planted", preprocessing_hash="0123")
+        file.attrs.update(feature_model="planted", preprocessing_sha256="0123")
     return path
 
 

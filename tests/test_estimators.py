@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from jne._device import check_card
 from jne._files import write_netcdf
 from jne.estimators import nonlinearity
 
@@ -162,6 +163,64 @@ def test_any_shape_dtype_stride_depth_and_block_equals_the_oracle(data):
     known = expected["gain"] > 0.1 * scale  # elsewhere the share divides rounding by rounding
     part = {name: expected[name][known] for name in MEASURES}
     assert_equal(result.isel(voxel=known), part, rtol=3e-5, names=["nonlinear_share"])
+
+
+class Drawn(nn.Module):
+    """Linear layers, activations and sums in any order, as drawn."""
+
+    def __init__(self, n_features, steps, n_voxels, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.steps, self.layers, self.widths = steps, nn.ModuleList(), [n_features]
+        for kind, what in steps:
+            width = self.widths[-1]
+            self.layers.append(nn.Linear(width, what) if kind == "linear" else nn.Identity())
+            self.widths.append(what if kind == "linear" else width)
+        self.readout = nn.Linear(self.widths[-1], n_voxels)
+
+    def forward(self, x):
+        seen = [x]
+        for (kind, what), layer in zip(self.steps, self.layers, strict=True):
+            if kind == "linear":
+                seen.append(layer(seen[-1]))
+            elif kind == "activation":
+                seen.append(seen[-1] if what == "identity" else ACTIVATIONS[what](seen[-1]))
+            else:
+                seen.append(seen[-1] + seen[self.widths.index(self.widths[len(seen)])])
+        return self.readout(seen[-1])
+
+
+STEP = st.one_of(
+    st.tuples(st.just("linear"), st.integers(1, 6)),
+    st.tuples(st.just("activation"), st.sampled_from(list(ACTIVATIONS))),
+    st.tuples(st.just("sum"), st.none()),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(STEP, max_size=8),
+    sizes=st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(2, 8)),
+    seed=st.integers(0, 1000),
+    readout=st.booleans(),
+    rank=st.sampled_from([None, 1, 3, "full"]),
+    batch=st.sampled_from([None, 1, 4]),
+)
+def test_any_network_of_layers_activations_and_sums_equals_the_oracle(steps, sizes, seed, readout, rank, batch):
+    D, V, N = sizes
+    model, X = Drawn(D, steps, V, seed), normal(N, D, seed=seed)
+    F_ = normal(D, D + 1 if rank in (None, "full") or rank == D else rank, seed=seed + 1, dtype=torch.float64).numpy()
+    sigma = F_ @ F_.T if rank else sample_covariance(X)
+    given_as = None if rank is None else (sigma if rank == "full" else F_)
+    options = {"covariance": given_as, "readout": readout, "n_voxels_batch": batch, "precision": "float64"}
+    result, expected = nonlinearity(model, X, **options), oracle(dense_jacobian(model, X), sigma)
+    assert result.path == ("factorised" if readout else "general")
+    if readout:
+        assert result.differentiation == "products"
+    assert_equal(result, expected, rtol=1e-9, names=("jne", "mean_deviation", "gain"))
+    known = expected["gain"] > 1e-6  # elsewhere the share divides rounding by rounding
+    part = {name: expected[name][known] for name in MEASURES}
+    assert_equal(result.isel(voxel=known), part, rtol=1e-8, names=["nonlinear_share"])
 
 
 def _size_before_cancellation(model):
@@ -404,6 +463,28 @@ def test_blocks_and_memory_do_not_matter(readout, n_voxels):
             assert_same(whole, nonlinearity(model, X, **options, **options_too))
 
 
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_order_blocks_and_memory_do_not_matter_at_any_size(data):
+    draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
+    D, H, V, N, seed = draw(1, 12), draw(1, 12), draw(1, 40), draw(2, 15), draw(0, 1000)
+    model, X = (
+        Residual(D, H, V, draw(0, 2), data.draw(st.sampled_from(list(ACTIVATIONS))), seed),
+        normal(N, D, seed=seed),
+    )
+    options = {"readout": data.draw(st.sampled_from(["auto", True, False])), "precision": "float64"}
+    options |= {"return_samples": data.draw(st.booleans()), "covariance": normal(D, D + 1, seed=1).numpy()}
+    whole, order = nonlinearity(model, X, **options), np.random.default_rng(seed).permutation(N)
+    small = {"n_voxels_batch": draw(1, 40), "max_memory": _least_memory(model, X, options)}
+    other = nonlinearity(model, X[order], **options, **small)
+    scale = float(whole.gain.max() + whole.mean_deviation.max())
+    for name in ("jne", "mean_deviation", "gain", *(["jne_ss"] if options["return_samples"] else [])):
+        values = whole[name][order] if name == "jne_ss" else whole[name]
+        np.testing.assert_allclose(other[name], values, rtol=1e-9, atol=1e-12 * max(scale, scale**2), err_msg=name)
+    known = whole.gain.values > 1e-6
+    np.testing.assert_allclose(other.nonlinear_share[known], whole.nonlinear_share[known], rtol=1e-8, atol=1e-12)
+
+
 def _least_memory(model, X, options):
     """What the refusal says is needed, until nothing is refused."""
     needed = 1000
@@ -438,6 +519,28 @@ def test_precision():
     before = torch.backends.cuda.matmul.allow_tf32
     assert nonlinearity(model, X).jne_ss.dtype == np.float32
     assert torch.backends.cuda.matmul.allow_tf32 == before
+
+
+def test_the_switch_of_tf32_is_set_within_and_restored_whichever_way_it_was_set():
+    matmul = torch.backends.cuda.matmul
+    name = "fp32_precision" if hasattr(matmul, "fp32_precision") else "allow_tf32"
+    on, off = ("tf32", "ieee") if name == "fp32_precision" else (True, False)
+    before, seen = getattr(matmul, name), []
+
+    def model(x):
+        seen.append(getattr(matmul, name))
+        return x**2
+
+    try:
+        for own in (on, off):
+            setattr(matmul, name, own)
+            for precision, within in (("float32", off), ("tf32", on), ("float64", off)):
+                seen.clear()
+                nonlinearity(model, normal(5, 3), precision=precision)
+                # The first calls only try the model out.
+                assert seen[-1] == within and getattr(matmul, name) == own
+    finally:
+        setattr(matmul, name, before)
 
 
 @pytest.mark.gpu
@@ -512,6 +615,36 @@ def test_foreign_models_equal_their_oracle(name, readout):
     assert_equal(nonlinearity(model, X, readout=readout, precision="float64"), expected, rtol=1e-9)
     assert_equal(nonlinearity(model, X, readout=readout), expected, rtol=2e-5)
     assert_equal(nonlinearity(model, X, readout=readout, n_voxels_batch=5), expected, rtol=2e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_models_on_cuda_equal_their_oracle(name):
+    make, shape = FOREIGN[name]
+    torch.manual_seed(0)
+    model, X = make(), normal(10, *shape, seed=2)
+    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+    for samples in (X, X.cuda()):
+        result = nonlinearity(model, samples, device="cuda", precision="float64")
+        assert result.device.startswith("cuda")
+        assert_equal(result, expected, rtol=1e-9)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
+@pytest.mark.parametrize(("precision", "rtol"), [("float32", 1e-5), ("tf32", 1e-3)])
+def test_cuda_keeps_its_precision_and_its_memory(precision, rtol):
+    model, X = Residual(200, 300, 2000, activation="gelu"), normal(200, 200)
+    exact = nonlinearity(model, X, device="cpu", precision="float64")
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    result = nonlinearity(model, X, device="cuda", precision=precision, max_memory="60MB")
+    beside = result.jne_ss.nbytes + 4 * sum(p.numel() for p in model.parameters()) + 4 * X.numel()
+    assert torch.cuda.max_memory_allocated() - before < 60e6 + beside
+    for name in MEASURES:
+        scale = float((exact.gain + exact.mean_deviation).max()) if name in ("jne", "mean_deviation", "gain") else 1
+        np.testing.assert_allclose(result[name], exact[name], rtol=rtol, atol=rtol / 10 * scale, err_msg=name)
 
 
 @pytest.mark.parametrize("n_voxels", [4, 40])  # 40: forward mode would be tried first
@@ -615,6 +748,14 @@ def test_bootstrap_resamples_deviations_with_the_mean_jacobian_fixed(readout):
         np.testing.assert_allclose(result[f"{name}_high"], estimate * np.exp(t * se / estimate), rtol=1e-4)
 
 
+@pytest.mark.parametrize("readout", [True, False])
+def test_the_caller_may_have_switched_gradients_off(readout):
+    X = normal(25, 7)
+    expected = nonlinearity(Residual(), X, readout=readout)
+    with torch.no_grad():
+        xr.testing.assert_identical(nonlinearity(Residual(), X, readout=readout), expected)
+
+
 def test_bootstrap_is_seeded():
     run = lambda seed: nonlinearity(Residual(), normal(25, 7), n_bootstrap=10, random_state=seed)  # noqa: E731
     xr.testing.assert_identical(run(1), run(1))
@@ -640,30 +781,40 @@ def test_progress_goes_to_stderr(capsys):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
 def test_peak_memory_stays_within_the_limit():
-    # The dense Jacobians would take 400 and 60 MB, the trunks 80 MB.
+    # The dense Jacobians would take 400, 60, 60, 200 and 31 MB, the trunks 80 MB.
     script = """
-        import torch
+        import os, re, torch
         from torch import nn
         from jne.estimators import nonlinearity
         torch.set_num_threads(1)
-        def peak():
+        def now(field):
             with open("/proc/self/status") as status:
-                return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+                return int(re.search(field + r":\\s*(\\d+) kB", status.read())[1]) * 1024
         def make(V, D=200, H=400):
             return nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, H), nn.ReLU(), nn.Linear(H, V))
-        X = torch.randn(250, 200)
-        small, large, scalar = make(300), make(2000), nn.Sequential(make(300), nn.Tanh())
-        nonlinearity(small, X[:4], readout=True)
-        nonlinearity(scalar, X[:4])
-        for model, batch in ((large, None), (scalar, None), (scalar, 300)):
-            before = peak()
-            result = nonlinearity(model, X, max_memory="40MB", return_samples=False, n_voxels_batch=batch)
-            print(result.path, peak() - before)
+        torch.manual_seed(0)
+        convolution = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GELU(), nn.Flatten(), nn.Linear(1568, 100), nn.Tanh())
+        X, images = torch.randn(250, 200), torch.randn(100, 3, 16, 16)
+        general, wide = nn.Sequential(make(150), nn.Tanh()), nn.Sequential(make(1000), nn.Tanh())
+        cases = ((make(2000), X, None), (general, X, None), (general, X, 150), (wide, X, None))
+        cases += ((convolution, images, None),)
+        nonlinearity(general, X[:4])
+        nonlinearity(wide, X[:4])
+        for model, samples, batch in cases:
+            if not os.fork():  # each case in a process that has done nothing else
+                nonlinearity(model, samples[:4])  # the code of the libraries that it needs comes into memory
+                with open("/proc/self/clear_refs", "w") as clear:
+                    clear.write("5")  # the peak starts anew
+                before = now("VmRSS")
+                result = nonlinearity(model, samples, max_memory="40MB", return_samples=False, n_voxels_batch=batch)
+                print(result.differentiation, now("VmHWM") - before, flush=True)
+                os._exit(0)
+            os.wait()
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
-    paths, used = zip(*(line.split() for line in run.stdout.splitlines()), strict=True)
-    assert paths == ("factorised", "general", "general")
-    assert max(map(int, used)) < 48e6, used
+    modes, used = zip(*(line.split() for line in run.stdout.splitlines()), strict=True)
+    assert modes == ("products", "reverse", "reverse", "forward", "reverse")
+    assert max(map(int, used)) < 40e6, used
 
 
 @pytest.mark.parametrize("readout", [True, False])
@@ -698,8 +849,63 @@ class Unfitted:
         return X
 
 
+class Multiplied(nn.Module):
+    """A module whose answer is ``factor(x, training)`` times a linear layer's."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.layer, self.factor = nn.Linear(7, 8), factor
+
+    def forward(self, x):
+        return self.layer(x) * self.factor(x, self.training)
+
+
+def drop_path(x, training):
+    """Leaves a whole sample out, once in twenty."""
+    return (torch.rand(len(x), 1) > 0.05).to(x) if training else 1.0
+
+
+def child_in_training(child):
+    """A network in evaluation mode with a child, two levels down, that is not."""
+    model = nn.Sequential(nn.Linear(7, 8), nn.Sequential(nn.Sequential(child), nn.Linear(8, 8))).eval()
+    child.train()
+    return model
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(7, 1, dropout=0.3, batch_first=True)
+
+    def forward(self, x):
+        return self.attention(*[x[:, None]] * 3, need_weights=False)[0][:, 0]
+
+
 X20 = normal(20, 7)
 REFUSED = {
+    "nested dropout": (lambda: (child_in_training(nn.Dropout(0.1)), X20), {}, r"Dropout \(1.0.0\).*model.eval\(\)"),
+    "dropout in place": (lambda: (child_in_training(nn.Dropout(0.1, inplace=True)), X20), {}, r"Dropout.*model.eval"),
+    "alpha dropout": (lambda: (child_in_training(nn.AlphaDropout(0.1)), X20), {}, r"AlphaDropout.*model.eval"),
+    "nested batch norm": (lambda: (child_in_training(nn.BatchNorm1d(8)), X20), {}, r"BatchNorm1d.*model.eval"),
+    "batch norm without averages": (
+        lambda: (nn.Sequential(nn.Linear(7, 8), nn.BatchNorm1d(8, track_running_stats=False)).eval(), X20),
+        {},
+        "depends on the other samples",
+    ),
+    "random slopes": (lambda: (child_in_training(nn.RReLU()), X20), {}, r"differently.*model.eval"),
+    "dropout of attention": (lambda: (Attention(), X20), {}, r"differently.*model.eval"),
+    "dropout by function": (lambda: (lambda x: F.dropout(x, 0.05), X20), {}, "differently.*twice"),
+    "dropped paths": (lambda: (Multiplied(drop_path), X20), {}, r"differently.*model.eval"),
+    "own branch on training": (
+        lambda: (Multiplied(lambda x, training: 0.9 if training else 1.0), X20),
+        {},
+        r"training mode, and answers differently in evaluation; call model.eval\(\)",
+    ),
+    "noise on a few units": (
+        lambda: (lambda x: x + torch.randn_like(x) * (torch.rand_like(x) < 0.03), X20),
+        {},
+        "differently.*twice",
+    ),
     "NaN": (lambda: (Residual(), _bad(X20, np.nan)), {}, "X holds 1 non-finite values of 140"),
     "infinity": (lambda: (Residual(), _bad(X20, np.inf)), {}, "X holds 1 non-finite"),
     "one sample": (lambda: (Residual(), X20[:1]), {}, "n_samples of at least 2"),
@@ -752,6 +958,25 @@ def test_refusals_say_what_is_wrong_and_what_is_accepted(name):
     make, options, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         nonlinearity(*make(), **options)
+
+
+@pytest.mark.parametrize("name", ["own branch on training", "nested dropout", "dropped paths"])
+def test_a_refused_model_keeps_its_modes(name):
+    model = REFUSED[name][0]()[0]
+    modes = [module.training for module in model.modules()]
+    with pytest.raises(ValueError):
+        nonlinearity(model, X20)
+    assert [module.training for module in model.modules()] == modes
+
+
+def test_a_card_with_too_little_free_is_refused_before_the_work(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10**9, 8 * 10**9))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 5 * 10**8)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 2 * 10**8)
+    check_card(torch.device("cuda"), 9 * 10**8, 4 * 10**8)  # 1.3 GB: just free
+    with pytest.raises(ValueError, match=r"take 401 MB.*cuda has 1.3 GB .*free; lower max_memory.*device='cpu'"):
+        check_card(torch.device("cuda"), 9 * 10**8, 401 * 10**6)
+    check_card(torch.device("cpu"), 10**15, 0)
 
 
 def test_harmless_training_modes_are_accepted():

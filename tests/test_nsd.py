@@ -501,14 +501,19 @@ BAD = {
     "features: an image twice": (
         edit_features(lambda c: c.update(stimulus_id=np.append(c["stimulus_id"][1:], c["stimulus_id"][1]))),
         nsd(),
-        r"has 1 images more than once \(first: nsdId \d+\)",
+        r"more than once in stimulus_id",
+    ),
+    "features: an image under two texts": (
+        edit_features(put("stimulus_id", 3, value=b"again00000")),
+        nsd(),
+        r"has 1 images more than once \(first: nsdId 0\)",
     ),
     "features: ids without numbers": (
         edit_features(put("stimulus_id", 3, value=b"beach")),
         nsd(),
         r"stimulus_id 'beach' of .*ends in no number",
     ),
-    "features: no ids": (edit_features(lambda c: c.pop("stimulus_id")), nsd(), r"has no stimulus_id; it has block1"),
+    "features: no ids": (edit_features(lambda c: c.pop("stimulus_id")), nsd(), r"has no array stimulus_id; it has"),
     "features: no layer": (
         edit_features(lambda c: [c.pop(name) for name in ("block1", "block2")]),
         nsd(),
@@ -517,7 +522,7 @@ BAD = {
     "features: rows without ids": (
         edit_features(lambda c: c.update(block1=c["block1"][:-1])),
         nsd(),
-        r"layer block1 of .* has shape \(\d+, 10\); needed: \(\d+, n_features\)",
+        r"block1 of .* is \(\d+, 10\), float16; needed: \(\d+ images, n_features\)",
     ),
     "features: NaN": (
         edit_features(put("block2", slice(None), 2, value=np.nan)),

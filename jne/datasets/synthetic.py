@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from jne import _mesh, cortex
-from jne._files import hash_parameters, results_dir
+from jne._files import hash_parameters, one_at_a_time, results_dir
 from jne.datasets import _anatomy, _stimuli
 from jne.datasets._anatomy import PROFILES, gate_categories, planted_profile, thinned_vertices
 from jne.datasets._stimuli import N_UNITS, TRUE_LAYER, Stimuli, draw_stimuli, hidden_units, stream
@@ -91,9 +91,8 @@ def synthetic_cortex(
     if not cache:
         return EncodingDataset(_generate(parameters))
     path = results_dir() / "datasets" / f"synthetic-{hash_parameters({**parameters, 'code': _code()})}.nc"
-    if path.exists():
-        return load_dataset(path)
-    return save_dataset(_generate(parameters), path)
+    with one_at_a_time(path):
+        return load_dataset(path) if path.exists() else save_dataset(_generate(parameters), path)
 
 
 def _check(profiles: dict, numbers: dict) -> None:

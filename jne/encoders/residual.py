@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from jne._device import resolve_device
 from jne.encoders._training import Training, check_training
 from jne.encoders.base import Encoder
 
@@ -171,13 +172,3 @@ class ResidualEncoder(Encoder):
             optimizer.step()
             total += loss.item() * len(y[index])
         return total / n_samples
-
-
-def resolve_device(device: str) -> torch.device:
-    """The torch device of a name; ``"auto"`` is CUDA where there is a card, else the CPU."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    resolved = torch.device(device)
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch sees no CUDA card here; use 'auto' or 'cpu'")
-    return resolved

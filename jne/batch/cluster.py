@@ -1,0 +1,151 @@
+"""Where the runs go: processes of this machine, a scheduler that is there already, or SLURM."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+import psutil
+from distributed import Client, Nanny, Scheduler, SpecCluster
+
+from jne.batch.resources import Resources
+
+_CONFIG = {
+    # A run that waits at a worker would share the blame when that worker dies.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # Papermill and the loop of a worker share one interpreter; a busy one is no news.
+    "distributed.admin.tick.limit": "1m",
+    "distributed.worker.profile.enabled": False,
+}
+
+WAIT = 30
+"""Seconds that a scheduler has to answer."""
+
+
+@contextmanager
+def connect(
+    scheduler: str = "local", workers: int | None = None, resources: Resources | None = None, slurm: dict | None = None
+) -> Iterator[Client]:
+    """A client of the cluster, for the length of the block; what was started for it is stopped after.
+
+    Parameters
+    ----------
+    scheduler : str
+        ``local``, ``slurm``, or an address such as ``tcp://host:8786``.
+    workers : int, optional
+        How many runs at a time. Local: by default what threads, memory and GPUs allow. SLURM: jobs, by default 1. With
+        an address the workers are there already.
+    resources : Resources, optional
+        Of one run; a worker has one run at a time.
+    slurm : dict, optional
+        Options of ``dask_jobqueue.SLURMCluster``.
+
+    Raises
+    ------
+    ValueError
+        If the scheduler is none of these, or workers are asked of an address.
+    OSError
+        If no scheduler answers at the address.
+    """
+    resources, slurm = resources or Resources(), slurm or {}
+    # What it has to say of a lost scheduler is said in the error.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    if "://" in scheduler:
+        if workers:
+            raise ValueError("workers: a scheduler at an address has its workers; start more with `dask worker`")
+        with _client(scheduler) as client:
+            yield client
+        return
+    if scheduler not in ("local", "slurm"):
+        raise ValueError(f"scheduler={scheduler!r}; accepted are local, slurm, or an address such as tcp://host:8786")
+    with dask.config.set(_CONFIG):
+        cluster = _local(workers, resources) if scheduler == "local" else _slurm(workers or 1, resources, slurm)
+        with cluster, Client(cluster) as client:
+            yield client
+
+
+def dashboard(client: Client) -> str:
+    """Where to look at the cluster."""
+    if importlib.util.find_spec("bokeh"):
+        return f"Dask dashboard: {client.dashboard_link}"
+    return f"scheduler: {client.scheduler.address}. For Dask's dashboard: {sys.executable} -m pip install bokeh"
+
+
+def default_workers(resources: Resources, gpus: int) -> int:
+    """How many runs this machine carries at a time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    carried = [cores // resources.threads]
+    if resources.memory:
+        carried.append(int(0.9 * psutil.virtual_memory().total / resources.memory))
+    if gpus:
+        carried.append(gpus)
+    return max(1, min(carried))
+
+
+def _client(address: str) -> Client:
+    try:
+        return Client(address, timeout=WAIT)
+    except OSError as error:
+        raise OSError(f"scheduler: nothing answers at {address} ({error}). Is `dask scheduler` running?") from error
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs of this machine that CUDA may use, by the names that CUDA_VISIBLE_DEVICES takes."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in named.split(",") if name.strip()]
+    if not shutil.which("nvidia-smi"):
+        return []
+    import torch
+
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def worker_environments(workers: int, gpus: list[str]) -> list[dict[str, str]]:
+    """Variables of each worker: one GPU each where there are any, in turn where there are more workers."""
+    return [{"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {} for i in range(workers)]
+
+
+def _local(workers: int | None, resources: Resources) -> SpecCluster:
+    gpus = [] if resources.gpu == 0 else visible_gpus()
+    if resources.gpu and not gpus:
+        raise ValueError("resources: a run asks for a GPU, and CUDA finds none on this machine")
+    workers = workers or default_workers(resources, len(gpus))
+    # The notebooks' processes use the memory, not the workers; `Watch` limits them.
+    options = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "host": "127.0.0.1"}
+    return SpecCluster(
+        scheduler={"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}},
+        workers={
+            number: {"cls": Nanny, "options": options | {"env": environment, "silence_logs": logging.ERROR}}
+            for number, environment in enumerate(worker_environments(workers, gpus))
+        },
+        silence_logs=logging.ERROR,
+        name="jne batch",
+    )
+
+
+def _slurm(jobs: int, resources: Resources, options: dict):
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"scheduler: slurm needs dask-jobqueue, which is not here: {sys.executable} -m pip install dask-jobqueue"
+        ) from missing
+    # One process with one run at a time per job; the job has the cores and the memory of a run.
+    options = {"cores": 1, "job_cpu": resources.threads, "processes": 1, "python": sys.executable, **options}
+    options.setdefault("memory", f"{resources.memory or 4 * 10**9}B")
+    directives = list(options.pop("job_extra_directives", ()))
+    if resources.gpu and not any("gres" in directive or "gpus" in directive for directive in directives):
+        directives.append("--gres=gpu:1")
+    try:
+        cluster = SLURMCluster(job_extra_directives=directives, **options)
+    except TypeError as error:
+        raise ValueError(f"slurm: {error}; the options are those of dask_jobqueue.SLURMCluster") from error
+    # A job that reaches its wall time is replaced.
+    cluster.adapt(minimum_jobs=1, maximum_jobs=jobs)
+    return cluster

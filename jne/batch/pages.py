@@ -1,0 +1,157 @@
+"""A batch as pages: small multiples over the grid, a table, and every executed notebook."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import pandas as pd
+import yaml
+
+from jne.batch.grid import Grid, Run
+from jne.batch.run import read_record
+from jne.batch.summary import flatten
+from jne.book import check_target, copy_sources, make_html, publish
+from jne.notebooks import make_presentable
+from jne.plotting.grids import figure_grid, figure_scalars, result_label
+from jne.plotting.style import set_style
+
+_MOST_SCALARS = 12
+
+
+def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
+    """Build HTML of a batch in ``folder / "html"``; its ``index.html``.
+
+    Parameters
+    ----------
+    grid : Grid
+        Its root is a book, whose settings and style the pages take.
+    folder : Path
+        With the executed notebooks.
+    table : pandas.DataFrame
+        Of `summary_table`.
+
+    Raises
+    ------
+    ValueError
+        If there is no book around the grid file.
+    """
+    if not (grid.root / "_config.yml").is_file():
+        raise ValueError(f"--book: no book (_toc.yml and _config.yml) in {grid.root}; put the grid file into a clone")
+    stage, html = folder / "pages", folder / "html"
+    check_target(html)
+    references = [Path("book/references.md")] if (grid.root / "book/references.md").is_file() else []
+    copy_sources(grid.root, stage, references)
+    chapters = []
+    set_style()
+    for stem in dict.fromkeys(run.notebook.stem for run in grid.runs):
+        runs = [run for run in grid.runs if run.notebook.stem == stem]
+        executed = [_executed_page(run, folder, stage, grid.root) for run in runs if table["executed"].notna()[run.id]]
+        (stage / f"{stem}.md").write_text(_notebook_page(stem, runs, table, stage))
+        chapters.append({"file": stem, "sections": executed} if executed else {"file": stem})
+    (stage / "index.md").write_text(_index(grid, table))
+    chapters += [{"file": str(page.with_suffix(""))} for page in references]
+    (stage / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters}))
+    config = yaml.safe_load((stage / "_config.yml").read_text()) | {"title": f"Batch {grid.name}"}
+    (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    # Not strict: a notebook may refer to chapters of the book that are not here.
+    publish(make_html(stage, folder / "sphinx", strict=False), html)
+    return html / "index.html"
+
+
+def _executed_page(run: Run, folder: Path, stage: Path, root: Path) -> dict[str, str]:
+    target = stage / "runs" / f"{run.name}.ipynb"
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(folder / "runs" / target.name, target)
+    record = read_record(folder / "runs", run) or {}
+    make_presentable(target, record.get("parameters", run.parameters), root)
+    notebook = nbformat.read(target, as_version=4)
+    heading = next((c for c in notebook.cells if c.cell_type == "markdown" and c.source.startswith("# ")), None)
+    if heading is None:
+        heading = nbformat.v4.new_markdown_cell(f"# {run.notebook.stem}")
+        notebook.cells.insert(0, heading)
+    first, _, rest = heading.source.partition("\n")
+    heading.source = f"{first}: {_named(run)}\n{rest}" if run.varied else heading.source
+    nbformat.write(notebook, target)
+    return {"file": f"runs/{run.name}"}
+
+
+def _title(stem: str) -> str:
+    return stem.replace("_", " ").capitalize()
+
+
+def _varied(runs: list[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in flatten(run.varied)))
+
+
+def _named(run: Run) -> str:
+    return ", ".join(f"{name.split('.')[-1]} {value}" for name, value in run.varied.items())
+
+
+def _index(grid: Grid, table: pd.DataFrame) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
+    done = table[table["status"] == "done"]
+    lines = [f"# Batch {grid.name}", f"{len(table)} runs: {counts}."]
+    if len(done):
+        lines.append(
+            f"A run that is done took {done['seconds'].median():.0f} s in the median and {done['seconds'].max():.0f} s "
+            f"at most, and had up to {done['peak_memory'].max() / 1e9:.1f} GB in memory."
+        )
+    lines.append("\n".join(f"* [{_title(stem)}]({stem}.md)" for stem in dict.fromkeys(table["notebook"])))
+    parameters = pd.DataFrame([flatten(run.parameters) for run in grid.runs])
+    same = [name for name in parameters if parameters[name].map(str).nunique() == 1]
+    if same:
+        values = ", ".join(f"`{name} = {parameters[name][0]!r}`" for name in same)
+        lines.append(f"All runs have {values}.")
+    if len(bad := [run for run in grid.runs if table["status"][run.id] != "done"]):
+        lines += ["## Not done", _runs_table(bad, table, ["status", "error"])]
+    return "\n\n".join(lines) + "\n"
+
+
+def _notebook_page(stem: str, runs: list[Run], table: pd.DataFrame, stage: Path) -> str:
+    rows = table.loc[[run.id for run in runs]]
+    results = rows.filter(regex=r"^result\.").rename(columns=lambda name: name.removeprefix("result."))
+    results = results.dropna(axis="columns", how="all")
+    varied = [name for name in _varied(runs) if rows[name].map(str).nunique() > 1]
+    frame = rows[varied].join(results.drop(columns=varied, errors="ignore"))
+    synthetic = results.get("synthetic", rows.get("data", pd.Series(dtype=object)) == "synthetic")
+    prefix = "Synthetic responses: " if synthetic.eq(True).any() else ""
+    nested = list(dict.fromkeys(name.split(".")[0] for name in results if "." in name))
+    single = [name for name in results if "." not in name and results[name].dropna().map(type).isin((int, float)).all()]
+    single = single[:_MOST_SCALARS]
+    lines = [f"# {_title(stem)}"]
+    for name in nested:
+        figure = figure_grid(frame, name, varied, prefix + result_label(name))
+        caption = f"*{result_label(name)}. One colour scale for all panels; empty where a run is missing.*"
+        lines += [_figure(figure, stage, f"{stem}-{name}"), caption]
+    if single:
+        figure = figure_scalars(frame, single, varied, f"{prefix}results with one value per run")
+        lines += [_figure(figure, stage, f"{stem}-scalars"), "*One dot is one run.*"]
+    return "\n\n".join([*lines, "## Runs", _runs_table(runs, table, ["status", "seconds", "peak memory"])]) + "\n"
+
+
+def _figure(figure, stage: Path, name: str) -> str:
+    path = Path("figures") / f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.png"
+    (stage / path).parent.mkdir(exist_ok=True)
+    figure.savefig(stage / path, dpi=200)
+    plt.close(figure)
+    return f"![]({path})"
+
+
+def _runs_table(runs: list[Run], table: pd.DataFrame, columns: list[str]) -> str:
+    """A Markdown table; the first column leads to the executed notebook."""
+    varied = _varied(runs)
+    header = ["notebook", *(name.split(".")[-1] for name in varied), *columns]
+    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    for run in runs:
+        row = table.loc[run.id]
+        link = run.notebook.stem if pd.isna(row["executed"]) else f"[{run.notebook.stem}](runs/{run.name}.ipynb)"
+        values = flatten(run.varied)
+        shown = {"status": row["status"], "error": "" if pd.isna(row["error"]) else f"`{row['error'].splitlines()[0]}`"}
+        if not pd.isna(row["seconds"]):
+            shown |= {"seconds": f"{row['seconds']:.0f}", "peak memory": f"{row['peak_memory'] / 1e6:.0f} MB"}
+        cells = [*(str(values.get(name, "")) for name in varied), *(shown.get(name, "") for name in columns)]
+        lines.append(" | ".join([link, *(cell.replace("|", "\\|") for cell in cells)]))
+    return "\n".join(f"| {line} |" for line in lines)

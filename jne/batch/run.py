@@ -1,0 +1,116 @@
+"""One run: papermill on one notebook, watched, its outcome kept in a record beside the executed notebook."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+from filelock import FileLock
+
+from jne._files import code_hash, write_json
+from jne.batch.grid import Run
+from jne.batch.resources import Resources
+from jne.batch.watch import Watch
+from jne.notebooks import BookError, execute_notebook
+from jne.records import read_records
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def read_record(folder: Path, run: Run) -> dict | None:
+    """The record of a run that has ended, None where there is none."""
+    try:
+        return json.loads((folder / f"{run.name}.json").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def write_record(folder: Path, run: Run, status: str, **facts) -> dict:
+    """Keep how a run ended; written last and in one step, so that it stands for a complete run."""
+    content = {"id": run.id, "notebook": run.notebook.name, "label": run.label, "parameters": run.parameters}
+    content |= {"varied": run.varied, "status": status, "host": platform.node(), "ended": datetime.now(UTC).isoformat()}
+    # The order of recorded results, such as areas, means something.
+    write_json(content | facts, folder / f"{run.name}.json", sort_keys=False)
+    return content | facts
+
+
+def execute_run(
+    run: Run, folder: Path, root: Path, resources: Resources, environment: Mapping[str, str], code: str
+) -> dict:
+    """Execute a run and return its record; this is what a worker does.
+
+    A run that is done is not executed again, whoever asks and however often: another attempt at the same run (of a
+    client that was killed, say) waits for the first to end, and finds its record.
+
+    Parameters
+    ----------
+    run : Run
+    folder : Path
+        Of the executed notebooks and the records; the same for all workers.
+    root : Path
+        The folder that the notebook runs in.
+    resources : Resources
+    environment : mapping
+        Variables for the notebook's process.
+    code : str
+        Hash of the client's `jne`.
+
+    Returns
+    -------
+    dict
+        The record. Its ``status`` is ``done``, ``failed``, ``timeout`` or ``memory``.
+
+    Raises
+    ------
+    ValueError
+        If the worker runs another version of `jne` than the client.
+    """
+    if code != code_hash():
+        raise ValueError(f"the worker on {platform.node()} runs another version of jne than the client; restart it")
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{run.name}.lock"):
+        record = read_record(folder, run)
+        if record and record["status"] == "done":
+            return record
+        return _execute(run, folder, root, resources, environment)
+
+
+def _execute(run: Run, folder: Path, root: Path, resources: Resources, environment: Mapping[str, str]) -> dict:
+    working, executed = folder / f".{run.name}.ipynb", folder / f"{run.name}.ipynb"
+    status, error, log = "done", {}, folder / f"{run.name}.log"
+    with Watch(resources) as watch, log.open("w") as printed:
+        try:
+            threads = dict.fromkeys(_THREADS, str(resources.threads))
+            gpu = {"CUDA_VISIBLE_DEVICES": ""} if resources.gpu == 0 else {}
+            environment = {**threads, **gpu, **environment}
+            options = {"environment": environment, "started": watch.started, "log": printed}
+            execute_notebook(run.notebook, working, run.parameters, root=root, **options)
+        except BookError as stopped:
+            status = watch.reason or "failed"
+            error = {"cell": stopped.cell, "reason": watch.explanation or stopped.reason}
+            _mark(working, status, error["reason"])
+    results = read_records(working)
+    os.replace(working, executed)
+    if status == "done" or not log.stat().st_size:
+        log.unlink()
+    facts = {"seconds": round(watch.seconds, 3), "peak_memory": watch.peak, "worker": os.getpid()}
+    return write_record(folder, run, status, results=results, **facts, **({"error": error} if error else {}))
+
+
+def _mark(path: Path, status: str, reason: str) -> None:
+    """Show in the notebook where a process that was killed stood; papermill marks only what the notebook raised."""
+    notebook = nbformat.read(path, as_version=4)
+    if any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", ())):
+        return
+    started = [cell for cell in notebook.cells if cell.metadata.get("papermill", {}).get("start_time")]
+    code = [cell for cell in started if cell.cell_type == "code"]
+    if code:
+        error = nbformat.v4.new_output("error", ename=status, evalue=reason, traceback=[f"{status}: {reason}"])
+        code[-1].outputs.append(error)
+        code[-1].metadata.papermill.update(exception=True, status="failed")
+        nbformat.write(notebook, path)

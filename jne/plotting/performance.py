@@ -1,0 +1,104 @@
+"""Figures of the chapter on performance, from the JSON file that the benchmark writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+LABELS = {
+    "plain": "jne",
+    "share, full rank": "jne, with the nonlinear share",
+    "vmap(jacfwd)": "vmap(jacfwd), Jacobian kept",
+    "vmap(jacfwd), two passes": "vmap(jacfwd), in two passes",
+    "vmap(jacrev)": "vmap(jacrev)",
+    "backward per voxel": "one backward pass per voxel",
+}
+"""Methods of a benchmark that are drawn, and what the figures call them."""
+
+
+def clock_of(benchmark: Mapping) -> str:
+    """``wall`` or, measured with one thread, ``cpu``: what other processes take is then not counted."""
+    return "cpu" if benchmark["settings"]["threads"] == 1 else "wall"
+
+
+def describe(benchmark: Mapping) -> str:
+    """On what machine and how the numbers were measured, in a sentence or two."""
+    settings, machine = benchmark["settings"], benchmark["machine"]
+    threads, repeats = settings["threads"], settings["repeats"]
+    clock = {"cpu": "processor time", "wall": "time by the clock"}[clock_of(benchmark)]
+    text = (
+        f"Measured on {machine['cpu']} ({machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB) with torch "
+        f"{machine['torch']} ({machine['blas'].upper()}), {threads} thread{'s' * (threads > 1)}; {clock}, "
+    )
+    text += f"median of {repeats} repeats with all methods in turn." if repeats > 1 else "measured once."
+    load = max(section["load_before"] for section in benchmark["sections"].values())
+    if load > 2 * machine["cores"]:
+        text += f" The machine was busy with other work (load {load:.0f}), which no clock leaves out entirely."
+    return text + " **A brief run** with few stimuli: its numbers are rough." * settings["brief"]
+
+
+def times_table(benchmark: Mapping) -> pd.DataFrame:
+    """Time of every method in gemm, one column per number of voxels.
+
+    Parameters
+    ----------
+    benchmark : mapping
+        Content of ``benchmarks/results/engine.json``.
+    """
+    sections = [s for name, s in benchmark["sections"].items() if name.startswith("times")]
+    columns = {
+        f"{section['case']['V']:,} voxels, {section['case']['N']} stimuli": {
+            name: ratio[clock_of(benchmark)] for name, ratio in section["in_gemm"].items() if name != "gemm"
+        }
+        for section in sorted(sections, key=lambda section: section["case"]["V"])
+    }
+    return pd.DataFrame(columns)
+
+
+def plot_times(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Bars on a logarithmic axis: time in gemm (the line at 1) by method and number of voxels."""
+    ax = ax or plt.gca()
+    rows = table.loc[list(LABELS)]
+    height = 0.8 / len(rows.columns)
+    for i, column in enumerate(rows.columns):
+        places = np.arange(len(rows)) + height * i
+        bars = ax.barh(places, rows[column], height=0.92 * height, color=f"C{i}", label=column)
+        ax.bar_label(bars, fmt="{:.2g}", padding=3, fontsize="small")
+    ax.axvline(1, color="0.3", linewidth=1, linestyle="--")
+    ax.set(xscale="log", xlabel="time, in plain matrix products (gemm)", xlim=(0.7, 2 * rows.to_numpy().max()))
+    ax.set_yticks(np.arange(len(rows)) + height * (len(rows.columns) - 1) / 2, [LABELS[name] for name in rows.index])
+    ax.invert_yaxis()
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_line(benchmark: Mapping, size: str, label: str, *, ax: Axes | None = None) -> Axes:
+    """Time of jne and of gemm against one size (``"V"`` or ``"N"``), with the straight lines fitted to them."""
+    ax = ax or plt.gca()
+    section = benchmark["sections"][f"line, {size}"]
+    seconds = "cpu_seconds" if clock_of(benchmark) == "cpu" else "seconds"
+    for name, text, style in (("plain", "jne", "C0o"), ("gemm", "gemm", "C1s")):
+        fit = section[f"fit_{seconds}"][name]
+        ends = np.array([0, max(section["sizes"])])
+        ax.plot(ends, fit["intercept"] + fit["slope"] * ends, color=style[:2], linewidth=1)
+        ax.plot(section["sizes"], section[seconds][name], style[2], color=style[:2], label=text)
+    ax.set(xlabel=label, ylabel="seconds", xlim=(0, None), ylim=(0, None))
+    ax.legend(frameon=False)
+    return ax
+
+
+def memory_table(benchmark: Mapping) -> pd.DataFrame:
+    """Peak memory above the inputs in GB, with samples and voxels, and the size that the whole Jacobian has."""
+    rows = []
+    for name, section in benchmark["sections"].items():
+        if name.startswith("memory") or name == "whole brain":
+            case, gigabytes = section["case"], section["jacobian_bytes"] / 1e9
+            for method, run in section["methods"].items():
+                peak = run["peak_bytes"] / 1e9
+                rows.append([case["N"], case["V"], LABELS[method], round(peak, 2), round(gigabytes, 2)])
+    columns = ["samples", "voxels", "method", "peak (GB)", "Jacobian (GB)"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["voxels", "peak (GB)"], ignore_index=True)

@@ -1,0 +1,129 @@
+"""The benchmark's methods measure the same thing, its fits find known lines, and its results resume."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jne.plotting import performance
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import _common  # noqa: E402
+import _methods  # noqa: E402
+import _targets  # noqa: E402
+import engine  # noqa: E402
+
+CASE = _methods.Case(6, 30, 12, 16)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return _methods.Problem(CASE, torch.float64)
+
+
+@pytest.mark.parametrize("name", engine.OTHERS)
+def test_every_other_method_gives_the_measures_of_jne(name, problem):
+    found = engine.OTHERS[name](problem)
+    expected = _methods.ours(problem, covariance=False, precision="float64")
+    for measure in ("jne", "mean_deviation"):
+        np.testing.assert_allclose(found[measure], expected[measure], rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", engine.OTHERS)
+def test_a_sample_left_out_near_a_kink_is_left_out_of_the_mean(name):
+    fewer = _methods.Problem(CASE, torch.float64)
+    fewer.X = fewer.X[:-1]
+    expected = _methods.ours(fewer, covariance=False, precision="float64")
+    np.testing.assert_allclose(engine.OTHERS[name](fewer)["jne"], expected["jne"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", engine.SCALED)
+def test_what_is_timed_on_some_voxels_gives_those_voxels(name, problem):
+    some, whole = engine.OTHERS[name](problem, n_voxels=7), engine.OTHERS[name](problem)
+    torch.testing.assert_close(some["jne"], whole["jne"][:7])
+
+
+def test_gemm_multiplies_every_sample(problem):
+    _methods.gemm(problem)
+    weight = problem.network.readout.weight.detach()
+    torch.testing.assert_close(problem.block, weight @ problem.A[-1])
+    assert CASE.flops == 2 * 6 * 30 * 12 * 16
+
+
+def test_accuracy_is_that_of_float32():
+    found = engine.measure_accuracy(_methods.Case(8, 20, 24, 32))
+    assert 0 < found["samples_kept"] <= 8
+    for errors in found["largest_relative_error"].values():
+        assert all(1e-9 < error < 1e-4 for error in errors.values())
+
+
+def test_a_line_is_fitted_to_small_and_large_alike():
+    sizes = [10, 100, 1000]
+    fit = engine._line(sizes, [0.5 + 0.01 * size for size in sizes])
+    assert fit["slope"] == pytest.approx(0.01) and fit["intercept"] == pytest.approx(0.5)
+    assert fit["largest_relative_miss"] < 1e-9
+    assert engine._line(sizes, [1.0, 1.0, 100.0])["largest_relative_miss"] > 0.1
+
+
+def test_ratios_are_medians_over_repeats_of_the_same_repeat():
+    seconds = {
+        "gemm": {"wall": [1.0, 2.0, 4.0], "cpu": [1.0, 1.0, 1.0]},
+        "a": {"wall": [2.0, 4.0, 40.0], "cpu": [3.0, 1.0, 2.0]},
+    }
+    assert _common.ratios(seconds) == {"gemm": {"wall": 1, "cpu": 1}, "a": {"wall": 2, "cpu": 2}}
+
+
+@pytest.mark.skipif(not _common.LINUX, reason="reads the peak from /proc")
+def test_a_peak_is_seen_after_it_is_gone():
+    peak = _common.peak_above(lambda: torch.ones(25_000_000).sum())
+    assert 95e6 < peak < 120e6
+
+
+def test_results_resume_unless_the_settings_changed(tmp_path):
+    path, calls = tmp_path / "results.json", []
+
+    def run(settings, fresh=False):
+        results = _common.Results(path, settings, fresh)
+        return results, results.section("a", lambda: calls.append(1) or {"value": len(calls)})["value"]
+
+    assert run({"n": 1})[1] == 1
+    results, value = run({"n": 1})
+    assert value == 1 and not path.exists()
+    results.finish(machine="this")
+    assert json.loads(path.read_text())["machine"] == "this" and run({"n": 1})[1] == 1
+    assert run({"n": 2})[1] == 2 and json.loads(path.read_text())["settings"] == {"n": 1}
+    assert run({"n": 2}, fresh=True)[1] == 3
+    path.write_text("{")
+    with pytest.raises(SystemExit, match="not a JSON file"):
+        run({"n": 3})
+    assert path.read_text() == "{"
+
+
+def test_a_promise_is_met_or_missed():
+    gemm = {"plain": 1.2, "share, covariance of X": 1.4, "share, full rank": 1.5, "backward per voxel": 24}
+    gemm |= {"vmap(jacfwd)": 1.8, "vmap(jacfwd), two passes": 3.6, "vmap(jacrev)": 30}
+    times = {"case": {"V": 15000}, "in_gemm": {name: {"wall": value} for name, value in gemm.items()}}
+    verdicts = [target["met"] for target in _targets.judge({"times": times}, "wall")]
+    assert verdicts == [True, True, False, True, False, True]
+
+
+def test_committed_results_are_drawn():
+    benchmark = json.loads((ROOT / "benchmarks/results/engine.json").read_text())
+    table = performance.times_table(benchmark)
+    assert [column.split()[0] for column in table] == ["1,000", "15,000"]
+    assert (table > 0).all(axis=None)
+    ax = performance.plot_times(table)
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(performance.LABELS.values())
+    memory = performance.memory_table(benchmark)
+    brain = memory[memory.voxels == 200_000]
+    assert len(brain) == 1 and brain["peak (GB)"].item() < 2 < brain["Jacobian (GB)"].item()
+    # What the page says of time and accuracy is what the file says.
+    assert benchmark["settings"]["quick"] is False
+    assert {target["what"] for target in benchmark["targets"]} == {
+        target["what"] for target in _targets.judge(benchmark["sections"], performance.clock_of(benchmark))
+    }
