@@ -107,16 +107,21 @@ def smooth(values: np.ndarray, hemisphere: str, fwhm: float) -> np.ndarray:
     numpy.ndarray, ``(32492,)``
     """
     values = np.asarray(values, dtype=float)
-    coordinates = surface("midthickness", hemisphere)[0]
     graph = mesh_adjacency(hemisphere)
-    start, stop = graph.nonzero()
-    edge = np.linalg.norm(coordinates[start] - coordinates[stop], axis=1).mean()
-    # One step moves by an edge with probability 6/7 in one of six directions: variance 3/7 edge² per axis.
-    n_steps = max(1, round((fwhm / 2.355) ** 2 / (3 / 7 * edge**2)))
     count = np.diff(graph.indptr) + 1
-    for _ in range(n_steps):
+    for _ in range(smoothing_steps(fwhm, hemisphere)):
         values = (graph @ values + values) / count
     return values
+
+
+@cache
+def smoothing_steps(fwhm: float, hemisphere: str) -> int:
+    """How often `smooth` averages over neighbours to reach a width in millimetres; at least once."""
+    coordinates = surface("midthickness", hemisphere)[0]
+    start, stop = mesh_adjacency(hemisphere).nonzero()
+    edge = np.linalg.norm(coordinates[start] - coordinates[stop], axis=1).mean()
+    # One step moves by an edge with probability 6/7 in one of six directions: variance 3/7 edge² per axis.
+    return max(1, round((fwhm / 2.355) ** 2 / (3 / 7 * edge**2)))
 
 
 def fill_from_nearest(

@@ -45,7 +45,8 @@ def collect(
         for name, values in {**_over_samples(block, counts, columns), **_ratios(block)}.items():
             put(name, block.voxels, values)
         if return_samples:
-            put("jne_ss", block.voxels, block.deviation)
+            put("deviation_sign", block.voxels, block.deviation.sign().to(torch.int8))
+            put("jne_ss", block.voxels, block.deviation.abs_())
     return variables
 
 
@@ -57,14 +58,14 @@ def _ratios(block: Block) -> dict[str, torch.Tensor]:
 
 
 def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str, torch.Tensor]:
-    """JNE, mean deviation and their errors; the block's deviations become JNE-SS on the way."""
+    """JNE, mean deviation and their errors; the block's deviations become JNE-SS, with its sign, on the way."""
     parts: dict[str, list[torch.Tensor]] = {}
     for part in spans(block.deviation.shape[1], columns):
         delta = block.deviation[:, part].double()
         mean = delta.mean(0)
         delta -= mean
         squares = delta.square()
-        block.deviation[:, part] = squares
+        block.deviation[:, part] = squares.copysign(delta)
         found = {"jne": squares.mean(0).sqrt(), "mean_deviation": mean, "relative": mean / block.gain[part]}
         if len(counts):
             shift = counts @ delta

@@ -23,6 +23,7 @@ from jne._trunk import make_trunk
 _TEXT = {
     "jne": "JNE: standard deviation over samples of the L1 deviation of the Jacobian from its mean",
     "jne_ss": "JNE-SS: squared difference of a sample's L1 deviation from the mean L1 deviation",
+    "deviation_sign": "whether a sample's L1 deviation is above (1) or below (-1) the mean L1 deviation",
     "mean_deviation": "mean over samples of the L1 deviation of the Jacobian from its mean",
     "gain": "L1 norm of the mean Jacobian",
     "relative": "mean deviation over gain",
@@ -87,7 +88,7 @@ def nonlinearity(
         ``jne``), and the bounds are ``exp(+-t se / estimate)`` times the estimate, with t of Student's distribution
         with N - 1 degrees of freedom: they speak of a population of samples.
     return_samples : bool
-        Whether to return ``jne_ss``.
+        Whether to return ``jne_ss`` and ``deviation_sign``.
     progress : bool
         Whether to show a progress bar on stderr.
     random_state : int
@@ -98,7 +99,8 @@ def nonlinearity(
     xarray.Dataset
         Over ``voxel``, float64: ``jne``, ``mean_deviation``, ``gain``, ``relative``, ``nonlinear_share`` (0/0 is NaN)
         and, with bootstraps, ``jne_se``, ``jne_low``, ``jne_high`` and the same of ``mean_deviation`` (standard error
-        and bounds of the 95 % interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision.
+        and bounds of the 95 % interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision, and
+        ``deviation_sign``, 1 where delta is above its mean and -1 where below (JNE-SS squares it away).
         The attributes hold every parameter, the way taken (``path`` factorised or general, ``differentiation``),
         units and versions.
 
@@ -245,7 +247,7 @@ def _given_split(problem: Problem, readout: tuple) -> tuple[torch.nn.Module, tor
 
 
 def _dataset(variables: dict[str, np.ndarray], measure: str) -> xr.Dataset:
-    units = {"jne_ss": f"({measure})^2", "relative": "1", "nonlinear_share": "1"}
+    units = {"jne_ss": f"({measure})^2", "relative": "1", "nonlinear_share": "1", "deviation_sign": "1"}
     content = {}
     for name in sorted(variables, key=lambda name: list(_TEXT).index(name) if name in _TEXT else len(_TEXT)):
         values = variables[name]

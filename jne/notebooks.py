@@ -155,7 +155,9 @@ def execute_notebook(
     what the kernel would print in the terminal.
     """
     executed.parent.mkdir(parents=True, exist_ok=True)
-    kernel = {"environment": dict(environment or {}), "started": started and staticmethod(started), "printed": log}
+    # Where a chapter puts a file that its page shows, beside the executed notebook.
+    environment = {"JNE_PAGE_FOLDER": str(executed.parent.absolute()), **(environment or {})}
+    kernel = {"environment": environment, "started": started and staticmethod(started), "printed": log}
     try:
         papermill.execute_notebook(
             str(notebook),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -131,12 +129,6 @@ def level_trend(table: pd.DataFrame, measure: str) -> float:
     return spearman(rank.to_numpy(float), table[measure].to_numpy(float))
 
 
-def trend_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) -> pd.DataFrame:
-    """`level_trend` of each measure (columns) in each result (rows)."""
-    tables = {name: area_table(result, measures) for name, result in results.items()}
-    return pd.DataFrame({m: {name: level_trend(table, m) for name, table in tables.items()} for m in measures})
-
-
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman correlation over the entries that are finite in both; NaN where fewer than three are, or one is flat."""
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -152,11 +144,19 @@ def partial_spearman(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
     return float((ab - ag * bg) / np.sqrt((1 - ag**2) * (1 - bg**2)))
 
 
-def area_samples(result: xr.Dataset) -> pd.DataFrame:
+def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
 
     The mean over an area's voxels is taken before z-scoring, as areas differ in scale. Without areas, all voxels are
     one.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        With ``jne_ss (sample, voxel)``.
+    signed : bool
+        Take the deviation itself instead of its square (needs ``deviation_sign``): positive where the Jacobian is
+        further from its mean than usual, negative where it is unusually steady.
 
     Returns
     -------
@@ -168,13 +168,15 @@ def area_samples(result: xr.Dataset) -> pd.DataFrame:
     roi = result["roi"].values.astype(str)
     names = area_table(result, ()).index
     scores = result["jne_ss"].values
+    if signed:
+        scores = np.sqrt(scores) * result["deviation_sign"].values
     means = np.column_stack([np.nanmean(scores[:, roi == name], axis=1) for name in names])
     return pd.DataFrame((means - means.mean(axis=0)) / means.std(axis=0), columns=names)
 
 
-def category_table(result: xr.Dataset) -> pd.DataFrame:
-    """Mean z-scored JNE-SS of each area (rows) for the stimuli of each category (columns)."""
-    table = area_samples(result)
+def category_table(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
+    """Mean of `area_samples` in each area (rows) over the stimuli of each category (columns)."""
+    table = area_samples(result, signed=signed)
     categories = result["category"].values.astype(str)
     order = list(dict.fromkeys(categories))
     return table.groupby(categories).mean().loc[order].T

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from jne import plotting
+from jne.agreement import agreement_table
 from jne.cortex import LEVELS, load_cortex
 from jne.experiments import clustered_bump, jacobian_clouds, survey_units, sweep_features
 from jne.experiments.inputs import bump, draw_features
@@ -57,7 +58,13 @@ def test_synthetic_is_called_synthetic_in_every_title(result, synthetic):
 
 
 def test_accuracy_is_drawn_against_the_ceiling_or_without_one_against_the_linear_encoder(result):
-    assert len(plotting.figure_accuracy(result).axes) == 2
+    linear, nonlinear, difference = plotting.figure_accuracy(result).axes
+    assert [line.get_ydata()[-1] for line in nonlinear.lines] == [1, 0.8]
+    share = 100 * float(result.significant.mean())
+    assert f"{share:.0f} % significant" in [text.get_text() for text in nonlinear.texts]
+    median = float((result.r2 - result.r2_linear).median())
+    assert f"median {median:+.3f}" in [text.get_text() for text in difference.get_legend().get_texts()]
+    assert linear.get_ylabel() == "R², linear encoder"
     (ax,) = plotting.figure_accuracy(result.drop_vars("noise_ceiling")).axes
     assert ax.get_xlabel() == "R², linear encoder"
     np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], result.r2)
@@ -185,3 +192,108 @@ def test_a_figure_is_the_same_for_the_same_data(result):
         figure.canvas.draw()
         images.append(np.asarray(figure.canvas.buffer_rgba()).copy())
     np.testing.assert_array_equal(*images)
+
+
+def test_many_voxels_are_drawn_as_their_density():
+    rng = np.random.default_rng(0)
+    x, y = rng.random(2000), rng.random(2000) * 0.5
+    ax = plotting.plot_accuracy(x, y, significant=np.arange(2000) % 4 > 0)
+    counts = ax.collections[1].get_array()
+    # The most extreme percent on either side may fall outside.
+    assert 0.97 * 1500 <= counts.sum() <= 1500 and counts.min() >= 1
+    assert len(ax.collections[0].get_offsets()) == 500
+
+
+def test_sorted_areas_have_intervals_over_subjects_or_over_voxels(result):
+    other = result.assign(jne=result.jne + 0.2)
+    figure = plotting.figure_areas({"subject 1": result, "subject 2": other}, ("jne",))
+    (ax,) = figure.axes
+    means = ax.collections[1].get_offsets()[:, 0]
+    alone = np.sort([v.jne.mean() for _, v in result[["jne", "roi"]].groupby("roi")])
+    np.testing.assert_allclose(means, alone + 0.1)
+    # Student's t with one degree of freedom: 12.7 standard errors of 0.1.
+    lines = np.array(ax.collections[0].get_segments())[:, :, 0]
+    np.testing.assert_allclose(np.ptp(lines, axis=1), 2 * 12.706 * 0.1, rtol=1e-3)
+    (ax,) = plotting.figure_areas({"subject 1": result}, ("jne",)).axes
+    lines = np.array(ax.collections[0].get_segments())[:, :, 0]
+    assert np.ptp(lines, axis=1).max() < 1
+
+
+def test_more_areas_than_fit_go_into_columns(result):
+    n = 180
+    names = [f"area {number}" for number in range(n)]
+    many = xr.Dataset({"roi": ("voxel", np.repeat(names, 3).astype(object)), "jne": ("voxel", np.arange(3.0 * n))})
+    figure = plotting.figure_areas({"subject 1": many}, ("jne",))
+    assert [len(ax.get_yticks()) for ax in figure.axes] == [60, 60, 60]
+    assert figure.axes[0].get_yticklabels()[-1].get_text() == "area 179"
+
+
+def test_levels_show_every_subject_and_all_together(result):
+    figure = plotting.figure_levels({"subject 1": result, "subject 2": result}, ("jne", "nonlinear_share"))
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["subject 1", "subject 2", "all subjects"]
+    dots = [c for c in figure.axes[0].collections if type(c).__name__ == "PathCollection"]
+    assert sum(len(c.get_offsets()) for c in dots) == len(set(result.roi.values))
+    alone = plotting.figure_levels({"subject 1": result}, ("jne",))
+    assert len(alone.axes) == 1
+
+
+def test_layers_mark_the_best_of_each_area(result):
+    table = pd.DataFrame({"early": [0.1, 0.5], "late": [0.4, 0.2]}, index=["V1", "FFC"])
+    ax = plotting.figure_layers({"r2": table}, result).axes[0]
+    np.testing.assert_allclose(ax.collections[1].get_offsets(), [[1.5, 0.5], [0.5, 1.5]])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["V1", "FFC (FFA)"]
+
+
+def test_agreement_compares_the_right_pairs(result):
+    rng = np.random.default_rng(1)
+    seeds = {0: result, 1: result.assign(jne=result.jne + 1)}
+    subjects = {"a": result, "b": result.assign(jne=("voxel", rng.random(result.sizes["voxel"])))}
+    table = agreement_table(subjects, seeds, ("jne",)).set_index(["pair", "over"])["rho"]
+    assert table["two seeds", "voxels"].item() == pytest.approx(1)
+    assert abs(table["two subjects", "voxels"].item()) < 0.3
+    assert len(table["noise ceiling"]["voxels"]) == 2
+    figure = plotting.figure_agreement(table.reset_index().assign(measure="jne"), result)
+    assert [ax.get_title() for ax in figure.axes] == ["over areas", "over voxels"]
+    seeds = {seed: one.drop_vars("vertex").assign_attrs(data_hash="x") for seed, one in seeds.items()}
+    assert "voxels" in set(agreement_table({}, seeds, ("jne",))["over"])
+    moved = {"a": result, "b": result.isel(voxel=slice(1, None))}
+    assert set(agreement_table(moved, {0: result}, ("jne",)).query("pair == 'two subjects'")["over"]) == {"areas"}
+
+
+def test_stimuli_without_pictures_are_chips_with_their_category(result):
+    categories = np.array(["faces", "outdoor scenes"] * 7, object)
+    chips = result.drop_vars("thumbnail").assign(category=("sample", categories))
+    figure = plotting.plot_stimuli(chips, np.arange(14.0), n_stimuli=2)
+    assert [ax.texts[0].get_text() for ax in figure.axes] == ["outdoor\nscenes", "faces", "faces", "outdoor\nscenes"]
+
+
+def test_many_categories_are_cut_to_the_largest(result):
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame(rng.standard_normal((3, 81)), ["V1", "V2", "FFC"], [f"object {n}" for n in range(81)])
+    table["object 80"] = 9.0
+    figure = plotting.figure_categories(table, table, result)
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert len(labels) == 24 and labels[-1] == "object 80"
+    assert figure.get_supxlabel().startswith("24 of 81 categories")
+
+
+def test_tables_name_measures_and_hide_nothing(monkeypatch):
+    shown = []
+    monkeypatch.setattr("jne.plotting.tables.display", shown.append)
+    index = pd.MultiIndex.from_tuples([("subject 1", "jne"), ("all\nsubjects", "nonlinear_share")])
+    plain = pd.DataFrame({"rho": [0.5, np.nan], "p": [0.0001, 1], "p_smooth": [np.nan, 0.5]}, index)
+    plotting.show_trends(plain)
+    html = shown[0].to_html()
+    for text in ("subject 1, JNE", "all subjects, nonlinear share", "+0.50", "0.0001", "1.000", "–", "p (smooth maps)"):
+        assert text in html
+    plotting.show_trends(plain.assign(p_smooth=np.nan))
+    assert "smooth" not in shown[1].to_html()
+
+
+def test_a_share_beside_its_cross_fitted_twin_is_averaged_over_subjects(result):
+    one = pd.DataFrame({"level": ["V1", "V2"], "nonlinear_share": [0.2, 0.4]}, ["V1", "V2"])
+    other = one.assign(nonlinear_share=[0.4, np.nan])
+    figure = plotting.figure_crossfit({"plain": [one], "cross-fitted": [one, other]}, "nonlinear_share", result)
+    heights = [points.get_offsets()[0, 1] for points in figure.axes[1].collections]
+    np.testing.assert_allclose(heights, [0.3, 0.4])
+    assert [ax.get_title() for ax in figure.axes] == ["plain", "cross-fitted"]

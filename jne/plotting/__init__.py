@@ -1,14 +1,32 @@
 """Figures: axes in, axes out; and the chapters' whole figures, one call each."""
 
-from jne.plotting.areas import area_label, level_colors, plot_areas, plot_levels
+from jne.plotting.areas import area_label, figure_areas, level_colors, plot_areas, plot_distribution, plot_levels
 from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierarchy, figure_map
 from jne.plotting.inputs import figure_clusters, figure_sweeps
+from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.networks import figure_fitted, figure_order
-from jne.plotting.scatter import plot_accuracy, plot_against
-from jne.plotting.selectivity import plot_category_heatmap, plot_category_profile, plot_stimuli
+from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
+from jne.plotting.selectivity import (
+    figure_called,
+    figure_categories,
+    figure_profiles,
+    plot_category_heatmap,
+    plot_category_profile,
+    plot_stimuli,
+)
 from jne.plotting.simulations import figure_activations, figure_units, plot_measure
 from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
+from jne.plotting.surfaces import figure_surfaces, has_surface, plot_surface, show_surface
+from jne.plotting.tables import show_table, show_trends
+from jne.plotting.trends import (
+    figure_agreement,
+    figure_crossfit,
+    figure_layer_trends,
+    figure_layers,
+    figure_levels,
+    figure_trends,
+)
 from jne.plotting.trust import (
     figure_bias,
     figure_blind_spots,
@@ -25,33 +43,53 @@ __all__ = [
     "cannot_show",
     "figure_accuracy",
     "figure_activations",
+    "figure_agreement",
+    "figure_areas",
     "figure_bias",
     "figure_blind_spots",
+    "figure_called",
+    "figure_categories",
     "figure_clusters",
     "figure_confound",
     "figure_convergence",
+    "figure_crossfit",
     "figure_fitted",
     "figure_followed",
     "figure_hierarchy",
+    "figure_layer_trends",
+    "figure_layers",
+    "figure_levels",
     "figure_map",
     "figure_order",
+    "figure_profiles",
     "figure_recovery",
+    "figure_surfaces",
     "figure_sweeps",
+    "figure_trends",
     "figure_units",
     "figure_varied",
+    "has_surface",
+    "label_of",
     "level_colors",
     "plot_accuracy",
     "plot_against",
     "plot_areas",
     "plot_category_heatmap",
     "plot_category_profile",
+    "plot_difference",
+    "plot_distribution",
     "plot_flatmap",
     "plot_followed",
     "plot_levels",
     "plot_measure",
     "plot_stimuli",
+    "plot_surface",
     "remark",
     "set_style",
+    "short_label",
     "show",
+    "show_surface",
+    "show_table",
+    "show_trends",
     "title",
 ]

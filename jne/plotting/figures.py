@@ -8,43 +8,39 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from jne._mesh import MESH
 from jne.plotting.areas import plot_areas, plot_levels
+from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
-from jne.plotting.scatter import plot_accuracy, plot_against
+from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
 from jne.plotting.style import PAGE_WIDTH, title
 from jne.summaries import area_table
 
-LABELS = {
-    "r2": "R²",
-    "r2_linear": "R², linear encoder",
-    "noise_ceiling": "noise ceiling (share of variance)",
-    "jne": "JNE (z-scored response / z-scored feature)",
-    "nonlinear_share": "nonlinear share",
-    "true_nonlinearity": "planted nonlinear share",
-}
-
 
 def figure_accuracy(result: xr.Dataset) -> Figure:
-    """R² of the linear and of the nonlinear encoder against the noise ceiling, or against each other without one."""
+    """R² of the linear and of the nonlinear encoder against the noise ceiling, and their difference per voxel.
+
+    Without a noise ceiling, the two against each other.
+    """
     if "noise_ceiling" not in result:
         figure, ax = plt.subplots(figsize=(4.6, 4.2))
         plot_against(result.r2_linear, result.r2, xlabel="R², linear encoder", ylabel="R², nonlinear encoder", ax=ax)
         ax.axline((0, 0), slope=1, color="k", linewidth=1)
     else:
-        figure, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.5), sharey=True)
-        ceiling = result.noise_ceiling.values
-        plot_accuracy(ceiling, result.r2_linear.values, label="R², linear encoder", ax=axes[0])
-        plot_accuracy(
-            ceiling, result.r2.values, label="R², nonlinear encoder", significant=result.significant.values, ax=axes[1]
-        )
+        figure, axes = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 3.3))
+        ceiling, linear, nonlinear = (result[name].values for name in ("noise_ceiling", "r2_linear", "r2"))
+        significant = result.significant.values
+        plot_accuracy(ceiling, linear, label="R², linear encoder", ax=axes[0])
+        plot_accuracy(ceiling, nonlinear, label="R², nonlinear encoder", significant=significant, ax=axes[1])
+        plot_difference(ceiling, linear, nonlinear, significant=significant, ax=axes[2])
     figure.suptitle(title(result, "prediction accuracy per voxel"))
     return figure
 
 
 def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) -> Figure:
-    """A measure on the cortical flat map; where voxels have no place on it, by area or as a histogram."""
-    label = LABELS.get(measure, measure)
-    if "vertex" in result:
+    """A measure on the flat map of fsLR-32k; where voxels have no place on it, by area or as a histogram."""
+    label = label_of(measure)
+    if "vertex" in result and result["vertex"].attrs.get("mesh", MESH) == MESH:
         figure, ax = plt.subplots(figsize=(PAGE_WIDTH, 5.4))
         mask = result.significant.values if significant else None
         hemisphere = result.hemisphere.values.astype(str)
@@ -57,7 +53,7 @@ def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) ->
         figure, ax = plt.subplots(figsize=(6, 3))
         ax.hist(result[measure].values, bins=20, color="C0")
         ax.set(xlabel=label, ylabel="voxels")
-    figure.suptitle(title(result, _short(measure)))
+    figure.suptitle(title(result, short_label(measure)))
     return figure
 
 
@@ -68,7 +64,7 @@ def figure_confound(result: xr.Dataset) -> Figure:
     figure, axes = plt.subplots(len(rows), 2, figsize=(PAGE_WIDTH, 3 * len(rows)), squeeze=False)
     for row, against in zip(axes, rows, strict=True):
         for ax, measure in zip(row, ("jne", "nonlinear_share"), strict=True):
-            labels = {"xlabel": _short(against), "ylabel": _short(measure)}
+            labels = {"xlabel": short_label(against), "ylabel": short_label(measure)}
             plot_against(result[against].values, result[measure].values, ax=ax, **labels)
     figure.suptitle(title(result, "what the two measures follow, voxel by voxel"))
     return figure
@@ -93,15 +89,9 @@ def figure_hierarchy(results: Mapping[str, xr.Dataset]) -> Figure:
     for column, (name, result) in zip(axes.T, results.items(), strict=True):
         table = area_table(result, tuple(rows))
         for ax, measure in zip(column, rows, strict=True):
-            plot_levels(table, measure, label=_short(measure) if ax in axes[:, 0] else "", ax=ax)
+            plot_levels(table, measure, label=short_label(measure) if ax in axes[:, 0] else "", ax=ax)
             ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
         if len(results) > 1:
             column[0].set_title(name)
     figure.suptitle(title(first, "areas along the visual hierarchy"))
     return figure
-
-
-def _short(measure: str) -> str:
-    return {"jne": "JNE", "noise_ceiling": "noise ceiling", "true_nonlinearity": "planted share"}.get(
-        measure, LABELS[measure]
-    )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from jne.summaries import spearman
+
+N_DENSE = 400
+"""With more voxels than this, dots hide each other: their density is drawn instead."""
 
 
 def plot_accuracy(
@@ -21,23 +24,64 @@ def plot_accuracy(
     label : str
         Of the vertical axis.
     significant : array of bool ``(n_voxels,)``, optional
-        The others are drawn in grey.
+        The others are drawn in grey, and the share of the significant ones is written into the axes.
     """
     ax = ax or plt.gca()
     shown = np.ones(len(r2), bool) if significant is None else np.asarray(significant, bool)
-    style = {"s": 8 if len(r2) > 200 else 24, "alpha": 0.4, "linewidth": 0, "rasterized": True}
-    ax.scatter(noise_ceiling[~shown], r2[~shown], color="0.6", **style)
-    ax.scatter(noise_ceiling[shown], r2[shown], color="C0", **style)
-    lines = [
-        ax.plot([0, 1], [0, share], "k", linestyle=dash, linewidth=1)[0] for share, dash in ((1, "-"), (0.8, "--"))
-    ]
-    finite = r2[np.isfinite(r2)]
-    low = min(-0.05, np.quantile(finite, 0.01) - 0.02) if finite.size else -0.05
-    ax.set(xlabel="noise ceiling (share of variance)", ylabel=label, xlim=(0, 1), ylim=(low, 1))
-    marks = [Line2D([], [], marker="o", linestyle="", color="C0", markersize=4)]
-    names = ["voxel (significant)" if significant is not None else "voxel", "100 % of the ceiling", "80 %"]
-    ax.legend(marks + lines, names, loc="upper left", frameon=False, fontsize="small", handlelength=1.6)
+    _cloud(noise_ceiling, r2, shown, ax)
+    for share, dash in ((1, "-"), (0.8, "--")):
+        ax.plot([0, 1], [0, share], "k", linestyle=dash, linewidth=1, label=f"{100 * share:.0f} %")
+    low, high = _range(r2)
+    ax.set(xlabel="noise ceiling", ylabel=label, xlim=(0, 1), ylim=(min(-0.05, low), max(1, high)))
+    ax.legend(loc="upper left", frameon=False, fontsize="small", handlelength=1.6)
+    if significant is not None:
+        ax.text(0.98, 0.02, f"{100 * shown.mean():.0f} % significant", transform=ax.transAxes, ha="right", fontsize=8)
     return ax
+
+
+def plot_difference(
+    noise_ceiling: np.ndarray, r2_linear: np.ndarray, r2: np.ndarray, *, significant=None, ax: Axes | None = None
+) -> Axes:
+    """What the nonlinear encoder predicts more than the linear one, per voxel, against the noise ceiling."""
+    ax = ax or plt.gca()
+    difference = np.asarray(r2) - np.asarray(r2_linear)
+    shown = np.ones(len(r2), bool) if significant is None else np.asarray(significant, bool)
+    _cloud(noise_ceiling, difference, shown, ax)
+    ax.axhline(0, color="k", linewidth=1)
+    median = np.nanmedian(difference)
+    ax.axhline(median, color="C3", linewidth=1.5, linestyle=":", label=f"median {median:+.3f}")
+    low, high = _range(difference)
+    ax.set(xlabel="noise ceiling", ylabel="R² nonlinear − linear", xlim=(0, 1), ylim=(min(-0.05, low), high))
+    ax.legend(loc="upper left", frameon=False, fontsize="small", handlelength=1.6)
+    return ax
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """All but the most extreme percent, with a margin."""
+    finite = np.asarray(values)[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [0.01, 0.99])
+    return low - 0.1 * (high - low) - 0.02, high + 0.25 * (high - low) + 0.02
+
+
+def _cloud(x: np.ndarray, y: np.ndarray, shown: np.ndarray, ax: Axes) -> None:
+    """Grey dots for what is not shown; above them the others as dots, or as the density of their dots."""
+    dense = len(y) > N_DENSE
+    style = {"s": 8 if dense else 20, "linewidth": 0, "rasterized": True}
+    ax.scatter(x[~shown], y[~shown], color="0.6", alpha=0.5, **style)
+    finite = shown & np.isfinite(x) & np.isfinite(y)
+    if not dense or not finite.any():
+        ax.scatter(x[finite], y[finite], color="C0", alpha=0.5, **style)
+        return
+    low, high = _range(y[finite])
+    cells = ax.hexbin(
+        x[finite], y[finite], gridsize=(32, 22), extent=(0, 1, low, high), mincnt=1, cmap="viridis", linewidths=0.1
+    )
+    bar = ax.figure.colorbar(cells, ax=ax, location="top", shrink=0.7, aspect=25, pad=0.02)
+    bar.set_label("voxels per cell", fontsize="x-small", labelpad=2)
+    bar.ax.tick_params(labelsize="x-small", pad=1)
+    bar.ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def plot_against(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -9,11 +11,18 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from jne.plotting.areas import area_label
+from jne.plotting.style import PAGE_WIDTH, title
+
+MOST_CATEGORIES = 24
+"""More do not fit on a page: those with the largest values of either sign are shown."""
 
 
-def plot_category_heatmap(table: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
+def plot_category_heatmap(
+    table: pd.DataFrame, *, label: str, limit: float | None = None, marked: pd.DataFrame | None = None, ax=None
+) -> Axes:
     """Areas (rows) by categories (columns), on a diverging scale around zero.
 
     Parameters
@@ -22,17 +31,58 @@ def plot_category_heatmap(table: pd.DataFrame, *, label: str, ax: Axes | None = 
         From `jne.summaries.category_table`.
     label : str
         Of the colour bar, with units.
+    limit : float, optional
+        End of the scale on either side; by default the largest value.
+    marked : pandas.DataFrame of bool, optional
+        Cells that get a dot.
+    ax : matplotlib Axes, optional
     """
     ax = ax or plt.gca()
-    limit = np.nanmax(np.abs(table.to_numpy()))
-    renamed = table.rename(index=area_label)
-    sns.heatmap(
-        renamed, ax=ax, cmap="PuOr_r", vmin=-limit, vmax=limit, linewidths=0.5, cbar_kws={"label": label, "shrink": 0.6}
-    )
+    limit = limit or np.nanmax(np.abs(table.to_numpy()))
+    bar = {"label": label, "location": "bottom", "shrink": 0.8, "pad": 0.02, "aspect": 30}
+    style = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit, "linewidths": 0.5, "cbar_kws": bar}
+    sns.heatmap(table, ax=ax, **style)
+    if marked is not None:
+        rows, columns = np.nonzero(marked.loc[table.index, table.columns].to_numpy())
+        ax.scatter(columns + 0.5, rows + 0.5, s=14, color="k", zorder=3)
     ax.set(xlabel="", ylabel="")
-    ax.tick_params(length=0)
-    ax.set_xticklabels(ax.get_xticklabels(), rotation=35, ha="right", rotation_mode="anchor")
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0, labelsize="small")
+    ax.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns, rotation=40, ha="left", rotation_mode="anchor")
+    ax.set_yticks(np.arange(len(table)) + 0.5, [area_label(area) for area in table.index], rotation=0)
     return ax
+
+
+def figure_categories(
+    scores: pd.DataFrame, signed: pd.DataFrame, first: xr.Dataset, *, marked: pd.DataFrame | None = None
+) -> Figure:
+    """JNE-SS by area and category, and beside it the signed deviation that JNE-SS squares.
+
+    Parameters
+    ----------
+    scores, signed : pandas.DataFrame
+        From `jne.summaries.category_table`, without and with sign.
+    first : xarray.Dataset
+        One of the results, for the title.
+    marked : pandas.DataFrame of bool, optional
+        Cells of the left panel that get a dot.
+    """
+    n_categories, note = scores.shape[1], ""
+    if n_categories > MOST_CATEGORIES:
+        largest = np.argsort(-scores.abs().max(axis=0).to_numpy(), kind="stable")[:MOST_CATEGORIES]
+        scores, signed = scores.iloc[:, np.sort(largest)], signed.iloc[:, np.sort(largest)]
+        note = f"{MOST_CATEGORIES} of {n_categories} categories: those with the largest values"
+    many = scores.shape[1] > 12
+    panels = ((scores, "JNE-SS (z-score over stimuli)", marked), (signed, "signed deviation (z-score)", None))
+    height = 1.9 + 0.18 * len(scores)
+    shape, size = ((2, 1), (PAGE_WIDTH, 2 * height)) if many else ((1, 2), (PAGE_WIDTH, height))
+    figure, axes = plt.subplots(*shape, figsize=size, sharey=not many, squeeze=False)
+    for ax, (table, label, dots) in zip(axes.flat, panels, strict=True):
+        plot_category_heatmap(table, label=label, marked=dots, ax=ax)
+    if note:
+        figure.supxlabel(note, fontsize="x-small", color="0.3")
+    figure.suptitle(title(first, "areas by category of stimuli"))
+    return figure
 
 
 def plot_category_profile(table: pd.DataFrame, area: str, *, label: str, ax: Axes | None = None) -> Axes:
@@ -48,25 +98,85 @@ def plot_category_profile(table: pd.DataFrame, area: str, *, label: str, ax: Axe
     return ax
 
 
+def figure_profiles(tables: Mapping[str, pd.DataFrame], areas: list[str], first: xr.Dataset) -> Figure:
+    """Category profiles of some areas (columns), one row per table.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        Such as ``{"gated": ..., "gate off": ...}``.
+    areas : list of str
+    first : xarray.Dataset
+        One of the results, for the title.
+    """
+    size = (PAGE_WIDTH, 0.9 + 1.9 * len(tables))
+    figure, axes = plt.subplots(len(tables), len(areas), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for row, (name, table) in zip(axes, tables.items(), strict=True):
+        for ax, area in zip(row, areas, strict=True):
+            plot_category_profile(table, area, label="", ax=ax)
+            ax.set_title(f"{area_label(area).replace(' (', chr(10) + '(')}\n{name}", fontsize="small")
+    figure.supxlabel("JNE-SS (z-score over stimuli)", fontsize="medium")
+    figure.suptitle(title(first, "category profiles"))
+    return figure
+
+
+def figure_called(rates: pd.DataFrame, first: xr.Dataset) -> Figure:
+    """Share of the cells that each test calls significant, where nothing is gated and where the gate is on.
+
+    Parameters
+    ----------
+    rates : pandas.DataFrame
+        Tests (rows) by kinds of cells (columns), shares between 0 and 1.
+    first : xarray.Dataset
+    """
+    figure, ax = plt.subplots(figsize=(PAGE_WIDTH * 0.75, 1.2 + 0.45 * len(rates)))
+    for number, kind in enumerate(rates.columns):
+        place = -np.arange(len(rates)) + 0.12 - 0.24 * number
+        marker = "osD"[number % 3]
+        ax.scatter(100 * rates[kind], place, s=44, color=f"C{number}", marker=marker, label=kind, zorder=2)
+    ax.axvline(5, color="k", linewidth=1, linestyle="--")
+    ax.text(5.4, 0.55, "5 %: what p < 0.05 promises", fontsize="x-small", va="top")
+    ax.set_yticks(-np.arange(len(rates)), rates.index)
+    ax.set(
+        xlabel="cells with p < 0.05 (%)", xlim=(0, max(30, 105 * rates.to_numpy().max())), ylim=(-len(rates) + 0.4, 0.6)
+    )
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.42), ncols=2)
+    figure.suptitle(title(first, "how often each test calls a cell selective"))
+    return figure
+
+
 def plot_stimuli(result: xr.Dataset, scores: np.ndarray, *, n_stimuli: int = 6) -> Figure:
-    """Thumbnails of the stimuli with the highest (upper row) and the lowest (lower row) scores.
+    """The stimuli with the highest (upper row) and the lowest (lower row) scores: pictures, or chips with a category.
 
     Parameters
     ----------
     result : xarray.Dataset
-        With ``thumbnail (sample, y, x, rgb)``.
+        With ``thumbnail (sample, y, x, rgb)``, or with ``category (sample)``.
     scores : array ``(n_samples,)``
     n_stimuli : int
         In each row.
     """
-    order = np.argsort(scores)
+    order = np.argsort(scores, kind="stable")
     n_stimuli = min(n_stimuli, len(order) // 2)
     figure, rows = plt.subplots(2, n_stimuli, figsize=(1.15 * n_stimuli, 2.8), squeeze=False)
     for row, chosen, name in zip(rows, (order[::-1], order), ("most", "least"), strict=True):
         for ax, sample in zip(row, chosen[:n_stimuli], strict=True):
-            ax.imshow(result["thumbnail"].values[sample])
+            if "thumbnail" in result:
+                ax.imshow(result["thumbnail"].values[sample])
+            else:
+                _chip(ax, str(result["category"].values[sample]), sorted(set(result["category"].values.astype(str))))
             ax.set_title(f"{scores[sample]:+.1f}", fontsize="small")
             ax.set(xticks=[], yticks=[])
             sns.despine(ax=ax, left=True, bottom=True)
         row[0].set_ylabel(name)
     return figure
+
+
+def _chip(ax: Axes, category: str, categories: list[str]) -> None:
+    """A coloured square with the name of a category, one word per line."""
+    colors = sns.color_palette("colorblind", 10)
+    color = colors[categories.index(category) % len(colors)]
+    ax.add_patch(Rectangle((0.03, 0.1), 0.94, 0.8, facecolor=(*color, 0.35), edgecolor=color, linewidth=2))
+    words = "\n".join(word[:12] for word in category.replace("_", " ").split()[:3])
+    ax.text(0.5, 0.5, words, ha="center", va="center", fontsize="small")
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")

@@ -1,0 +1,196 @@
+"""Measures along the hierarchy, over subjects and over feature layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jne.comparisons import subject_interval
+from jne.plotting.areas import area_label, plot_distribution, plot_levels
+from jne.plotting.labels import short_label
+from jne.plotting.style import PAGE_WIDTH, title
+from jne.trends import POOLED
+
+
+def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
+    """Measures (rows) by hierarchy level, one column per subject and one for all subjects' voxels together.
+
+    Parameters
+    ----------
+    results : mapping of str to xarray.Dataset
+        One per subject.
+    measures : sequence of str
+    """
+    columns = dict(results)
+    if len(results) > 1:
+        names = ["roi", "level", *measures]
+        columns[POOLED] = xr.concat([result[names] for result in results.values()], "voxel")
+    size = (min(PAGE_WIDTH, 1.2 + 1.9 * len(columns)), 0.9 + 1.6 * len(measures))
+    figure, axes = plt.subplots(len(measures), len(columns), figsize=size, sharex=True, sharey="row", squeeze=False)
+    for column, (name, result) in zip(axes.T, columns.items(), strict=True):
+        for ax, measure in zip(column, measures, strict=True):
+            plot_distribution(result, measure, label=short_label(measure) if ax in axes[:, 0] else "", ax=ax)
+        column[0].set_title(name, fontsize="small")
+    # With shared axes the last one drawn sets the limit of all.
+    for row, measure in zip(axes, measures, strict=True):
+        tops = [np.nanquantile(result[measure].values, 0.995) for result in results.values()]
+        row[0].set_ylim(0, 1.08 * max(tops))
+    figure.suptitle(title(next(iter(results.values())), "levels of the visual hierarchy"))
+    return figure
+
+
+def figure_trends(
+    plain: pd.DataFrame, matched: pd.DataFrame | None, measures: Sequence[str], first: xr.Dataset
+) -> Figure:
+    """Rank correlation with the level: a dot per subject, and mean and 95 % interval over subjects.
+
+    Parameters
+    ----------
+    plain, matched : pandas.DataFrame
+        From `jne.trends.trend_tests` of the subjects; matched on the noise ceiling, or None. Pooled rows are not drawn.
+    measures : sequence of str
+    first : xarray.Dataset
+        One of the results, for the title.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    panels = [("areas as they are", plain)] + (
+        [("matched on the noise ceiling", matched)] if matched is not None else []
+    )
+    size = (PAGE_WIDTH, 1.3 + 0.42 * len(measures))
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for ax, (name, table) in zip(axes[0], panels, strict=True):
+        subjects = table.drop(index=POOLED, level="name", errors="ignore")
+        plot_intervals({m: subjects.xs(m, level="measure")["rho"].to_numpy() for m in measures}, ax=ax)
+        ax.set(title=name, xlabel="Spearman ρ with the level", xlim=(-1.05, 1.05))
+    figure.suptitle(title(first, "trend over areas, subject by subject"))
+    return figure
+
+
+def plot_intervals(values: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
+    """Correlations of each measure: one ring per subject, mean and 95 % interval over subjects beneath."""
+    ax = ax or plt.gca()
+    ax.axvline(0, color="0.6", linewidth=1, zorder=0)
+    for place, rhos in enumerate(values.values()):
+        mean, low, high = subject_interval(rhos, correlation=True)
+        ax.scatter(
+            rhos, np.full(len(rhos), -place + 0.16), s=26, facecolor="none", edgecolor=f"C{place}", linewidth=1.2
+        )
+        ax.plot([low, high], [-place - 0.16] * 2, color=f"C{place}", linewidth=2)
+        ax.scatter([mean], [-place - 0.16], marker="D", s=28, color=f"C{place}", zorder=2)
+    ax.set_yticks(-np.arange(len(values)), [short_label(measure) for measure in values])
+    ax.set_ylim(-len(values) + 0.4, 0.6)
+    return ax
+
+
+def figure_layers(tables: Mapping[str, pd.DataFrame], first: xr.Dataset) -> Figure:
+    """Heat maps of measures by area and feature layer; a ring marks the layer with the highest value of each area.
+
+    Parameters
+    ----------
+    tables : mapping of measure to pandas.DataFrame
+        From `jne.summaries.layer_table`.
+    first : xarray.Dataset
+        One of the results, for the title.
+    """
+    n_areas = len(next(iter(tables.values())))
+    size = (PAGE_WIDTH, 1.7 + 0.17 * n_areas)
+    figure, axes = plt.subplots(1, len(tables), figsize=size, sharey=True, squeeze=False)
+    for ax, (measure, table) in zip(axes[0], tables.items(), strict=True):
+        bar = {"label": short_label(measure), "location": "bottom", "shrink": 0.8, "pad": 0.02}
+        sns.heatmap(table.rename(index=area_label), ax=ax, cmap="viridis", linewidths=0.4, cbar_kws=bar)
+        best = table.to_numpy().argmax(axis=1)
+        style = {"s": 26, "facecolor": "none", "edgecolor": "white", "linewidth": 1.2}
+        ax.scatter(best + 0.5, np.arange(n_areas) + 0.5, **style)
+        ax.set(xlabel="", ylabel="")
+        ax.xaxis.tick_top()
+        ax.tick_params(length=0, labelsize="small")
+        ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=35, ha="left", rotation_mode="anchor")
+        ax.set_yticks(np.arange(n_areas) + 0.5, [area_label(area) for area in table.index], rotation=0)
+    figure.suptitle(title(first, "areas by feature layer, mean over subjects"))
+    return figure
+
+
+def figure_layer_trends(trends: pd.DataFrame, measures: Sequence[str], first: xr.Dataset) -> Figure:
+    """The trend over areas in each feature layer: a thin line per subject, a thick one for their mean.
+
+    Parameters
+    ----------
+    trends : pandas.DataFrame
+        ``layer``, ``subject``, ``measure`` and ``rho``.
+    measures : sequence of str
+    first : xarray.Dataset
+    """
+    layers = list(dict.fromkeys(trends["layer"]))
+    figure, axes = plt.subplots(1, len(measures), figsize=(PAGE_WIDTH, 2.5), sharey=True, squeeze=False)
+    for place, (ax, measure) in enumerate(zip(axes[0], measures, strict=True)):
+        rows = trends[trends["measure"] == measure].pivot(index="layer", columns="subject", values="rho").loc[layers]
+        ax.axhline(0, color="0.6", linewidth=1)
+        ax.plot(range(len(layers)), rows, color=f"C{place}", alpha=0.4, linewidth=1, marker="o", markersize=3)
+        ax.plot(range(len(layers)), rows.mean(axis=1), color=f"C{place}", linewidth=2.5, marker="o")
+        ax.set_xticks(range(len(layers)), layers, rotation=35 if len(layers) > 4 else 0)
+        ax.set(title=short_label(measure), ylim=(-1.05, 1.05), xlim=(-0.3, len(layers) - 0.7))
+    axes[0, 0].set_ylabel("Spearman ρ with the level")
+    figure.suptitle(title(first, "does the trend depend on the feature layer?"))
+    return figure
+
+
+def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
+    """How maps of each measure agree, over areas (left) and over voxels (right); one dot per pair.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `jne.agreement.agreement_table`.
+    first : xarray.Dataset
+        One of the results, for the title.
+    """
+    pairs, measures = (list(dict.fromkeys(table[name])) for name in ("pair", "measure"))
+    panels = [over for over in ("areas", "voxels") if (table["over"] == over).any()]
+    size = (PAGE_WIDTH, 1.4 + 0.45 * len(pairs))
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for ax, over in zip(axes[0], panels, strict=True):
+        ax.axvline(0, color="0.6", linewidth=1, zorder=0)
+        for number, measure in enumerate(measures):
+            rows = table[(table["over"] == over) & (table["measure"] == measure)]
+            height = [-pairs.index(pair) + 0.3 * (0.5 - (number + 0.5) / len(measures)) * 2 for pair in rows["pair"]]
+            style = {"s": 26, "facecolor": "none", "edgecolor": f"C{number}", "linewidth": 1.3}
+            ax.scatter(rows["rho"], height, marker="osD^"[number % 4], label=short_label(measure), **style)
+        ax.set(title=f"over {over}", xlabel="Spearman ρ", xlim=(-1.05, 1.05), ylim=(-len(pairs) + 0.4, 0.6))
+        ax.set_yticks(-np.arange(len(pairs)), pairs)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize="small")
+    figure.suptitle(title(first, "how maps of the two measures agree"))
+    return figure
+
+
+def figure_crossfit(tables: Mapping[str, Sequence[pd.DataFrame]], measure: str, first: xr.Dataset) -> Figure:
+    """A share by level, one panel per way of estimating it, each area's mean over subjects.
+
+    Parameters
+    ----------
+    tables : mapping of str to sequence of pandas.DataFrame
+        Title of a panel -> one table by area per subject, with ``level`` and the measure.
+    measure : str
+    first : xarray.Dataset
+        One of the results, for the title.
+    """
+    figure, axes = plt.subplots(1, len(tables), figsize=(PAGE_WIDTH, 2.7), squeeze=False)
+    for ax, (name, subjects) in zip(axes[0], tables.items(), strict=True):
+        mean = pd.concat([table[measure] for table in subjects], axis=1).mean(axis=1)
+        table = subjects[0][["level"]].assign(**{measure: mean})
+        plot_levels(table, measure, label=short_label(measure), ax=ax)
+        ax.set_ylim(min(0, 1.1 * mean.min()))
+        ax.set_title(name)
+        ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    figure.suptitle(title(first, "how much of the share comes out twice"))
+    return figure
