@@ -9,9 +9,11 @@ import matplotlib
 matplotlib.use("Agg")
 
 import nbformat
+import numpy as np
 import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
+from PIL import Image
 
 from jne import plotting
 from jne.layout import glossary_terms, lay_out, link_terms
@@ -114,3 +116,18 @@ def test_glossary_is_read(tmp_path):
     page.write_text("# G\n\n```{glossary}\nnoise ceiling\n  The share\n  of it.\n\nJNE\n  A measure.\n```\n")
     assert glossary_terms(page) == {"noise ceiling": "The share of it.", "JNE": "A measure."}
     assert glossary_terms(tmp_path / "none.md") == {}
+
+
+def test_images_of_a_page_are_a_third_as_large_and_look_the_same(tmp_path, monkeypatch):
+    figure, ax = plt.subplots(figsize=(6, 4))
+    rng = np.random.default_rng(0)
+    ax.scatter(*rng.normal(size=(2, 2000)), c=rng.uniform(size=2000), cmap="viridis")
+    code = v4.new_code_cell("draw()", outputs=displayed(figure, monkeypatch=monkeypatch))
+    original = base64.b64decode(code.outputs[0].data["image/png"])
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]}), code]), path)
+    lay_out(path, "book/chapter.ipynb", {}, {})
+    (image,) = (tmp_path / "_figures").glob("*.png")
+    assert image.stat().st_size < 0.6 * len(original)
+    before, after = (np.asarray(Image.open(file).convert("RGB"), float) for file in (io.BytesIO(original), image))
+    assert np.abs(before - after).mean() < 1.5

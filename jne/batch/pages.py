@@ -14,6 +14,7 @@ from jne.batch.grid import Grid, Run
 from jne.batch.run import read_record
 from jne.batch.summary import flatten
 from jne.book import check_target, copy_sources, make_html, publish
+from jne.layout import lay_out
 from jne.notebooks import make_presentable
 from jne.plotting.grids import figure_grid, figure_scalars, result_label
 from jne.plotting.style import set_style
@@ -75,6 +76,7 @@ def _executed_page(run: Run, folder: Path, stage: Path, root: Path) -> dict[str,
     first, _, rest = heading.source.partition("\n")
     heading.source = f"{first}: {_named(run)}\n{rest}" if run.varied else heading.source
     nbformat.write(notebook, target)
+    lay_out(target, run.notebook.name, {"run": run.id})
     return {"file": f"runs/{run.name}"}
 
 

@@ -178,12 +178,14 @@ class EncodingDataset:
         else:
             counts = f"{len(np.unique(self.folds))} folds"
         layers = ", ".join(f"{name} {self.content.sizes[f'feature_{name}']}" for name in self.layers)
-        return (
-            f"EncodingDataset\n  {self.name}\n"
-            f"  {kind} responses of {self.n_voxels} voxels\n"
-            f"  {self.n_stimuli} stimuli: {counts}\n"
-            + textwrap.fill(f"features: {layers}", 76, initial_indent="  ", subsequent_indent="    ")
-        )
+        lines = [
+            self.name,
+            f"{kind} responses of {self.n_voxels} voxels",
+            f"{self.n_stimuli} stimuli: {counts}",
+            f"features: {layers}",
+        ]
+        indents = {"initial_indent": "  ", "subsequent_indent": "    "}
+        return "\n".join(["EncodingDataset", *(textwrap.fill(line, 76, **indents) for line in lines)])
 
 
 def load_dataset(source: str | Path, **options) -> EncodingDataset:
