@@ -96,7 +96,7 @@ _MISSING = {
     "level": "hierarchy levels, so no trend from V1 up is shown",
     "category": "categories of stimuli, so no preference for one can be shown",
     "thumbnail": "pictures of the stimuli, so the most and least nonlinear stimuli are not shown",
-    "true_nonlinearity": "planted truth (it was recorded), so nothing here says how far a measure is from it",
+    "true_nonlinearity": "planted truth, so nothing here says how far a measure is from it",
 }
 
 
