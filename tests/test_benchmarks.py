@@ -127,3 +127,14 @@ def test_committed_results_are_drawn():
     assert {target["what"] for target in benchmark["targets"]} == {
         target["what"] for target in _targets.judge(benchmark["sections"], performance.clock_of(benchmark))
     }
+
+
+def test_the_numbers_in_the_readme_are_those_of_the_benchmark():
+    root = Path(__file__).parent.parent
+    times = json.loads((root / "benchmarks/results/engine.json").read_text())["sections"]["times, V=15000"]["in_gemm"]
+    cost = {name: value["wall"] for name, value in times.items()}
+    told = (root / "README.md").read_text()
+    told = told[told.index("**How fast.**") :].split("\n\n")[0].replace("\n", " ")
+    assert f"takes {cost['plain']:.2f} plain matrix products" in told
+    assert f"({cost['share, full rank']:.2f} with the nonlinear share)" in told
+    assert f"{cost['backward per voxel'] / cost['plain']:.0f} times less than one backward pass per voxel" in told
