@@ -11,14 +11,13 @@ minutes a seed on one core::
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
+from _common import machine
 
 import jne
 from jne._files import code_hash, provenance, results_dir, write_json
@@ -153,13 +152,6 @@ def calibration() -> dict:
     return found
 
 
-def machine() -> dict:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    described = {"processor": model, "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    return {**described, "system": platform.system(), "python": platform.python_version()}
-
-
 @click.command()
 @click.option("--seeds", default=5, show_default=True, help="Number of simulations.")
 def main(seeds: int) -> None:
@@ -171,7 +163,7 @@ def main(seeds: int) -> None:
         raise click.ClickException(f"{RESULTS} was made with other parameters; move it away first")
     content = {
         "parameters": parameters,
-        "machine": machine(),
+        "machine": machine(torch.get_num_threads()),
         "versions": {**provenance(), "code_hash": code_hash()},
         "seeds": {},
         **content,
