@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from jne._allocator import kept_memory
 from jne._backbones import GRIDS, MODELS, Backbone, load_backbone
 from jne._device import resolve_device
 from jne._files import provenance
@@ -57,7 +59,7 @@ def extract_features(
         ``block0`` to ``block15`` and ``head``. Transformers: names out of ``layer1`` (after the first block) to
         ``layerN``, by default all.
     batch_size : int, optional
-        Images at a time, by default 16 on the CPU (more fall out of its cache) and 256 on a GPU. It does not change
+        Images at a time, by default 16 on the CPU (more is not faster) and 256 on a GPU. It does not change
         the features beyond rounding.
     device : {"auto", "cpu", "cuda", ...}
     progress : bool
@@ -201,13 +203,15 @@ def stream_features(
     torch_device = resolve_device(device)
     on_cpu = torch_device.type == "cpu"
     backbone.to(torch_device)
-    # While a GPU works, the CPU prepares its next batch; a CPU would only interrupt itself.
-    for batch in _batches(images, backbone.prepare, batch_size or (16 if on_cpu else 256), 0 if on_cpu else 1, start):
-        # TensorFloat-32 rounds to 10 bits, so a GPU would not give the CPU's features.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            found = backbone.layers(torch.from_numpy(batch).to(torch_device))
-            values = {name: layer.float().cpu().numpy() for name, layer in found.items()}
-        yield values
+    batch_size = batch_size or (16 if on_cpu else 256)
+    with kept_memory() if on_cpu else nullcontext():
+        # While a GPU works, the CPU prepares its next batch; a CPU would only interrupt itself.
+        for batch in _batches(images, backbone.prepare, batch_size, 0 if on_cpu else 1, start):
+            # TensorFloat-32 rounds to 10 bits, so a GPU would not give the CPU's features.
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                found = backbone.layers(torch.from_numpy(batch).to(torch_device))
+                values = {name: layer.float().cpu().numpy() for name, layer in found.items()}
+            yield values
 
 
 def _batches(images: Sequence, prepare, batch_size: int, ahead: int, start: int = 0) -> Iterator[np.ndarray]:
