@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -25,6 +24,7 @@ import nbformat
 import pandas as pd
 import psutil
 import yaml
+from _common import machine
 
 from jne._files import write_json
 from jne.batch import read_grid, summary_table
@@ -249,9 +249,7 @@ def main() -> None:
             load = os.getloadavg()[0]
             measured = PARTS[part](Path(folder) / part, options)
         results = json.loads(options.out.read_text()) if options.out.exists() else {}
-        machine = {"cores": os.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 1e9)}
-        machine |= {"python": platform.python_version(), "system": platform.platform(), "load before": load}
-        results[part] = measured | {"machine": machine}
+        results[part] = measured | {"machine": machine(1) | {"load before": load}}
         write_json(results, options.out)
         print(json.dumps({part: measured}, indent=2))
 

@@ -8,9 +8,9 @@ Prints a table and writes results/book.json, whose times the landing page quotes
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from _common import machine
 from playwright.sync_api import sync_playwright
 
 from jne._files import write_json
@@ -27,17 +28,6 @@ from jne._files import write_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results/book.json"
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-
-
-def machine() -> dict[str, str | int]:
-    """The machine, in words and numbers."""
-    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": cores,
-        "python": platform.python_version(),
-    }
 
 
 def build_seconds(params: str) -> float:
@@ -74,21 +64,20 @@ def page_costs(book: Path, repeats: int = 5) -> dict[str, dict[str, float]]:
     return costs
 
 
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).is_file() else []
-
-
 def main() -> None:
     """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("params", nargs="*", help="parameter sets to build the book with first: quick, demo, paper")
+    parameter_sets = parser.parse_args().params
     found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     builds = found.get("builds", {})
-    for params in sys.argv[1:]:
-        builds[params] = {"seconds": round(build_seconds(params), 1), "machine": machine()}
+    for params in parameter_sets:
+        builds[params] = {"seconds": round(build_seconds(params), 1), "machine": machine(os.cpu_count())}
     book = ROOT / "_build/html"
     if not (book / "index.html").is_file():
         sys.exit("There is no book in _build/html: run `make book` first")
     pages = page_costs(book)
-    write_json({"machine": machine(), "builds": builds, "pages": pages}, RESULTS)
+    write_json({"machine": machine(os.cpu_count()), "builds": builds, "pages": pages}, RESULTS)
     print(f"{'page':<24}{'HTML':>10}{'loaded':>12}{'first paint':>14}")
     for name, cost in pages.items():
         kib, loaded = cost["html_bytes"] / 1024, cost["loaded_bytes"] / 1024

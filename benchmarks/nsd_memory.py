@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
+from _common import machine
 
 from jne._files import code_hash, provenance, write_json
 
@@ -138,9 +138,8 @@ def main(shape, repeats, surface, folder):
             result[space] = {n: prepare(root, f"1-{n}", space) for n in (3, 12)}
             click.echo(f"{space}: {result[space]}")
     click.echo(str(result["rates"]))
-    machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
     RESULTS.parent.mkdir(exist_ok=True)
-    write_json({**result, "machine": machine, "code_hash": code_hash(), **provenance()}, RESULTS)
+    write_json({**result, "machine": machine(1), "code_hash": code_hash(), **provenance()}, RESULTS)
 
 
 if __name__ == "__main__":

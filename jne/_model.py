@@ -114,7 +114,8 @@ def check_samples(X) -> torch.Tensor:
     bad = int((~torch.isfinite(X)).sum())
     if bad:
         raise ValueError(f"X holds {bad} non-finite values of {X.numel()}; remove or fill them first")
-    return X.detach()
+    # A tensor made in inference mode carries no gradient; its copy does.
+    return X.clone() if X.is_inference() else X.detach()
 
 
 def choose_device(device: str, model, X) -> torch.device:

@@ -32,6 +32,7 @@ _TEXT = {
 _ERROR_TEXT = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
 
 
+@torch.inference_mode(False)
 def nonlinearity(
     model,
     X,

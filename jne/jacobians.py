@@ -14,6 +14,7 @@ from jne._trunk import dense_jacobian
 __all__ = ["jacobian", "split_readout"]
 
 
+@torch.inference_mode(False)
 def jacobian(
     model,
     X,

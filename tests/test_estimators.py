@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from jne._device import check_card
 from jne._files import write_netcdf
 from jne.estimators import nonlinearity
+from jne.jacobians import jacobian
 
 ACTIVATIONS = {
     "relu": torch.relu,
@@ -751,9 +752,13 @@ def test_bootstrap_resamples_deviations_with_the_mean_jacobian_fixed(readout):
 @pytest.mark.parametrize("readout", [True, False])
 def test_the_caller_may_have_switched_gradients_off(readout):
     X = normal(25, 7)
-    expected = nonlinearity(Residual(), X, readout=readout)
+    expected, J = nonlinearity(Residual(), X, readout=readout), jacobian(Residual(), X)
     with torch.no_grad():
         xr.testing.assert_identical(nonlinearity(Residual(), X, readout=readout), expected)
+    model = Residual()
+    with torch.inference_mode():
+        xr.testing.assert_identical(nonlinearity(model, torch.as_tensor(X) + 0, readout=readout), expected)
+        assert np.array_equal(jacobian(model, torch.as_tensor(X) + 0), J)
 
 
 def test_bootstrap_is_seeded():
