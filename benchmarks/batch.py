@@ -1,9 +1,9 @@
-"""Measure batches: speed against a plain loop, what survives kills, what stops, overhead and memory of the client.
+"""Measure batches: speed against a plain loop, what survives kills, what stops, overhead, what larger runs cost.
 
-    python benchmarks/batch.py grid kill stop overhead
+    OMP_NUM_THREADS=1 python benchmarks/batch.py grid kill stop overhead scaling
 
-Each part writes its numbers into benchmarks/results/batch.json. On a busy machine take less of each (--subjects,
---layers, --runs) and read only the ratios, which come from one call.
+Each part writes its numbers into benchmarks/results/batch.json, which the page "Many runs" quotes. On a busy machine
+take less of each (--subjects, --layers, --runs) and read only the ratios, which come from one call.
 """
 
 from __future__ import annotations
@@ -232,7 +232,35 @@ def measure_overhead(folder: Path, options) -> dict:
     }
 
 
-PARTS = {"grid": measure_grid, "kill": measure_kill, "stop": measure_stop, "overhead": measure_overhead}
+def measure_scaling(folder: Path, options) -> dict:
+    """One chapter, one subject and a fixed number of epochs; then one size at a time larger, twice and four times."""
+    size = {"dataset_options.thin": 16, "dataset_options.n_train": 1000, "encoder_options.hidden_size": 128}
+    fixed = {"n_seeds": 1, "encoder_options.max_epochs": 50, "encoder_options.patience": 50}
+    larger = [
+        {name: value // factor if name.endswith("thin") else value * factor}
+        for name, value in size.items()
+        for factor in (2, 4)
+    ]
+    content = {
+        "notebooks": ["spatial_distribution"],
+        "parameters_file": "quick",
+        "parameters": {"subjects": [1]},
+        "runs": [{"notebook": "spatial_distribution", **size, **fixed, **change} for change in ({}, *larger)],
+    }
+    place = Place(folder / "scaling", content)
+    status, _ = place.run("--workers", 1)
+    assert status == 0, (place.folder / "log.txt").read_text()
+    columns = ["seconds", "peak_memory", *size]
+    return {"runs": place.table()[columns].to_dict("records")}
+
+
+PARTS = {
+    "grid": measure_grid,
+    "kill": measure_kill,
+    "stop": measure_stop,
+    "overhead": measure_overhead,
+    "scaling": measure_scaling,
+}
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import jne
+from jne._measured import measured
 from jne.layout import glossary_terms, lay_out
 from jne.notebooks import BookError, execute_notebook, existing_file, install_hint, make_presentable, read_parameters
 
@@ -163,20 +163,8 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
         sphinx["mathjax_path"] = "mathjax/tex-svg.js"
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
     _set_repository(config)
-    sphinx["myst_substitutions"] = _running_times(root)
+    sphinx["myst_substitutions"] = measured(root)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-
-def _running_times(root: Path) -> dict[str, str]:
-    """``{{quick_time}}`` and ``{{demo_time}}`` of the pages: what `benchmarks/book.py` measured last."""
-    path = root / "benchmarks/results/book.json"
-    measured = json.loads(path.read_text()) if path.is_file() else {}
-    times = {f"{name}_time": "a time that nobody has measured yet" for name in ("quick", "demo")}
-    for name, run in measured.get("builds", {}).items():
-        seconds = run["seconds"]
-        amount = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-        times[f"{name}_time"] = f"{amount} on {run['machine']['cores']} processor cores"
-    return times
 
 
 def _set_repository(config: dict) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from jne._measured import measured
 from jne.book import BookError, build_book, find_root, read_contents
 from jne.cli import main
 from jne.notebooks import declared_parameters, execute_notebook, make_presentable, read_parameters
@@ -137,6 +138,20 @@ def test_downloads_are_the_executed_chapters(book):
 
 
 @pytest.mark.slow
+def test_pages_quote_what_was_measured():
+    texts = measured(ROOT)
+    grid = json.loads((ROOT / "benchmarks/results/batch.json").read_text())["grid"]
+    plain, two = grid["seconds"]["plain loop, no cache"], grid["seconds"]["batch, 2 workers"]
+    assert f"| batch, 2 workers | {two / 60:.1f} | {plain / two:.1f} |" in texts["batch_grid"]
+    pages = "".join(path.read_text() for path in (ROOT / "book").iterdir() if path.suffix in (".md", ".ipynb"))
+    assert set(re.findall(r"{{(\w+)}}", pages)) == set(texts)
+    assert not [name for name, text in texts.items() if "nobody has measured" in text]
+
+
+def test_without_measurements_the_pages_say_so(tmp_path):
+    assert all("nobody has measured yet" in text for text in measured(tmp_path).values())
+
+
 def test_launch_buttons_are_there_where_the_repository_is_known(book, tmp_path, monkeypatch):
     assert not re.findall(r'href="https?://[^"]+"', (book[1].parent / "book/hierarchy.html").read_text())
     monkeypatch.setenv("JNE_REPOSITORY", "https://github.com/someone/jne/")

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from jne import EncodingDataset, ResidualEncoder, RidgeEncoder, load_encoder
+from jne import EncodingDataset, ResidualEncoder, RidgeEncoder, jacobian, load_encoder
 from jne.encoders.residual import ACTIVATIONS
 from jne.evaluate import r2_score
 
@@ -71,6 +71,17 @@ def test_the_callers_random_state_is_left_alone():
     torch.manual_seed(5)
     small(max_epochs=1).fit(*make_arrays())
     assert torch.rand(1) == expected
+
+
+@pytest.mark.parametrize("make", [small, RidgeEncoder])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_caller_may_have_switched_gradients_off(make, mode):
+    arrays = make_arrays()
+    expected = make().fit(*arrays).predict(arrays[2])
+    with mode():
+        encoder = make().fit(*arrays)
+        np.testing.assert_array_equal(encoder.predict(arrays[2]), expected)
+    assert np.abs(jacobian(encoder, arrays[2][:5])).max() > 0  # no tensor of it is bound to that mode
 
 
 def test_minibatches_see_every_sample_once():

@@ -139,6 +139,7 @@ class ResidualEncoder(Encoder):
             torch.manual_seed(self.random_state)
             return self._make_module(n_features, n_voxels)
 
+    @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
     def _fit(self, arrays: Training, progress: bool) -> None:
         check_training(arrays)
         self._fit_scaling(arrays.X, arrays.Y)

@@ -73,6 +73,7 @@ class RidgeEncoder(Encoder):
     def _make_module(self, n_features: int, n_voxels: int) -> nn.Linear:
         return nn.Linear(n_features, n_voxels, bias=False)
 
+    @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
     def _fit(self, arrays: Training, progress: bool) -> None:
         check_training(arrays)
         X, Y = np.concatenate([arrays.X, arrays.X_val]), np.concatenate([arrays.Y, arrays.Y_val])

@@ -1,0 +1,85 @@
+"""What the benchmarks measured, as pieces of text and tables for the pages of the book."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+RESULTS = Path("benchmarks/results")
+NOT_YET = "nobody has measured yet"
+
+
+def measured(root: Path) -> dict[str, str]:
+    """Markdown for ``{{name}}`` in the pages.
+
+    ``quick_time`` and ``demo_time`` are from `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling``
+    and ``batch_overhead`` from `benchmarks/batch.py`.
+    """
+    batch = _read(root / RESULTS / "batch.json")
+    parts = {"grid": _grid, "scaling": _scaling, "overhead": _overhead}
+    texts = {f"batch_{name}": text(batch[name]) if name in batch else NOT_YET for name, text in parts.items()}
+    texts["batch_machine"] = _machine(batch["grid"]["machine"]) if "grid" in batch else NOT_YET
+    return texts | _book_times(_read(root / RESULTS / "book.json"))
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _book_times(book: dict) -> dict[str, str]:
+    times = {f"{name}_time": f"a time that {NOT_YET}" for name in ("quick", "demo")}
+    for name, run in book.get("builds", {}).items():
+        times[f"{name}_time"] = f"{_duration(run['seconds'])} on {run['machine']['cores']} processor cores"
+    return times
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def _machine(machine: dict) -> str:
+    return f"{machine['cpu']}, {machine['cores']} cores, one thread per run"
+
+
+def _grid(part: dict) -> str:
+    """Wall time of the grid in each way of running it."""
+    ways = sorted(part["seconds"].items(), key=lambda way: -way[1])
+    plain = part["seconds"]["plain loop, no cache"]
+    rows = [(way, f"{seconds / 60:.1f}", f"{plain / seconds:.1f}") for way, seconds in ways]
+    return _table((f"{part['runs']} runs", "minutes", "times as fast"), rows)
+
+
+def _scaling(part: dict) -> str:
+    """Time and memory of one run, one of its sizes larger at a time."""
+    sizes = {
+        "dataset_options.thin": ("vertices", lambda first, value: first / value),
+        "dataset_options.n_train": ("training stimuli", lambda first, value: value / first),
+        "encoder_options.hidden_size": ("hidden units", lambda first, value: value / first),
+    }
+    first, *others = part["runs"]
+    rows = [("the quick parameters, 50 epochs", f"{first['seconds']:.0f}", _megabytes(first))]
+    for run in others:
+        factors = ((name, factor(first[key], run[key])) for key, (name, factor) in sizes.items())
+        what = ", ".join(f"{factor:.0f} times the {name}" for name, factor in factors if factor != 1)
+        rows.append((what, f"{run['seconds']:.0f}", _megabytes(run)))
+    return _table(("one run of *Spatial distribution*", "seconds", "peak memory, MB"), rows)
+
+
+def _megabytes(run: dict) -> str:
+    return f"{run['peak_memory'] / 1e6:.0f}"
+
+
+def _overhead(part: dict) -> str:
+    ours, alone = part["seconds per run, batch"], part["seconds per run, plain papermill"]
+    memory = part["memory of the client in MB, by share of runs done"]
+    return (
+        f"{ours - alone:.2f} seconds a run over papermill alone ({part['runs']} runs of a notebook that does nothing, "
+        f"{alone:.1f} seconds each), and {memory['0.9']:.0f} MB for the command itself"
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: words left, numbers right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
