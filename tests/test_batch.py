@@ -381,7 +381,7 @@ def test_one_error_and_one_endless_cell_stop_no_other_run(small_book):
     runs = [{"notebook": "endless"}, {"notebook": "bad"}, {"notebook": "good", "seed": 1}]
     runs += [{"notebook": "good", "seed": 2}]
     content = {"notebooks": [f"{n}.ipynb" for n in ("good", "bad", "endless")], "runs": runs}
-    content |= {"parameters": {"data": "synthetic"}, "resources": {"timeout": 12}}
+    content |= {"parameters": {"data": "synthetic", "options": {"thin": 3}}, "resources": {"timeout": 12}}
     file = write_grid(folder, content)
     dry = CliRunner().invoke(main, ["batch", str(file), "--dry-run"])
     assert dry.exit_code == 0 and dry.output.startswith("4 runs, 4 to do") and not (small_book / "_build").exists()
@@ -416,10 +416,12 @@ def check_pages(out, root):
     html = out / "html"
     assert "unknown_mime_type" not in (out / "sphinx/log.txt").read_text()
     index = shown(html / "index.html")
-    assert "4 runs: 2 done" in index and "KeyError: 'no such area [/x]'" in index and "data = 'synthetic'" in index
+    assert "4 runs: 2 done" in index and "KeyError: 'no such area [/x]'" in index
+    assert "data: synthetic" in index and "options.thin: 3" in index  # as in a YAML file, not as NumPy writes it
     page = (html / "good.html").read_text()
     links = [path for path in html.glob("runs/*.html") if f'href="runs/{path.name}"' in page]
     assert len(links) == 4 and page.count("<img") >= 2
+    assert 'alt="Synthetic responses: share' in page and "Colour: share" in page
     assert any("good: seed 2" in shown(path) and "share.V1 = 4" in shown(path) for path in links)
     failed = next(html.glob("runs/bad-*.html"))
     assert "no such area [/x]" in shown(failed) and str(root) not in failed.read_text()
@@ -580,7 +582,14 @@ def test_small_multiples_show_every_value_once():
     assert {ax.collections[0].get_clim() for ax in axes} == {(0, 111)}
     assert [label.get_text() for label in axes[3].get_xticklabels()] == ["early", "late"]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["V1", "V2"]
-    assert figure.get_suptitle() == "A title"
+    assert figure.get_suptitle() == "A title" and figure.axes[6].get_ylabel() == "share"
+
+
+def test_values_of_both_signs_are_centred_on_zero():
+    table = grid_results()
+    table[["share.V1", "share.V2"]] -= 50
+    limits = figure_grid(table, "share", ["subject", "layer"], "A title").axes[0].collections[0].get_clim()
+    assert limits == (-61, 61)
 
 
 def test_scalars_one_dot_per_run():

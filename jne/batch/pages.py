@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from jne.book import check_target, copy_sources, make_html, publish
 from jne.layout import lay_out
 from jne.notebooks import make_presentable
 from jne.plotting.grids import figure_grid, figure_scalars, result_label
-from jne.plotting.style import set_style
+from jne.plotting.style import describe, set_style
 
 _MOST_SCALARS = 12
 
@@ -105,8 +106,7 @@ def _index(grid: Grid, table: pd.DataFrame) -> str:
     parameters = pd.DataFrame([flatten(run.parameters) for run in grid.runs])
     same = [name for name in parameters if parameters[name].map(str).nunique() == 1]
     if same:
-        values = ", ".join(f"`{name} = {parameters[name][0]!r}`" for name in same)
-        lines.append(f"All runs have {values}.")
+        lines += ["All runs have:", "\n".join(f"* `{name}: {parameters[name].iloc[0]}`" for name in same)]
     if len(bad := [run for run in grid.runs if table["status"][run.id] != "done"]):
         lines += ["## Not done", _runs_table(bad, table, ["status", "error"])]
     return "\n\n".join(lines) + "\n"
@@ -126,20 +126,22 @@ def _notebook_page(stem: str, runs: list[Run], table: pd.DataFrame, stage: Path)
     lines = [f"# {_title(stem)}"]
     for name in nested:
         figure = figure_grid(frame, name, varied, prefix + result_label(name))
-        caption = f"*{result_label(name)}. One colour scale for all panels; empty where a run is missing.*"
-        lines += [_figure(figure, stage, f"{stem}-{name}"), caption]
+        lines.append(
+            _figure(figure, stage, f"{stem}-{name}", "One colour scale for all panels; empty where a run is missing.")
+        )
     if single:
         figure = figure_scalars(frame, single, varied, f"{prefix}results with one value per run")
-        lines += [_figure(figure, stage, f"{stem}-scalars"), "*One dot is one run.*"]
+        lines.append(_figure(figure, stage, f"{stem}-scalars", "One dot is one run."))
     return "\n\n".join([*lines, "## Runs", _runs_table(runs, table, ["status", "seconds", "peak memory"])]) + "\n"
 
 
-def _figure(figure, stage: Path, name: str) -> str:
+def _figure(figure, stage: Path, name: str, caption: str) -> str:
     path = Path("figures") / f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.png"
     (stage / path).parent.mkdir(exist_ok=True)
     figure.savefig(stage / path, dpi=200)
     plt.close(figure)
-    return f"![]({path})"
+    alt, width = json.dumps(describe(figure), ensure_ascii=False), round(96 * figure.get_figwidth())
+    return f"```{{figure}} {path}\n:alt: {alt}\n:width: {width}px\n\n{caption}\n```"
 
 
 def _runs_table(runs: list[Run], table: pd.DataFrame, columns: list[str]) -> str:

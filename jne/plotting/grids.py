@@ -10,6 +10,10 @@ from matplotlib.figure import Figure
 
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH
 
+SIGNED_CMAP = "vlag"
+LETTERS = 90
+"""That fit side by side under a figure of the page's width."""
+
 
 def figure_grid(table: pd.DataFrame, result: str, varied: list[str], title: str) -> Figure:
     """Heat maps of a result that has one value per key, such as per area: key x parameter x parameter.
@@ -33,10 +37,10 @@ def figure_grid(table: pd.DataFrame, result: str, varied: list[str], title: str)
     keys = [name for name in table if name.startswith(f"{result}.")]
     across, columns, rows = _axes(varied)
     values = table[keys].to_numpy(float)
-    limits = {"vmin": np.nanmin(values), "vmax": np.nanmax(values)}
+    colours = _colours(values)
     panels = [_groups(table, names) for names in (rows, columns)]
     shape = (len(panels[0]), len(panels[1]))
-    height = 0.6 + shape[0] * (0.55 + 0.115 * len(keys))
+    height = 0.7 + shape[0] * (0.55 + 0.13 * max(len(keys), 6))
     figure, axes = plt.subplots(
         *shape, figsize=(PAGE_WIDTH, max(height, 1.8)), squeeze=False, sharex=True, sharey=True, layout="constrained"
     )
@@ -46,12 +50,15 @@ def figure_grid(table: pd.DataFrame, result: str, varied: list[str], title: str)
             labels = chosen[across].astype(str) if across else pd.Series("", index=chosen.index)
             image = chosen[keys].astype(float).groupby(labels, sort=False).mean().T
             image.index = [key.removeprefix(f"{result}.") for key in keys]
-            sns.heatmap(image, ax=ax, cmap=LEVEL_CMAP, cbar=False, xticklabels=True, yticklabels=True, **limits)
+            sns.heatmap(image, ax=ax, cbar=False, xticklabels=True, yticklabels=True, **colours)
             ax.set(title="\n".join(filter(None, (row_label, column_label))), xlabel="", ylabel="")
             ax.title.set_fontsize("small")
-            ax.tick_params(labelsize=6, length=0)
-            ax.tick_params(axis="x", rotation=90 if image.columns.str.len().max() > 3 else 0)
-    figure.colorbar(axes[0, 0].collections[0], ax=axes, shrink=0.7)
+            ax.tick_params(labelsize=7, length=0)
+            crowded = image.columns.str.len().max() * image.shape[1] > LETTERS / shape[1]
+            ax.tick_params(axis="x", rotation=90 if crowded else 0)
+    bar = figure.colorbar(axes[0, 0].collections[0], ax=axes)
+    bar.set_label(result_label(result), size="small")
+    bar.ax.tick_params(labelsize=7)
     figure.supxlabel(across or "", fontsize="small")
     figure.suptitle(title)
     return figure
@@ -80,7 +87,7 @@ def figure_scalars(table: pd.DataFrame, results: list[str], varied: list[str], t
     n_columns = min(3, len(results))
     n_rows = -(-len(results) // n_columns)
     figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(PAGE_WIDTH, 0.5 + 1.9 * n_rows), squeeze=False, layout="constrained"
+        n_rows, n_columns, figsize=(PAGE_WIDTH, 0.5 + 2.1 * n_rows), squeeze=False, layout="constrained"
     )
     for ax, name in zip(axes.flat, results, strict=False):
         several = group.nunique() > 1
@@ -88,8 +95,8 @@ def figure_scalars(table: pd.DataFrame, results: list[str], varied: list[str], t
         sns.stripplot(
             x=position, y=table[name].astype(float), ax=ax, size=4, jitter=False, dodge=several, legend=False, **hue
         )
-        ax.set(title=result_label(name), xlabel=across or "", ylabel="")
-        ax.title.set_fontsize("small")
+        ax.set_xlabel(across or "", fontsize="small")
+        ax.set_ylabel(result_label(name), fontsize="small")
         ax.tick_params(labelsize=7)
     for ax in axes.flat[len(results) :]:
         ax.remove()
@@ -97,7 +104,7 @@ def figure_scalars(table: pd.DataFrame, results: list[str], varied: list[str], t
         names = list(dict.fromkeys(group))
         colors = sns.color_palette(hue["palette"], len(names))
         handles = [plt.Line2D([], [], marker="o", ls="", ms=4, color=color) for color in colors]
-        figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=6, frameon=False)
+        figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=7, frameon=False)
     figure.suptitle(title)
     return figure
 
@@ -105,6 +112,15 @@ def figure_scalars(table: pd.DataFrame, results: list[str], varied: list[str], t
 def result_label(name: str) -> str:
     """A recorded name in words."""
     return " ".join("JNE" if word == "jne" else word for word in name.split("_"))
+
+
+def _colours(values: np.ndarray) -> dict:
+    """Limits and colour map of a heat map; values of both signs are centred on zero."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    if low < 0 < high:
+        most = max(-low, high)
+        return {"cmap": SIGNED_CMAP, "vmin": -most, "vmax": most}
+    return {"cmap": LEVEL_CMAP, "vmin": low, "vmax": high}
 
 
 def _axes(varied: list[str]) -> tuple[str | None, list[str], list[str]]:
