@@ -204,7 +204,7 @@ def test_surface_draws_and_turns(chromium):
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(x + 80, y + 20, steps=8)
+        page.mouse.move(x + 20, y + 10, steps=8)  # not so far that the coloured areas are behind
         page.mouse.up()
         page.wait_for_timeout(500)
         turned = frame.screenshot()
