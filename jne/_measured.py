@@ -53,15 +53,16 @@ def _grid(part: dict) -> str:
 def _scaling(part: dict) -> str:
     """Time and memory of one run, one of its sizes larger at a time."""
     sizes = {
-        "dataset_options.thin": ("vertices", lambda first, value: first / value),
-        "dataset_options.n_train": ("training stimuli", lambda first, value: value / first),
-        "encoder_options.hidden_size": ("hidden units", lambda first, value: value / first),
+        "dataset_options.thin": "vertices",
+        "dataset_options.n_train": "training stimuli",
+        "encoder_options.hidden_size": "hidden units",
     }
     first, *others = part["runs"]
     rows = [("the quick parameters, 50 epochs", f"{first['seconds']:.0f}", _megabytes(first))]
     for run in others:
-        factors = ((name, factor(first[key], run[key])) for key, (name, factor) in sizes.items())
-        what = ", ".join(f"{factor:.0f} times the {name}" for name, factor in factors if factor != 1)
+        # Every size only grows; thinning grows as its number falls.
+        factors = {name: max(run[key] / first[key], first[key] / run[key]) for key, name in sizes.items()}
+        what = ", ".join(f"{factor:.0f} times the {name}" for name, factor in factors.items() if factor != 1)
         rows.append((what, f"{run['seconds']:.0f}", _megabytes(run)))
     return _table(("one run of *Spatial distribution*", "seconds", "peak memory, MB"), rows)
 

@@ -127,6 +127,13 @@ def _figure(uri: str, name: str, shown: Mapping, about: Mapping[str, str]) -> st
     """MyST source of a figure with its caption, and beneath it where it is from."""
     # An empty line in a name would end the HTML.
     facts = " · ".join(f"<span>{html.escape(' '.join(f'{k}: {v}'.split()))}</span>" for k, v in about.items())
-    alt = json.dumps(shown["alt"], ensure_ascii=False)
-    options = f":name: {name}\n:alt: {alt}\n:width: {shown['width']}px\n:target: ../_images/{Path(uri).name}"
-    return f'``````{{figure}} {uri}\n{options}\n\n{shown["caption"]}\n\n<p class="jne-provenance">{facts}</p>\n``````\n'
+    content = f'{shown["caption"]}\n\n<p class="jne-provenance">{facts}</p>'
+    more = {"name": name, "target": f"../_images/{Path(uri).name}"}
+    return figure_source(uri, content, alt=shown["alt"], width=shown["width"], **more)
+
+
+def figure_source(uri: str, content: str, *, alt: str, width: int, **options: str) -> str:
+    """MyST source of a figure ``width`` pixels wide; its first paragraph of ``content`` is the caption."""
+    options |= {"alt": json.dumps(alt, ensure_ascii=False), "width": f"{width}px"}
+    lines = "\n".join(f":{option}: {value}" for option, value in options.items())
+    return f"``````{{figure}} {uri}\n{lines}\n\n{content}\n``````\n"

@@ -137,7 +137,6 @@ def test_downloads_are_the_executed_chapters(book):
     assert "image/png" in figure.data and "hide-input" not in download.cells[-1].metadata.get("tags", [])
 
 
-@pytest.mark.slow
 def test_pages_quote_what_was_measured():
     texts = measured(ROOT)
     grid = json.loads((ROOT / "benchmarks/results/batch.json").read_text())["grid"]
@@ -152,6 +151,7 @@ def test_without_measurements_the_pages_say_so(tmp_path):
     assert all("nobody has measured yet" in text for text in measured(tmp_path).values())
 
 
+@pytest.mark.slow
 def test_launch_buttons_are_there_where_the_repository_is_known(book, tmp_path, monkeypatch):
     assert not re.findall(r'href="https?://[^"]+"', (book[1].parent / "book/hierarchy.html").read_text())
     monkeypatch.setenv("JNE_REPOSITORY", "https://github.com/someone/jne/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from jne.batch.grid import Grid, Run
 from jne.batch.run import read_record
 from jne.batch.summary import flatten
 from jne.book import check_target, copy_sources, make_html, publish
-from jne.layout import lay_out
+from jne.layout import figure_source, lay_out
 from jne.notebooks import make_presentable
 from jne.plotting.grids import figure_grid, figure_scalars, result_label
-from jne.plotting.style import describe, set_style
+from jne.plotting.style import describe, page_pixels, set_style
 
 _MOST_SCALARS = 12
 
@@ -140,8 +139,7 @@ def _figure(figure, stage: Path, name: str, caption: str) -> str:
     (stage / path).parent.mkdir(exist_ok=True)
     figure.savefig(stage / path, dpi=200)
     plt.close(figure)
-    alt, width = json.dumps(describe(figure), ensure_ascii=False), round(96 * figure.get_figwidth())
-    return f"```{{figure}} {path}\n:alt: {alt}\n:width: {width}px\n\n{caption}\n```"
+    return figure_source(str(path), caption, alt=describe(figure), width=page_pixels(figure))
 
 
 def _runs_table(runs: list[Run], table: pd.DataFrame, columns: list[str]) -> str:

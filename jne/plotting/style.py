@@ -50,13 +50,17 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None, *, alt:
         What the figure looks like, for readers who do not see it; by default its titles and axes, in words.
     """
     about = {} if result is None else _about(result)
-    width = round(96 * figure.get_figwidth())  # in the page's pixels, so that text is as large in every figure
-    shown = {"caption": message, "alt": alt or describe(figure), "width": width, "about": about}
+    shown = {"caption": message, "alt": alt or describe(figure), "width": page_pixels(figure), "about": about}
     display(figure, metadata={"jne": shown})
     plt.close(figure)
     facts = "; ".join(f"{name}: {value}" for name, value in about.items())
     text = f"*{message}*" + (f"\n\n<small>{facts}</small>" if facts else "")
     display(Markdown(text), metadata={"jne": "caption"})
+
+
+def page_pixels(figure: Figure) -> int:
+    """How wide a page shows a figure, so that text is as large in every one."""
+    return round(96 * figure.get_figwidth())
 
 
 def describe(figure: Figure) -> str:
