@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from jne import nonlinearity
-from jne._memory import spans
+from jne._core.memory import spans
 from jne.encoders.residual import ResidualNetwork
 
 

@@ -1,6 +1,6 @@
 """What follows a planted nonlinearity and not the noise ceiling: every measure, plain and cross-fitted.
 
-Simulated voxels as in `jne.experiments.recover`, with a noise ceiling uniform in [0.1, 0.8]; then a purely linear truth
+Simulated voxels as in `jne.simulations.recover`, with a noise ceiling uniform in [0.1, 0.8]; then a purely linear truth
 beside voxels of pure noise; then the jackknife's errors against the spread over repeated experiments. Each seed is
 written to ``results/crossfit.json`` beside this file when it is done; a second call goes on from there. About 10
 minutes a seed on one core::
@@ -20,9 +20,9 @@ import torch
 from _common import machine
 
 import jne
-from jne._files import code_hash, provenance, results_dir, write_json
-from jne.simulate import mixed_response
-from jne.summaries import partial_spearman, spearman
+from jne._core.files import code_hash, provenance, results_dir, write_json
+from jne.simulations.responses import mixed_response
+from jne.statistics.area_tables import partial_spearman, spearman
 
 RESULTS = Path(__file__).parent / "results" / "crossfit.json"
 DESIGN = {"n_train": 7000, "n_validation": 1000, "n_test": 400, "n_features": 128, "n_voxels": 400}

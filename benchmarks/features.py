@@ -29,12 +29,12 @@ import torch
 from _common import machine
 from tqdm import tqdm
 
-from jne._allocator import kept_memory
-from jne._backbones import load_backbone
-from jne._files import code_hash, provenance, write_json
-from jne._image_sets import open_images
-from jne.datasets.feature_writer import FeatureWriter
-from jne.features import stream_features, write_features
+from jne._core.files import code_hash, provenance, write_json
+from jne.features.allocator import kept_memory
+from jne.features.backbones import load_backbone
+from jne.features.extract import stream_features, write_features
+from jne.features.feature_writer import FeatureWriter
+from jne.features.image_sets import open_images
 
 IMAGES = Path(__file__).parents[2] / "shared" / "data" / "v4" / "images_190923.zip"
 RESULTS = Path(__file__).parent / "results" / "features.json"

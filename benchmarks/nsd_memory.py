@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from _common import machine
 
-from jne._files import code_hash, provenance, write_json
+from jne._core.files import code_hash, provenance, write_json
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from nsd_tree import BETAS, make_tree
@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results" / "nsd_memory.json"
 CALL = """
 import re, sys, time
 from pathlib import Path
-from jne.datasets.nsd import prepare_nsd
+from jne.prepare.nsd import prepare_nsd
 
 def peak():
     # Not ru_maxrss, which begins with that of the process that started this one.
@@ -70,9 +70,9 @@ def prepare(root: Path, sessions: str, space: str) -> dict[str, float]:
 
 def rates(root: Path, repeats: int) -> dict[str, float]:
     """Seconds to read a session from .nc.gz, to unpack it, and to read its bytes: medians, taken in turn."""
-    from jne.datasets.nsd.betas import read_session
-    from jne.datasets.nsd.layout import Layout
-    from jne.datasets.nsd.space import read_space
+    from jne.prepare.nsd.betas import read_session
+    from jne.prepare.nsd.layout import Layout
+    from jne.prepare.nsd.space import read_space
 
     layout = Layout(root, 1)
     (path,), space = layout.session(1), read_space(layout)

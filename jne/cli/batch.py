@@ -33,7 +33,7 @@ def batch(grid_file, workers, scheduler, out, retry_failed, dry_run, book):
     what is missing, changed or failed, so it also goes on after a stop. The exit status is 1 if any run is not done.
     """
     from jne.batch.terminal import batch_command
-    from jne.notebooks import BookError
+    from jne.book.notebooks import BookError
 
     try:
         status = batch_command(grid_file, workers, scheduler, out, retry_failed, dry_run, book)

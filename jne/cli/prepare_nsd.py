@@ -8,7 +8,7 @@ import click
 
 from jne.cli.prepare import prepare
 
-# Those of jne.datasets.nsd, which takes a second to import.
+# Those of jne.prepare.nsd, which takes a second to import.
 SPACES, ZSCORES, CEILINGS = ("func1pt8mm", "fsaverage"), ("run", "session", "none"), ("ncsnr", "repeats")
 
 
@@ -67,7 +67,7 @@ def nsd(roi_order, **options):
 
     If interrupted, the same command goes on at the next session, with the same result.
     """
-    from jne.datasets.nsd import prepare_nsd
+    from jne.prepare.nsd import prepare_nsd
 
     order = [atlas.strip() for atlas in roi_order.split(",")] if roi_order else None
     data = prepare_nsd(roi_order=order, progress=sys.stderr.isatty(), report=click.echo, **options)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jne._files import FORMAT_VERSION, sha256, write_netcdf
+from jne._core.files import FORMAT_VERSION, sha256, write_netcdf
 from jne.datasets.validate import SPLITS, feature_layers, structure_problems, value_problems
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jne import _mesh, cortex
-from jne._files import hash_parameters, one_at_a_time, results_dir
-from jne.datasets import _anatomy, _stimuli
-from jne.datasets._anatomy import PROFILES, gate_categories, planted_profile, thinned_vertices
-from jne.datasets._stimuli import N_UNITS, TRUE_LAYER, Stimuli, draw_stimuli, hidden_units, stream
+from jne._core.files import hash_parameters, one_at_a_time, results_dir
+from jne.accuracy import noise_ceiling
+from jne.cortex import areas as cortex
+from jne.cortex import mesh as _mesh
+from jne.datasets import synthetic_areas as _anatomy
+from jne.datasets import synthetic_stimuli as _stimuli
 from jne.datasets.dataset import EncodingDataset, load_dataset, save_dataset
-from jne.evaluate import noise_ceiling
+from jne.datasets.synthetic_areas import PROFILES, gate_categories, planted_profile, thinned_vertices
+from jne.datasets.synthetic_stimuli import N_UNITS, TRUE_LAYER, Stimuli, draw_stimuli, hidden_units, stream
 
 SUBJECTS = (1, 2, 3, 4)
 N_REPEATS = 3
@@ -40,7 +42,7 @@ def synthetic_cortex(
 ) -> EncodingDataset:
     """Simulate the responses of one subject's visual cortex.
 
-    The vertices are those of `jne.cortex.load_cortex`. The response of a vertex to a stimulus is ::
+    The vertices are those of `jne.cortex.areas.load_cortex`. The response of a vertex to a stimulus is ::
 
         sqrt(1 - alpha) * z(linear) + sqrt(alpha) * z(nonlinear) + noise
 

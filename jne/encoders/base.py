@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from jne._files import FORMAT_VERSION, atomic_path, provenance
+from jne._core.files import FORMAT_VERSION, atomic_path, provenance
+from jne.accuracy import r2_score
 from jne.datasets import EncodingDataset
-from jne.encoders._training import Training, leave_out, training_arrays
-from jne.evaluate import r2_score
+from jne.encoders.training import Training, leave_out, training_arrays
 
 _CLASSES: dict[str, type[Encoder]] = {}
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from jne._device import resolve_device
-from jne.encoders._training import Training, check_training
+from jne._core.device import resolve_device
 from jne.encoders.base import Encoder
+from jne.encoders.training import Training, check_training
 
 ACTIVATIONS: dict[str | None, type[nn.Module]] = {
     "relu": nn.ReLU,

@@ -9,8 +9,8 @@ from himalaya.ridge import RidgeCV
 from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
 
-from jne.encoders._training import Training, check_training
 from jne.encoders.base import Encoder
+from jne.encoders.training import Training, check_training
 
 
 class RidgeEncoder(Encoder):

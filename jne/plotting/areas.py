@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jne.comparisons import area_intervals
-from jne.cortex import LEVELS, STANDS_FOR
+from jne.cortex.areas import LEVELS, STANDS_FOR
 from jne.plotting.labels import short_label
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
-from jne.summaries import area_table
+from jne.statistics.area_tables import area_table
+from jne.statistics.subject_tables import area_intervals
 
 
 def level_colors() -> dict[str, tuple]:
@@ -38,7 +38,7 @@ def plot_areas(
     Parameters
     ----------
     table : pandas.DataFrame
-        From `jne.summaries.area_table`.
+        From `jne.statistics.area_tables.area_table`.
     measure : str
         A column of it.
     interval : pair of str, optional
@@ -83,7 +83,7 @@ AREAS_PER_COLUMN = 60
 
 
 def figure_areas(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
-    """Every area's mean, sorted, with intervals (`jne.summaries.area_intervals`); one row of panels per measure.
+    """Every area's mean, sorted, with intervals (`jne.statistics.area_intervals`); one row of panels per measure.
 
     Parameters
     ----------

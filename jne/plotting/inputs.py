@@ -22,7 +22,7 @@ def figure_sweeps(frame: pd.DataFrame) -> Figure:
     Parameters
     ----------
     frame : pandas.DataFrame
-        From `jne.experiments.sweep_features`: dots are measured, lines are closed forms.
+        From `jne.simulations.sweep_features`: dots are measured, lines are closed forms.
     """
     figure, axes = plt.subplots(1, len(_KINDS), figsize=(PAGE_WIDTH, 3), sharey=True)
     unchanged = frame[(frame["kind"] == "scale") & (frame["value"] == 1)].iloc[0]
@@ -51,7 +51,7 @@ def figure_clusters(frame: pd.DataFrame, response, features: torch.Tensor) -> Fi
     Parameters
     ----------
     frame : pandas.DataFrame
-        From `jne.experiments.clustered_bump`.
+        From `jne.simulations.clustered_bump`.
     response : callable
         The response, of a tensor.
     features : torch.Tensor ``(n_samples, 1)``

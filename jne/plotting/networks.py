@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from jne.plotting.simulations import SHORT
 from jne.plotting.style import PAGE_WIDTH
-from jne.simulate import activation_label
+from jne.simulations.responses import activation_label
 
 
 def figure_order(frames: Mapping[str, tuple[pd.DataFrame, str]]) -> Figure:
@@ -20,7 +20,7 @@ def figure_order(frames: Mapping[str, tuple[pd.DataFrame, str]]) -> Figure:
     Parameters
     ----------
     frames : mapping of str to (pandas.DataFrame, str)
-        Panel title -> frame from `jne.experiments.survey_subsets` and the measure to rank by.
+        Panel title -> frame from `jne.simulations.survey_subsets` and the measure to rank by.
     """
     figure, axes = plt.subplots(1, len(frames), figsize=(PAGE_WIDTH, 4.6), sharey=True, squeeze=False)
     axes = axes[0]
@@ -51,7 +51,7 @@ def figure_fitted(
     Parameters
     ----------
     frame : pandas.DataFrame
-        From `jne.experiments.fit_networks`.
+        From `jne.simulations.fit_networks`.
     named : sequence of str
         Networks to tell apart, at most seven.
     measures : sequence of str

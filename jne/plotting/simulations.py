@@ -12,9 +12,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jne.closed_forms import closed_form
 from jne.plotting.style import PAGE_WIDTH
-from jne.simulate import ACTIVATIONS, activation_label
+from jne.simulations.closed_forms import closed_form
+from jne.simulations.responses import ACTIVATIONS, activation_label
 
 SHORT = {
     "jne": "JNE",
@@ -30,7 +30,7 @@ def figure_activations(clouds: Mapping[str, xr.Dataset], *, n_columns: int = 5, 
     Parameters
     ----------
     clouds : mapping of str to xarray.Dataset
-        From `jne.experiments.jacobian_clouds`.
+        From `jne.simulations.jacobian_clouds`.
     """
     n_bands = -(-len(clouds) // n_columns)
     figure, axes = plt.subplots(
@@ -106,7 +106,7 @@ def figure_units(frame: pd.DataFrame, measures: Sequence[str] = tuple(SHORT)) ->
     Parameters
     ----------
     frame : pandas.DataFrame
-        From `jne.experiments.survey_units`.
+        From `jne.simulations.survey_units`.
     measures : sequence of str
     """
     arguments = {

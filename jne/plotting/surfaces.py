@@ -18,9 +18,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from jne._files import atomic_path, hash_parameters
-from jne._mesh import HEMISPHERES, MESH, fill_from_nearest
-from jne._views import FSAVERAGE, VIEWS, drawn_mesh, pixel_vertices
+from jne._core.files import atomic_path, hash_parameters
+from jne.cortex.mesh import HEMISPHERES, MESH, fill_from_nearest
+from jne.cortex.views import FSAVERAGE, VIEWS, drawn_mesh, pixel_vertices
 from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import NOT_SIGNIFICANT
 from jne.plotting.style import PAGE_WIDTH, title

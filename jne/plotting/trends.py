@@ -12,11 +12,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jne.comparisons import subject_interval
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.labels import short_label
 from jne.plotting.style import PAGE_WIDTH, title
-from jne.trends import POOLED
+from jne.statistics.subject_tables import subject_interval
+from jne.statistics.trends import POOLED
 
 
 def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
@@ -54,7 +54,7 @@ def figure_trends(
     Parameters
     ----------
     plain, matched : pandas.DataFrame
-        From `jne.trends.trend_tests` of the subjects; matched on the noise ceiling, or None. Pooled rows are not drawn.
+        From `jne.statistics.trend_tests`; matched on the noise ceiling, or None. Pooled rows are not drawn.
     measures : sequence of str
     first : xarray.Dataset
         One of the results, for the title.
@@ -98,7 +98,7 @@ def figure_layers(tables: Mapping[str, pd.DataFrame], first: xr.Dataset) -> Figu
     Parameters
     ----------
     tables : mapping of measure to pandas.DataFrame
-        From `jne.summaries.layer_table`.
+        From `jne.statistics.area_tables.layer_table`.
     first : xarray.Dataset
         One of the results, for the title.
     """
@@ -150,7 +150,7 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        From `jne.agreement.agreement_table`.
+        From `jne.statistics.map_agreement.agreement_table`.
     first : xarray.Dataset
         One of the results, for the title.
     """

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.plotting.style import PAGE_WIDTH
-from jne.summaries import spearman
+from jne.statistics.area_tables import spearman
 
 _MARKERS = "osD^vPXd"
 
@@ -47,7 +47,7 @@ def figure_followed(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        From `jne.experiments.recovery_table`; one panel for each ``n_train``.
+        From `jne.simulations.recovery_table`; one panel for each ``n_train``.
     """
     sizes = sorted(table["n_train"].unique())
     shape = {"ncols": len(sizes), "figsize": (PAGE_WIDTH, 3.9), "sharex": True, "sharey": True, "squeeze": False}
@@ -80,7 +80,7 @@ def figure_recovery(result: xr.Dataset, measures: Mapping[str, str]) -> Figure:
     Parameters
     ----------
     result : xarray.Dataset
-        From `jne.experiments.recover`.
+        From `jne.simulations.recover`.
     measures : mapping of str to str
         Variable -> label.
     """
@@ -110,7 +110,7 @@ def figure_bias(tables: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        Title -> a table of `jne.experiments.bias_table`.
+        Title -> a table of `jne.simulations.bias_table`.
     """
     shape = {"ncols": len(tables), "figsize": (PAGE_WIDTH, 3.6), "sharey": True, "squeeze": False}
     figure, axes = plt.subplots(**shape)
@@ -131,7 +131,7 @@ def figure_varied(table: pd.DataFrame, kind: str, factors: Mapping[str, str], me
     Parameters
     ----------
     table : pandas.DataFrame
-        Of `jne.experiments.vary`, for one or several factors.
+        Of `jne.simulations.vary`, for one or several factors.
     kind : str
         Of voxels; its planted share is drawn as a line.
     factors, measures : mapping of str to str
@@ -163,7 +163,7 @@ def figure_convergence(table: pd.DataFrame, measures: Mapping[str, str]) -> Figu
     Parameters
     ----------
     table : pandas.DataFrame
-        From `jne.experiments.converge`.
+        From `jne.simulations.converge`.
     measures : mapping of str to str
         Of the table -> label.
     """

@@ -1,0 +1,1 @@
+"""What every wing uses: files and their cache, memory, the device, texts."""

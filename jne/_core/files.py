@@ -1,0 +1,171 @@
+"""Files that are either whole or not there: atomic writes, content hashes, provenance."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import xarray as xr
+from filelock import FileLock
+
+FORMAT_VERSION = 1
+"""Version of the files this package writes; it grows when a reader must know the difference."""
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; move it there only if the block succeeds.
+
+    A process killed in the block leaves at most a hidden ``.part`` file, never a half file under the final name.
+    The next write to the same path removes what a dead process of this machine left.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        # HDF5 reports a full disk only in the text of its error.
+        if error.errno == errno.ENOSPC or "errno = 28" in str(error) or "No space left" in str(error):
+            raise OSError(
+                errno.ENOSPC,
+                f"no space left on the disk while writing {path}; nothing was written. Free some space "
+                f"in {path.parent} or write somewhere else",
+            ) from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def need_space(path: Path, size: int) -> None:
+    """Raise the error of a full disk before HDF5 meets it, which would leave files that it cannot close."""
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _remove_leftovers(path: Path) -> None:
+    for part in path.parent.glob(f".{path.name}.{platform.node()}.*.part"):
+        pid = part.name.split(".")[-2]
+        if pid.isdigit() and not _alive(int(pid)):
+            part.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def one_at_a_time(path: str | Path) -> Iterator[None]:
+    """Where ``path`` is not there yet, wait until no other process is in this block for it; then it may be there.
+
+    On a file system shared by several machines this needs working POSIX or flock locks (NFS 4 has them, Lustre with
+    the mount option flock). The system releases the lock of a process that died. A thread may enter it again.
+    """
+    path = Path(path)
+    if path.exists():
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True):
+        yield
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = False) -> Path:
+    """Write ``dataset`` to ``path`` as NetCDF-4, atomically; the same content gives the same bytes."""
+    encoding = {}
+    if compress:
+        encoding = {
+            name: {"zlib": True, "complevel": 4, "shuffle": True}
+            for name, variable in dataset.variables.items()
+            if variable.dtype.kind in "fiub" and variable.ndim
+        }
+    with atomic_path(path) as part:
+        dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+    return Path(path)
+
+
+def write_json(content: Mapping, path: str | Path, *, sort_keys: bool = True) -> Path:
+    """Write ``content`` to ``path`` as indented JSON, atomically."""
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(content, indent=2, sort_keys=sort_keys) + "\n")
+    return Path(path)
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_parameters(parameters: Mapping) -> str:
+    """Sixteen hexadecimal digits that change with any (JSON-able) parameter."""
+    text = json.dumps(parameters, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def code_hash() -> str:
+    """Sixteen hexadecimal digits that change with any source file that can change a result.
+
+    What comes after a result (figures, the book, batches, the command line) is left out: it never reaches back.
+    """
+    digest = hashlib.sha256()
+    package = Path(__file__).parent.parent
+    after = {package / name for name in ("plotting", "book", "batch", "cli")}
+    for source in sorted(package.rglob("*.py")):
+        if source.parent in after:
+            continue
+        digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def cached(kind: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """The result of ``compute``, from ``results/<kind>/`` where these parameters and this code have made it before."""
+    key = {**parameters, "code_hash": code_hash()}
+    path = results_dir() / kind / f"{hash_parameters(key)}.nc"
+    with one_at_a_time(path):
+        if not path.exists():
+            attributes = {
+                name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()
+            }
+            write_netcdf(compute().assign_attrs(**attributes, **provenance()), path)
+    with xr.open_dataset(path, engine="h5netcdf") as result:
+        return result.load()
+
+
+def provenance() -> dict[str, str | int]:
+    """Attributes every result carries: the format's version and those of the packages that made it."""
+    return {"format_version": FORMAT_VERSION, **_versions()}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    # Read from disk once: measuring a small network takes no longer than this.
+    names = ("jne", "torch", "numpy", "xarray", "himalaya")
+    return {f"version_{name}": importlib.metadata.version(name) for name in names}
+
+
+def results_dir() -> Path:
+    """Where results are cached: ``$JNE_RESULTS``, else ``results/`` in the book's root, else in the working folder."""
+    if folder := os.environ.get("JNE_RESULTS"):
+        return Path(folder)
+    here = Path.cwd()
+    root = next((p for p in (here, *here.parents) if (p / "_toc.yml").exists()), here)
+    return root / "results"

@@ -1,0 +1,1 @@
+"""Chapters as functions, pages, the build."""

@@ -1,0 +1,1 @@
+"""Areas, meshes, smooth maps and views of the cortex."""

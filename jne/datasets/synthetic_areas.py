@@ -1,0 +1,63 @@
+"""What is planted where: profiles along the hierarchy, variation within areas, thinning, gated areas."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jne.cortex import areas as cortex
+from jne.cortex import mesh as _mesh
+from jne.datasets.synthetic_stimuli import stream
+
+PROFILES = {
+    "alpha": {"flat": (0.40,) * 6, "rising": (0.15, 0.25, 0.35, 0.45, 0.55, 0.65)},
+    "ceiling": {"flat": (0.50,) * 6, "rising": (0.25, 0.35, 0.45, 0.55, 0.65, 0.75)},
+}
+"""Expected nonlinear share and noise ceiling of each level, V1 to higher. Choices, not findings."""
+SPREAD = {"alpha": 0.06, "ceiling": 0.07}
+"""Standard deviation over the vertices of an area, before the field is cut off at two standard deviations."""
+FIELD_FWHM = 8.0
+"""Smoothness of the variation within areas, millimetres on the midthickness surface."""
+MINIMUM_VERTICES = 4
+"""Thinning leaves each area this many vertices per hemisphere, or all where it has fewer."""
+
+
+def planted_profile(name: str, profile: str, subject: int, seed: int) -> np.ndarray:
+    """Planted alpha or noise ceiling of every vertex of the visual areas.
+
+    Parameters
+    ----------
+    name : {"alpha", "ceiling"}
+    profile : {"flat", "rising"}
+    subject, seed : int
+
+    Returns
+    -------
+    numpy.ndarray, ``(n_vertices,)``
+        The level's value plus a smooth Gaussian field, the same field for both profiles.
+    """
+    whole = cortex.load_cortex()
+    field = np.empty(len(whole))
+    for side, hemisphere in enumerate(_mesh.HEMISPHERES):
+        here = whole.hemisphere == hemisphere
+        white = stream(name, seed, subject, side).standard_normal(_mesh.N_MESH_VERTICES)
+        field[here] = _mesh.smooth(white, hemisphere, FIELD_FWHM)[whole.vertex[here]]
+    field = np.clip((field - field.mean()) / field.std(), -2, 2)
+    values = dict(zip(cortex.LEVELS, PROFILES[name][profile], strict=True))
+    return np.array([values[level] for level in whole.level]) + SPREAD[name] * field
+
+
+def thinned_vertices(thin: int) -> np.ndarray:
+    """Indices of the vertices of the visual areas that are kept, ascending."""
+    whole = cortex.load_cortex()
+    kept = []
+    for hemisphere in _mesh.HEMISPHERES:
+        for area in cortex.AREAS:
+            members = np.flatnonzero((whole.roi == area) & (whole.hemisphere == hemisphere))
+            kept.append(members[:: min(thin, max(1, len(members) // MINIMUM_VERTICES))])
+    return np.sort(np.concatenate(kept))
+
+
+def gate_categories() -> np.ndarray:
+    """Category that gates each vertex of the visual areas, ``(n_vertices,)``; empty for none."""
+    category = {area: name for name, members in cortex.CATEGORY_AREAS.items() for area in members}
+    return np.array([category.get(area, "") for area in cortex.load_cortex().roi])

@@ -1,0 +1,165 @@
+"""The features file: layers of features for named stimuli, as HDF5 or npz."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
+import h5py
+import numpy as np
+
+from jne._core.texts import listed
+from jne.features.images import natural_key
+
+HDF5 = (".h5", ".hdf5", ".hdf")
+_DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, ZlibError, BadZipFile)
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """Features of named stimuli; a layer is read when it is asked for.
+
+    Attributes
+    ----------
+    path : Path
+    stimulus_id : array of str ``(n_images,)``
+        All different.
+    layers : dict
+        Layer -> number of features, in the order of the file.
+    attrs : dict
+        How the features were made; empty for an npz.
+    """
+
+    path: Path
+    stimulus_id: np.ndarray
+    layers: dict[str, int]
+    attrs: dict[str, str | int]
+
+    def features(self, layer: str, stimulus_id: Sequence[str] | None = None) -> np.ndarray:
+        """Features of a layer, ``(n_stimuli, n_features)``, float32, for these stimuli in this order (default: all).
+
+        Raises
+        ------
+        ValueError
+            If the file has no such layer, lacks a stimulus, or is damaged.
+        """
+        if layer not in self.layers:
+            raise ValueError(f"features: {self.path} has no layer {layer!r}; it has {', '.join(self.layers)}")
+        index = None if stimulus_id is None else self.index(stimulus_id)
+        try:
+            if self.path.suffix == ".npz":
+                with np.load(self.path, allow_pickle=False) as file:
+                    values = file[layer]
+                    values = values if index is None else values[index]
+            else:
+                with h5py.File(self.path) as file:
+                    values = file[layer][...] if index is None else _rows(file[layer], index)
+        except _DAMAGED as error:
+            raise ValueError(f"features: layer {layer} of {self.path} cannot be read ({error})") from error
+        return values.astype(np.float32, copy=False)
+
+    def index(self, stimulus_id: Sequence[str]) -> np.ndarray:
+        """Row of each stimulus; an error if one is not in the file."""
+        place = {identity: i for i, identity in enumerate(self.stimulus_id)}
+        ids = [str(identity) for identity in stimulus_id]
+        if missing := list(dict.fromkeys(identity for identity in ids if identity not in place)):
+            raise ValueError(
+                f"features: {self.path} has no features of {len(missing)} of {len(set(ids))} stimuli "
+                f"({listed(missing)}); its {len(place)} ids are {listed(self.stimulus_id.tolist())}"
+            )
+        return np.array([place[identity] for identity in ids], int)
+
+
+def _rows(dataset: h5py.Dataset, index: np.ndarray) -> np.ndarray:
+    # HDF5 takes ascending rows without repetition, and many scattered ones slowly: read their span in one go.
+    first, last = int(index.min()), int(index.max()) + 1
+    if last - first <= 4 * len(index):
+        return dataset[first:last][index - first]
+    rows, inverse = np.unique(index, return_inverse=True)
+    return dataset[rows][inverse]
+
+
+def read_feature_file(path: str | Path) -> FeatureFile:
+    """Open a features file.
+
+    Parameters
+    ----------
+    path : path
+        HDF5 (one dataset ``(n_images, n_features)`` per layer, ``stimulus_id (n_images,)``, the order of the layers in
+        the attribute ``layers`` if it is there) or npz (the same arrays, no pickles). Ids may be text or integers.
+
+    Returns
+    -------
+    FeatureFile
+
+    Raises
+    ------
+    ValueError
+        If the file is absent, damaged or unfinished, has no ``stimulus_id``, repeats an id, or if an array has another
+        shape; the message says which.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"features: there is no file {path}; `jne features` makes one")
+    if path.suffix not in (".npz", *HDF5):
+        raise ValueError(f"features: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
+    try:
+        ids, shapes, attrs = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
+    except _DAMAGED as error:
+        raise ValueError(
+            f"features: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, "
+            f"damaged, of another kind, or holds Python objects ({error})"
+        ) from error
+    _check(path, ids, shapes, attrs)
+    layers = {name: int(shape[1]) for name, (shape, _) in shapes.items()}
+    return FeatureFile(path, ids.astype(str), layers, attrs)
+
+
+def _read_npz(path: Path):
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    ids = arrays.pop("stimulus_id", None)
+    return ids, {name: (values.shape, values.dtype) for name, values in arrays.items()}, {}
+
+
+def _read_hdf5(path: Path):
+    with h5py.File(path) as file:
+        attrs = {name: plain(value) for name, value in file.attrs.items()}
+        order = attrs.pop("layers", None)
+        names = [name for name, item in file.items() if isinstance(item, h5py.Dataset) and name != "stimulus_id"]
+        names = order.split(",") if order is not None else sorted(names, key=natural_key)
+        ids = None
+        if "stimulus_id" in file:
+            item = file["stimulus_id"]
+            ids = item.asstr()[...] if h5py.check_string_dtype(item.dtype) else item[...]
+        return ids, {name: (file[name].shape, file[name].dtype) for name in names}, attrs
+
+
+def plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _check(path: Path, ids: np.ndarray | None, shapes: Mapping[str, tuple], attrs: Mapping) -> None:
+    if ids is None:
+        raise ValueError(f"features: {path} has no array stimulus_id; it has {', '.join(shapes) or 'none'}")
+    if ids.ndim != 1 or ids.dtype.kind not in "iuSUOT" or not len(ids):
+        raise ValueError(
+            f"features: stimulus_id of {path} is {ids.shape}, {ids.dtype}; needed: one text or integer per image"
+        )
+    values, counts = np.unique(ids.astype(str), return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"features: {path} has {listed(values[counts > 1].tolist())} more than once in stimulus_id")
+    if not shapes:
+        raise ValueError(f"features: {path} has no layer; needed: an array (n_images, n_features) for each")
+    for name, (shape, dtype) in shapes.items():
+        if len(shape) != 2 or shape[0] != len(ids) or not shape[1] or dtype.kind not in "fiu":
+            raise ValueError(
+                f"features: {name} of {path} is {shape}, {dtype}; needed: ({len(ids)} images, n_features), numbers"
+            )
+    if attrs.get("n_done", len(ids)) != len(ids):
+        raise ValueError(
+            f"features: {path} holds {attrs['n_done']} of {len(ids)} images; finish it with `jne features`"
+        )

@@ -1,0 +1,150 @@
+"""Image files: found in a folder or zip in natural order, decoded to RGB, and named when they cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from jne._core.files import sha256
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def decode(source: str | Path | BytesIO, name: str) -> Image.Image:
+    try:
+        with Image.open(source) as image:
+            image.load()
+    # A damaged file can raise nearly anything from Pillow's decoders; to the caller it is one thing.
+    except Exception as error:
+        raise ValueError(f"{name} cannot be decoded as an image: it is damaged or of another kind ({error})") from error
+    return as_rgb(image, name)
+
+
+def as_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(
+            f"{name} has more than 8 bits a channel (Pillow mode {image.mode}); save it with 8, as it was shown"
+        )
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        raise ValueError(f"{name} has transparent pixels; save it on the background that was shown")
+    return image.convert("RGB")
+
+
+def central_square(image: Image.Image, share: float = 1.0) -> Image.Image:
+    """The central square of an image, its side a share of the shorter one.
+
+    Cropped before it is resized: Pillow's ``resize(box=...)`` blends in what is outside the box.
+    """
+    side = max(1, int(min(image.size) * share))
+    left, top = (image.width - side + 1) // 2, (image.height - side + 1) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def natural_key(name: str) -> tuple:
+    """Sorting key that puts ``image2`` before ``image10``, folder by folder."""
+    parts = (re.split(r"(\d+)", part.casefold()) for part in PurePosixPath(name).parts)
+    numbered = tuple(tuple(int(t) if t.isdecimal() else t for t in part) for part in parts)
+    return numbered, name
+
+
+class ImageFiles(Sequence):
+    """The images of a folder or a zip, in the natural order of their names; each is decoded when it is asked for.
+
+    Hidden files, ``__MACOSX`` and files that do not end like an image are left out.
+
+    Parameters
+    ----------
+    path : path
+        A folder (searched with its subfolders) or a zip file.
+
+    Attributes
+    ----------
+    names : list of str
+        Paths within the folder or zip.
+    ignored : list of str
+        Visible files left out because they do not end like an image.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder or zip, or no image in it.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._zip = None
+        if self.path.is_dir():
+            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
+        elif self.path.is_file():
+            self._zip = _open_zip(self.path)
+            names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
+        else:
+            raise ValueError(f"images: there is no folder or zip file {self.path}")
+        visible = [n for n in names if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts)]
+        self.names = sorted((n for n in visible if n.lower().endswith(IMAGE_SUFFIXES)), key=natural_key)
+        self.ignored = sorted(set(visible) - set(self.names))
+        if not self.names:
+            raise ValueError(
+                f"images: {self.path} holds 0 images and {len(self.ignored)} other files; an image ends in "
+                f"{', '.join(IMAGE_SUFFIXES)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        name = self.names[index]
+        return decode(BytesIO(self._read(name)), f"{self.path}: {name}")
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Names of the stimuli ``(n_images,)``: see `stimulus_ids`."""
+        return stimulus_ids(self.names)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the zip file, or of the names and contents of the images of a folder."""
+        if self._zip is not None:
+            return sha256(self.path)
+        digest = hashlib.sha256()
+        for name in self.names:
+            content = self._read(name)
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+
+    def _read(self, name: str) -> bytes:
+        if self._zip is None:
+            return (self.path / name).read_bytes()
+        try:
+            return self._zip.read(name)
+        # zipfile raises a RuntimeError for a password, a NotImplementedError for an unknown compression.
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            raise ValueError(f"{self.path}: {name} cannot be unpacked: the zip is damaged ({error})") from error
+
+
+def stimulus_ids(names: Sequence[str]) -> np.ndarray:
+    """File names without folder and ending; with them where two would be the same."""
+    for shorten in (lambda p: p.stem, lambda p: p.with_suffix("").as_posix()):
+        ids = [shorten(PurePosixPath(name)) for name in names]
+        if len(set(ids)) == len(ids):
+            return np.array(ids)
+    return np.array(names)
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ValueError(
+            f"images: {path} ({path.stat().st_size} bytes) is not a folder, and as a zip it is truncated or damaged "
+            f"({error})"
+        ) from error

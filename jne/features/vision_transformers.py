@@ -1,0 +1,195 @@
+"""Vision models saved by transformers: the [CLS] token, or the mean over places, after every block."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from PIL import Image
+
+from jne._core.files import sha256
+from jne.features.backbones import preprocessing_attributes
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_CONFIGS = ("config.json", "preprocessor_config.json")
+
+
+class TransformersBackbone:
+    """A vision model and its image processor, from a local folder or from what the hub's client has downloaded.
+
+    Nothing is downloaded here. Layers are named ``layer1`` (after the first block) to ``layerN``; the embedding before
+    the first block is left out, because its [CLS] token is the same for every image.
+
+    Parameters
+    ----------
+    model : str
+        A folder, or a name ``OWNER/MODEL`` on the hub.
+    layers : sequence of str, optional
+        By default all.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If transformers is not installed.
+    ValueError
+        If the weights are missing (the message has the command that downloads them), damaged, or those of another
+        kind of model.
+    """
+
+    def __init__(self, model: str, layers: Sequence[str] | None = None):
+        _need_transformers()
+        folder = _folder(model)
+        weights = _weight_files(folder, model)
+        self.network = _load(folder, weights[0].suffix == ".safetensors", model)
+        self.processor = _load_processor(folder, model)
+        self.cls = any(name.endswith(("cls_token", "class_embedding")) for name, _ in self.network.named_parameters())
+        known = [f"layer{i + 1}" for i in range(_n_blocks(self.network, self.processor))]
+        if unknown := [name for name in layers or () if name not in known]:
+            raise ValueError(f"layers names {unknown[0]!r}; {model} has {', '.join(known)}")
+        self.wanted = list(layers or known)
+        kind = "[CLS] token" if self.cls else "mean over places"
+        self.attributes = {
+            "feature_model": f"{Path(model).name} ({kind} after each block)",
+            "feature_weights_sha256": _hash(weights),
+            **preprocessing_attributes(json.dumps(self.processor.to_dict(), sort_keys=True, default=str)),
+        }
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """Resized, cropped and scaled as the model's own processor says, ``(3, y, x)``, float32."""
+        return np.asarray(self.processor(images=image, return_tensors="np")["pixel_values"][0], np.float32)
+
+    def to(self, device: torch.device) -> TransformersBackbone:
+        self.network.to(device)
+        return self
+
+    def layers(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        states = self.network(pixel_values=batch, output_hidden_states=True).hidden_states[1:]
+        return {name: self._pool(states[int(name.removeprefix("layer")) - 1]) for name in self.wanted}
+
+    def _pool(self, state: torch.Tensor) -> torch.Tensor:
+        if state.ndim == 4:  # a convolutional network's map (n, channels, y, x)
+            return state.mean(dim=(2, 3))
+        return state[:, 0] if self.cls else state.mean(dim=1)
+
+
+def _need_transformers() -> None:
+    try:
+        import transformers  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "features of CLIP and ViT need the package transformers, which is not installed; install it with: "
+            "pip install 'jne[clip]'",
+            name="transformers",
+        ) from error
+
+
+def _folder(model: str) -> Path:
+    """The folder of the model's files; for a hub name that of the newest download."""
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise ValueError(
+            f"model {model} is neither a folder nor among the downloaded models. {_download(model)}"
+        ) from error
+
+
+def _download(model: str) -> str:
+    return (
+        f"Download it on a machine with internet: hf download {model} --exclude '*.h5' --exclude '*.msgpack' (with "
+        "--local-dir DIR into a folder, which can be carried to another machine and given as the model)"
+    )
+
+
+def _weight_files(folder: Path, model: str) -> list[Path]:
+    if missing := [name for name in _CONFIGS if not (folder / name).is_file()]:
+        raise ValueError(f"model {model}: {folder} has no {' and no '.join(missing)}. {_download(model)}")
+    found = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if found is None:
+        raise ValueError(f"model {model}: {folder} has no weights ({' or '.join(_WEIGHTS)}). {_download(model)}")
+    if found.suffix != ".json":
+        return [found]
+    shards = sorted(set(json.loads(found.read_text())["weight_map"].values()))
+    if missing := [name for name in shards if not (folder / name).is_file()]:
+        raise ValueError(f"model {model}: {folder} has no {' and no '.join(missing)}. {_download(model)}")
+    return [folder / name for name in shards]
+
+
+def _hash(files: Sequence[Path]) -> str:
+    """SHA-256 of the weight file; of several, that of their hashes in the order of their names."""
+    hashes = [sha256(file) for file in files]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _load(folder: Path, safetensors: bool, model: str) -> torch.nn.Module:
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModel, CLIPVisionModel
+
+    # A CLIP folder holds an image and a text tower; only the first is wanted.
+    kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+    cls = CLIPVisionModel if kind in ("clip", "clip_vision_model") else AutoModel
+    # weights_only: a .bin file may hold tensors and nothing that runs.
+    options = {"use_safetensors": safetensors, "weights_only": True, "output_loading_info": True}
+    try:
+        with _quiet():
+            network, found = cls.from_pretrained(folder, local_files_only=True, **options)
+    except UnpicklingError as error:
+        # Without torch's text, which advises to load it all the same.
+        raise ValueError(
+            f"model {model}: the weights in {folder} cannot be loaded: the file holds more than tensors, or is damaged"
+        ) from error
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise ValueError(f"model {model}: the weights in {folder} cannot be loaded ({error})") from error
+    # A pooling layer that the weights lack stays random, and is never used.
+    if missing := sorted(name for name in found["missing_keys"] if not name.startswith("pooler.")):
+        raise ValueError(
+            f"model {model}: the weights in {folder} lack {len(missing)} arrays of {type(network).__name__} (first: "
+            f"{missing[0]}); they are those of another kind of model"
+        )
+    if network.main_input_name != "pixel_values":
+        raise ValueError(f"model {model}: {type(network).__name__} does not take images")
+    return network.eval().requires_grad_(False).float()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' bars and its report of unused weights, which are the text tower and the classifier."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _load_processor(folder: Path, model: str):
+    from transformers import AutoImageProcessor
+
+    try:
+        # Pillow's resizing, also where torchvision is installed: the features must not depend on that.
+        return AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+    except (OSError, ValueError, ImportError) as error:
+        raise ValueError(f"model {model}: {folder}/preprocessor_config.json cannot be used ({error})") from error
+
+
+def _n_blocks(network: torch.nn.Module, processor) -> int:
+    """Number of blocks, from one grey image: not every kind of model says it in the same place."""
+    grey = Image.new("RGB", (256, 256), (127, 127, 127))
+    pixels = processor(images=grey, return_tensors="pt")["pixel_values"]
+    with torch.inference_mode():
+        return len(network(pixel_values=pixels, output_hidden_states=True).hidden_states) - 1

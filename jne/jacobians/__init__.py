@@ -1,0 +1,1 @@
+"""Derivatives of any torch model, sample by sample."""

@@ -1,0 +1,255 @@
+"""A model and its samples, made ready to be differentiated: checked, on one device, in one precision."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from jne._core.device import resolve_device
+
+DTYPES = {"float32": torch.float32, "tf32": torch.float32, "float64": torch.float64}
+
+Call = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A checked model with its samples.
+
+    Attributes
+    ----------
+    model : torch.nn.Module or callable
+        As the caller gave it (or an encoder's module), not yet moved.
+    X : torch.Tensor
+        ``(n_samples, ...)`` on the device and in the precision asked for.
+    n_voxels : int
+        Outputs of the model.
+    encoder : bool
+        Whether the units are an encoder's z-scores.
+    covariance : array or None
+        What an encoder remembers of its training features.
+    """
+
+    model: nn.Module | Call
+    X: torch.Tensor
+    n_voxels: int
+    encoder: bool
+    covariance: object
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.X)
+
+    @property
+    def n_features(self) -> int:
+        return self.X[0].numel()
+
+    @property
+    def model_bytes(self) -> int:
+        """What a copy of the model takes."""
+        parameters = self.model.parameters() if isinstance(self.model, nn.Module) else ()
+        return sum(p.numel() for p in parameters) * self.X.element_size()
+
+    @property
+    def probe(self) -> torch.Tensor:
+        """The first two samples, on which the model is tried out."""
+        return self.X[:2]
+
+
+def prepare(model, X, device: str, precision: str) -> Problem:
+    """Check a model and its samples and bring the samples to the device.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unusable, or the model is random, in training mode or mixes samples.
+    """
+    if precision not in DTYPES:
+        raise ValueError(f"precision={precision!r} is not known; use one of {', '.join(DTYPES)}")
+    is_encoder = hasattr(model, "module_")
+    if not is_encoder and hasattr(model, "fit") and hasattr(model, "predict"):
+        raise ValueError(f"model={type(model).__name__} has no module_: it is not fitted yet; call its fit first")
+    if not is_encoder and not callable(model):
+        raise ValueError(f"model={model!r} is not a fitted encoder, a torch.nn.Module or a function of a tensor")
+    samples = check_samples(X)
+    if is_encoder:
+        samples = check_samples(model.scale_features(X))
+    module = model.module_ if is_encoder else model
+    where = choose_device(device, module, X)
+    samples = samples.to(device=where, dtype=DTYPES[precision])
+    refuse_training_mode(module)
+    # Sixteen, so that what is rarely random, or random in few units, is seen.
+    n_voxels = _probe_outputs(module, samples[:16])
+    return Problem(module, samples, n_voxels, is_encoder, getattr(model, "covariance_", None) if is_encoder else None)
+
+
+def check_samples(X) -> torch.Tensor:
+    """``X`` as a tensor ``(n_samples, ...)`` of at least two finite samples.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if not isinstance(X, torch.Tensor):
+        array = np.asarray(X)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"X has dtype {array.dtype}; give real numbers (n_samples, n_features)")
+        array = array.astype(np.float64) if array.dtype.itemsize > 8 else array.astype(array.dtype.newbyteorder("="))
+        X = torch.from_numpy(np.ascontiguousarray(array))
+    if X.is_complex():
+        raise ValueError(f"X has dtype {X.dtype}; give real numbers (n_samples, n_features)")
+    if X.ndim < 2 or X[:1].numel() == 0:
+        raise ValueError(
+            f"X has shape {tuple(X.shape)}; give (n_samples, n_features) or (n_samples, ...), none of them 0"
+        )
+    if len(X) < 2:
+        raise ValueError("X has 1 sample; a deviation between samples needs n_samples of at least 2")
+    bad = int((~torch.isfinite(X)).sum())
+    if bad:
+        raise ValueError(f"X holds {bad} non-finite values of {X.numel()}; remove or fill them first")
+    # A tensor made in inference mode carries no gradient; its copy does.
+    return X.clone() if X.is_inference() else X.detach()
+
+
+def choose_device(device: str, model, X) -> torch.device:
+    """The device of ``"auto"`` (CUDA, else CPU; a plain function keeps the device of X) or of a name."""
+    if device == "auto" and not isinstance(model, nn.Module):
+        return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
+    return resolve_device(device)
+
+
+def refuse_training_mode(model) -> None:
+    """Raise a ValueError where a module behaves differently in training, and is in training mode."""
+    if not isinstance(model, nn.Module):
+        return
+    for name, module in model.named_modules():
+        dropout = isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
+        running = isinstance(module, nn.modules.batchnorm._NormBase) and (
+            isinstance(module, nn.modules.batchnorm._BatchNorm) or module.track_running_stats
+        )
+        if module.training and (dropout or running):
+            raise ValueError(
+                f"model is in training mode, and its {type(module).__name__} ({name or 'the model itself'}) then "
+                "answers differently; call model.eval() first"
+            )
+
+
+def as_outputs(model, n_voxels: int | None = None) -> Call:
+    """``model`` as a function ``(n, ...) -> (n, n_voxels)`` that leaves its input alone.
+
+    Raises
+    ------
+    ValueError
+        When called, if the model does not answer with one row (or one number) per sample.
+    """
+
+    def call(X: torch.Tensor) -> torch.Tensor:
+        # A model may write into its input.
+        Y = model(X.clone())
+        if not isinstance(Y, torch.Tensor):
+            raise ValueError(f"model returned a {type(Y).__name__}; it must return one tensor (n_samples, n_voxels)")
+        if Y.ndim not in (1, 2) or len(Y) != len(X):
+            raise ValueError(
+                f"model returned shape {tuple(Y.shape)} for {len(X)} samples; it must return (n_samples, n_voxels) "
+                "or (n_samples,). A function of one sample becomes one by torch.vmap(function), others by flattening"
+            )
+        return Y.reshape(len(X), -1)
+
+    return call
+
+
+def own_place(model, X: torch.Tensor) -> torch.Tensor:
+    """``X`` on the device and in the precision that the model itself has."""
+    parameters = model.parameters() if isinstance(model, nn.Module) else ()
+    like = next((p for p in parameters if p.is_floating_point()), X)
+    return X.to(device=like.device, dtype=like.dtype)
+
+
+def close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two results agree to within rounding, on the scale of the larger."""
+    tolerance = torch.finfo(a.dtype).eps ** 0.6
+    scale = max(float(a.abs().max()), float(b.abs().max()))
+    return bool((a - b).abs().max() <= tolerance * scale)
+
+
+def _probe_outputs(model, probe: torch.Tensor) -> int:
+    call, probe = as_outputs(model), own_place(model, probe)
+    with torch.no_grad():
+        first, again = call(probe), call(probe)
+    if not torch.isfinite(first).all():
+        raise ValueError("model answers the first samples of X with non-finite values")
+    if not close(first, again):
+        raise ValueError(
+            "model answers differently when it sees the same input twice (dropout, sampling, state?); call "
+            "model.eval() or make it deterministic"
+        )
+    if _depends_on_mode(model, call, probe, first):
+        raise ValueError("model is in training mode, and answers differently in evaluation; call model.eval() first")
+    if _mixes_samples(call, probe):
+        raise ValueError(
+            "model's answer to a sample depends on the other samples of its batch (batch statistics?); call "
+            "model.eval(), or make it treat each sample on its own"
+        )
+    if first.shape[1] == 0:
+        raise ValueError("model returned no outputs: (n_samples, 0)")
+    return first.shape[1]
+
+
+def _depends_on_mode(model, call: Call, probe: torch.Tensor, answer: torch.Tensor) -> bool:
+    """Whether evaluation mode gives another answer: a module's own branch on ``self.training``."""
+    training = [module for module in model.modules() if module.training] if isinstance(model, nn.Module) else []
+    try:
+        for module in training:
+            module.training = False
+        with torch.no_grad():
+            return bool(training) and not close(answer, call(probe))
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _mixes_samples(call: Call, probe: torch.Tensor) -> bool:
+    """Whether the first sample's answer has a slope in another sample; unlike a difference it is 0 exactly."""
+    with torch.enable_grad():
+        X = probe.clone().requires_grad_()
+        Y = call(X)
+        first = Y[0]
+    if not first.requires_grad:
+        return False
+    weights = torch.rand(len(first), generator=torch.Generator().manual_seed(0)).to(Y)
+    slope = torch.autograd.grad(first, X, weights, materialize_grads=True)[0][1:]
+    return bool(slope.nan_to_num().any())
+
+
+def moved(model, like: torch.Tensor):
+    """A copy of a module on the device and in the precision of ``like``; a function is returned as it is."""
+    if not isinstance(model, nn.Module):
+        return model
+    return copy.deepcopy(model).to(device=like.device, dtype=like.dtype)
+
+
+@contextmanager
+def matrix_precision(precision: str) -> Iterator[None]:
+    """CUDA products in TF32 for ``"tf32"`` and in full float32 otherwise, whatever the process has set."""
+    cudnn = torch.backends.cudnn
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        # Since torch 2.9. Where a process has set this, even reading the older switch is an error.
+        switches, name = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn), "fp32_precision"
+        value = "tf32" if precision == "tf32" else "ieee"
+    else:
+        switches, name, value = (torch.backends.cuda.matmul, cudnn), "allow_tf32", precision == "tf32"
+    before = [getattr(switch, name) for switch in switches]
+    try:
+        for switch in switches:
+            setattr(switch, name, value)
+        yield
+    finally:
+        for switch, old in zip(switches, before, strict=True):
+            setattr(switch, name, old)

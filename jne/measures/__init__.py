@@ -1,0 +1,1 @@
+"""JNE, JNE-SS, the shares, and what two fits share."""

@@ -1,0 +1,259 @@
+"""How nonlinear each response is: JNE and JNE-SS as published, and measures free of scale."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import torch
+import xarray as xr
+from tqdm import tqdm
+
+from jne._core.device import check_card
+from jne._core.files import provenance
+from jne._core.memory import Budget, parse_bytes
+from jne.jacobians.derivatives import differentiate
+from jne.jacobians.model import Problem, as_outputs, close, matrix_precision, moved, own_place, prepare
+from jne.jacobians.readout import split_readout
+from jne.jacobians.trunk import make_trunk
+from jne.measures.covariance import covariance_factor
+from jne.measures.deviations import by_columns, by_rows, factorised
+from jne.measures.sample_statistics import collect, resamples, statistics_budget
+
+_TEXT = {
+    "jne": "JNE: standard deviation over samples of the L1 deviation of the Jacobian from its mean",
+    "jne_ss": "JNE-SS: squared difference of a sample's L1 deviation from the mean L1 deviation",
+    "deviation_sign": "whether a sample's L1 deviation is above (1) or below (-1) the mean L1 deviation",
+    "mean_deviation": "mean over samples of the L1 deviation of the Jacobian from its mean",
+    "gain": "L1 norm of the mean Jacobian",
+    "relative": "mean deviation over gain",
+    "nonlinear_share": "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
+}
+_ERROR_TEXT = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
+
+
+@torch.inference_mode(False)
+def nonlinearity(
+    model,
+    X,
+    *,
+    covariance=None,
+    readout="auto",
+    device: str = "auto",
+    precision: str = "float32",
+    max_memory: int | str = "2GB",
+    n_voxels_batch: int | None = None,
+    n_bootstrap: int = 0,
+    return_samples: bool = True,
+    progress: bool = False,
+    random_state: int = 0,
+) -> xr.Dataset:
+    """Measure how much the Jacobian of every response changes from sample to sample.
+
+    With ``J[n, v, d] = d y_v / d x_d`` at sample n, ``Jbar = mean_n J`` and ``delta[n, v] = sum_d |J - Jbar|``:
+    ``jne`` is the population standard deviation of delta over samples and ``jne_ss[n, v]`` the squared difference of
+    ``delta[n, v]`` from its mean, so that ``jne**2 = mean_n jne_ss`` (both as published [1]_). ``mean_deviation`` is
+    the mean of delta, ``gain`` is ``sum_d |Jbar|`` and ``relative`` their ratio. ``nonlinear_share`` is
+    ``(Q/2) / (Q/2 + Q0)`` with ``Q = mean_n ||J - Jbar||²`` and ``Q0 = ||Jbar||²``, norms in the metric of the feature
+    covariance; for Gaussian features it bounds from above the share of the *model's* variance that no linear map gives.
+
+    The full Jacobian never exists. A model that ends in a linear layer costs little more than one product of that
+    layer's weight with the Jacobian of what is before it; any other is differentiated in forward or reverse mode,
+    whichever needs fewer passes.
+
+    Parameters
+    ----------
+    model : encoder, torch.nn.Module or function
+        A fitted encoder (then results are in z-scored response units per z-scored feature unit), or anything
+        differentiable by torch from a batch ``(n, ...)`` to ``(n, n_voxels)`` or ``(n,)``, each sample on its own.
+    X : array or tensor
+        ``(n_samples, ...)``, at least two samples, in the units the model takes; held-out stimuli as a rule.
+    covariance : array, False or None
+        Feature covariance ``(n_features, n_features)``, or a factor F of it, ``(n_features, rank)`` with
+        ``Sigma = F @ F.T`` (a square array is a covariance). None: that of the training features an encoder
+        remembers, else that of X. False: no share.
+    readout : {"auto", True, False} or (torch.nn.Module, array)
+        Whether to use the linear layer a module ends in: ``"auto"`` where there is one and it saves passes, True
+        always, False never; or the trunk and the weight ``(n_voxels, n_hidden)`` themselves.
+    device : str
+        ``"auto"`` (CUDA, else CPU; a plain function stays where X is) or a torch device.
+    precision : {"float32", "tf32", "float64"}
+        float32 is exact to about 1e-5, tf32 (CUDA only; elsewhere it is float32) to about 1e-3.
+    max_memory : int or str
+        Bytes to work in, or text such as ``"2GB"``, beside the model, the samples and the results.
+    n_voxels_batch : int, optional
+        Voxels treated at a time; by default what is quickest. It does not change the answer.
+    n_bootstrap : int
+        Bootstraps over samples, with Jbar fixed, for the errors of ``jne`` and ``mean_deviation``; 0 for none. What a
+        Jbar of few samples takes from all deviations is put back in the errors (a factor sqrt(N / (N - 1)), twice for
+        ``jne``), and the bounds are ``exp(+-t se / estimate)`` times the estimate, with t of Student's distribution
+        with N - 1 degrees of freedom: they speak of a population of samples.
+    return_samples : bool
+        Whether to return ``jne_ss`` and ``deviation_sign``.
+    progress : bool
+        Whether to show a progress bar on stderr.
+    random_state : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``voxel``, float64: ``jne``, ``mean_deviation``, ``gain``, ``relative``, ``nonlinear_share`` (0/0 is NaN)
+        and, with bootstraps, ``jne_se``, ``jne_low``, ``jne_high`` and the same of ``mean_deviation`` (standard error
+        and bounds of the 95 % interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision, and
+        ``deviation_sign``, 1 where delta is above its mean and -1 where below (JNE-SS squares it away).
+        The attributes hold every parameter, the way taken (``path`` factorised or general, ``differentiation``),
+        units and versions.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unusable, X is not finite or has fewer than two samples, the model is random, in a training
+        mode that matters, mixes samples or carries no gradient, or ``max_memory`` is too small (before any work).
+
+    References
+    ----------
+    .. [1] Gao et al., "Jacobian-Based Interpretation of Nonlinear Neural Encoding Model", NeurIPS 2025.
+
+    Examples
+    --------
+    >>> import torch, jne
+    >>> result = jne.nonlinearity(lambda x: (x**2).sum(-1), torch.randn(500, 3))
+    >>> result.sizes["voxel"]
+    1
+    """
+    limit = parse_bytes(max_memory)
+    n_bootstrap = whole_number(n_bootstrap, "n_bootstrap", 0)
+    if n_bootstrap == 1:
+        raise ValueError("n_bootstrap=1 gives no error; use 0 (none) or at least 2")
+    step = None if n_voxels_batch is None else whole_number(n_voxels_batch, "n_voxels_batch", 1)
+    random_state = whole_number(random_state, "random_state", 0)
+    for name, value in (("return_samples", return_samples), ("progress", progress)):
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name}={value!r} is not a truth value; use True or False")
+    problem = prepare(model, X, device, precision)
+    with torch.no_grad(), matrix_precision(precision), tqdm(
+        total=problem.n_samples * problem.n_voxels, disable=not progress, desc="nonlinearity", unit_scale=True
+    ) as bar:  # fmt: skip
+        check_card(problem.X.device, limit, problem.model_bytes + _result_bytes(problem, return_samples))
+        factor, source = covariance_factor(covariance, problem)
+        budget, columns = statistics_budget(limit, problem.n_samples, n_bootstrap)
+        blocks, how = _blocks(problem, readout, factor, budget, step, return_samples, bar.update)
+        counts = resamples(problem.n_samples, n_bootstrap, random_state).to(problem.X.device)
+        variables = collect(blocks, problem.n_voxels, counts, columns, return_samples)
+    measure = (
+        "z-scored response units per z-scored feature unit" if problem.encoder else "response units per feature unit"
+    )
+    settings = {
+        "model": type(model).__name__ if isinstance(model, torch.nn.Module) or problem.encoder else _name(model),
+        "covariance": source,
+        "readout": readout if isinstance(readout, str) else ("given" if isinstance(readout, tuple) else str(readout)),
+        "device": str(problem.X.device),
+        "precision": precision,
+        "max_memory": limit,
+        "n_voxels_batch": "auto" if step is None else step,
+        "n_bootstrap": n_bootstrap,
+        "return_samples": int(return_samples),
+        "random_state": random_state,
+    }
+    sizes = {"n_samples": problem.n_samples, "n_voxels": problem.n_voxels, "n_features": problem.n_features}
+    return _dataset(variables, measure).assign_attrs({**settings, **sizes, **how, "units": measure, **provenance()})
+
+
+def _result_bytes(problem: Problem, return_samples: bool) -> int:
+    return problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
+
+
+def _name(function) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def whole_number(value, name: str, least: int) -> int:
+    """``value`` as a whole number, or a ValueError that names the argument."""
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = None
+    if whole is None or isinstance(value, bool) or whole < least:
+        raise ValueError(f"{name}={value!r} is not a whole number of at least {least}")
+    return whole
+
+
+def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool, tick):
+    """The blocks of deviations, not yet computed, and how they will be: factorised or general, and in which mode."""
+    X, n_voxels, n_features = problem.X, problem.n_voxels, problem.n_features
+    rank = 0 if factor is None else factor.shape[1]
+    if factor is not None:
+        budget = budget.reserve(factor.numel() * factor.element_size(), "the covariance", "give covariance=False")
+    column = 0 if whole else problem.n_samples * X.element_size()
+    if split := _split(problem, readout):
+        trunk, weight = split
+        trunk = make_trunk(trunk, problem.probe, weight.shape[1], budget)
+        blocks = factorised(X, trunk, weight, factor, budget=budget, step=step, whole=whole, tick=tick)
+        return blocks, {"path": "factorised", "differentiation": trunk.mode}
+    call = as_outputs(moved(problem.model, X))
+    derivative = differentiate(call, problem.probe, n_voxels, forward=n_features + rank < n_voxels)
+    if derivative.forward:
+        budget = budget.reserve(column * n_voxels, "deviations of all samples and voxels", "give fewer samples")
+        blocks = by_columns(X, derivative, n_voxels, factor, budget=budget, tick=tick)
+    else:
+        blocks = by_rows(X, derivative, n_voxels, factor, budget=budget, step=step, tick=tick)
+    return blocks, {"path": "general", "differentiation": derivative.mode}
+
+
+def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tensor:
+    """L1 deviation of the Jacobian from its mean at every sample, ``(n_samples, n_voxels)``."""
+    found = problem.X.new_empty(problem.n_samples, problem.n_voxels)
+    for block in _blocks(problem, "auto", None, budget, step, True, lambda done: None)[0]:
+        found[:, block.voxels] = block.deviation
+    return found
+
+
+def _split(problem: Problem, readout) -> tuple[torch.nn.Module, torch.Tensor] | None:
+    """Trunk and weight where the readout is to be used."""
+    if isinstance(readout, tuple):
+        return _given_split(problem, readout)
+    if readout is not True and readout is not False and readout != "auto":
+        raise ValueError(f"readout={readout!r} is not known; use 'auto', True, False or (trunk, weight)")
+    split = split_readout(problem.model, problem.probe) if readout else None
+    if readout is True and split is None:
+        raise ValueError(
+            "readout=True, but model does not end in a torch.nn.Linear; use 'auto' or give (trunk, weight)"
+        )
+    if split is None:
+        return None
+    # The trunk is a copy already.
+    trunk, weight = split[0].to(problem.X), split[1].to(problem.X)
+    passes, passes_general = (min(size, problem.n_features) for size in (weight.shape[1], problem.n_voxels))
+    # Passes through a trunk are batched better, so up to twice as many are no loss.
+    return (trunk, weight) if readout is True or passes <= 2 * passes_general else None
+
+
+def _given_split(problem: Problem, readout: tuple) -> tuple[torch.nn.Module, torch.Tensor]:
+    problems = "readout=(trunk, weight) does not fit model"
+    if len(readout) != 2 or not callable(readout[0]):
+        raise ValueError(f"{problems}: give the trunk (a torch.nn.Module or function) and the weight")
+    trunk, weight = readout[0], torch.as_tensor(readout[1]).detach().to(problem.X)
+    with torch.no_grad():
+        probe = problem.X[:16]
+        hidden = as_outputs(trunk)(own_place(trunk, probe)).to(problem.X)
+        outputs = as_outputs(problem.model)(own_place(problem.model, probe)).to(problem.X)
+    if weight.shape != (problem.n_voxels, hidden.shape[1]):
+        shapes = f"{tuple(weight.shape)} for {problem.n_voxels} voxels and {hidden.shape[1]} hidden units"
+        raise ValueError(f"{problems}: the weight has shape {shapes}")
+    rebuilt = hidden @ weight.T
+    if not close(rebuilt - rebuilt[:1] + outputs[:1], outputs):
+        raise ValueError(f"{problems}: trunk(X) @ weight.T and model(X) differ by more than a constant per voxel")
+    return moved(trunk, problem.X), weight
+
+
+def _dataset(variables: dict[str, np.ndarray], measure: str) -> xr.Dataset:
+    units = {"jne_ss": f"({measure})^2", "relative": "1", "nonlinear_share": "1", "deviation_sign": "1"}
+    content = {}
+    for name in sorted(variables, key=lambda name: list(_TEXT).index(name) if name in _TEXT else len(_TEXT)):
+        values = variables[name]
+        base, _, error = name.rpartition("_") if name.rpartition("_")[2] in _ERROR_TEXT else (name, "", "")
+        text = f"{_ERROR_TEXT[error]} of {base}" if error else _TEXT[base]
+        dims = ("sample", "voxel")[2 - values.ndim :]
+        content[name] = xr.Variable(dims, values, {"long_name": text, "units": units.get(base, measure)})
+    return xr.Dataset(content)

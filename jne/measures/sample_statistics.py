@@ -1,0 +1,86 @@
+"""From deviations of blocks of voxels to measures and their bootstrap errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from scipy.stats import t as student_t
+
+from jne._core.memory import Budget, clamp, spans
+from jne.measures.deviations import Block
+
+
+def statistics_budget(limit: int, n_samples: int, n_bootstrap: int) -> tuple[Budget, int]:
+    """What ``limit`` bytes leave when statistics are taken of some voxels at a time, and of how many."""
+    # Samples and bootstraps of one voxel exist up to six times in float64.
+    one, counts = 48 * (n_samples + n_bootstrap), 8 * n_bootstrap * n_samples
+    columns = clamp(limit / 16 / one, 1, 512)
+    return Budget(limit).reserve(columns * one + counts, "the statistics of one voxel", "lower n_bootstrap"), columns
+
+
+def resamples(n_samples: int, n_bootstrap: int, random_state: int) -> torch.Tensor:
+    """How often each sample is drawn in each bootstrap, over the number of samples: ``(n_bootstrap, n_samples)``."""
+    draws = np.random.default_rng(random_state).multinomial(n_samples, [1 / n_samples] * n_samples, n_bootstrap)
+    return torch.from_numpy(draws / n_samples)
+
+
+def collect(
+    blocks: Iterable[Block], n_voxels: int, counts: torch.Tensor, columns: int, return_samples: bool
+) -> dict[str, np.ndarray]:
+    """Run through the blocks, ``columns`` voxels at a time, and turn them into arrays over voxels."""
+    variables: dict[str, np.ndarray] = {}
+
+    def put(name: str, voxels: slice, values: torch.Tensor) -> None:
+        values = values.cpu().numpy()
+        if values.shape[-1] == n_voxels:
+            variables[name] = values
+            return
+        if name not in variables:
+            variables[name] = np.empty((*values.shape[:-1], n_voxels), values.dtype)
+        variables[name][..., voxels] = values
+
+    for block in blocks:
+        for name, values in {**_over_samples(block, counts, columns), **_ratios(block)}.items():
+            put(name, block.voxels, values)
+        if return_samples:
+            put("deviation_sign", block.voxels, block.deviation.sign().to(torch.int8))
+            put("jne_ss", block.voxels, block.deviation.abs_())
+    return variables
+
+
+def _ratios(block: Block) -> dict[str, torch.Tensor]:
+    out = {"gain": block.gain}
+    if block.dispersion is not None:
+        out["nonlinear_share"] = (block.dispersion / 2) / (block.dispersion / 2 + block.linear)
+    return out
+
+
+def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str, torch.Tensor]:
+    """JNE, mean deviation and their errors; the block's deviations become JNE-SS, with its sign, on the way."""
+    parts: dict[str, list[torch.Tensor]] = {}
+    for part in spans(block.deviation.shape[1], columns):
+        delta = block.deviation[:, part].double()
+        mean = delta.mean(0)
+        delta -= mean
+        squares = delta.square()
+        block.deviation[:, part] = squares.copysign(delta)
+        found = {"jne": squares.mean(0).sqrt(), "mean_deviation": mean, "relative": mean / block.gain[part]}
+        if len(counts):
+            shift = counts @ delta
+            spread = (counts @ squares - shift.square()).clamp(min=0).sqrt()
+            # As of a standard deviation: a mean estimated from n samples makes deviations from it too small.
+            small, t = len(delta) / (len(delta) - 1), float(student_t.ppf(0.975, len(delta) - 1))
+            found |= _errors("jne", found["jne"] * small, spread * small, t)
+            found |= _errors("mean_deviation", mean * small**0.5, (mean + shift) * small**0.5, t)
+        for name, values in found.items():
+            parts.setdefault(name, []).append(values)
+    return {name: torch.cat(values) for name, values in parts.items()}
+
+
+def _errors(name: str, estimate: torch.Tensor, draws: torch.Tensor, t: float) -> dict[str, torch.Tensor]:
+    """Standard error, and bounds on a log scale: both measures are positive, and skewed where samples are few."""
+    se = draws.std(0)
+    factor = torch.where(estimate > 0, (t * se / estimate).exp(), 1)
+    return {f"{name}_se": se, f"{name}_low": estimate / factor, f"{name}_high": estimate * factor}

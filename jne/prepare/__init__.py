@@ -1,0 +1,1 @@
+"""How a study's files become a dataset."""

@@ -1,0 +1,157 @@
+"""`prepare_images`: pictures and the responses recorded to them become a dataset file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+from jne._core.files import provenance, sha256
+from jne._core.texts import listed
+from jne.accuracy import noise_ceiling
+from jne.datasets.dataset import EncodingDataset, save_dataset
+from jne.features.images import ImageFiles, central_square
+from jne.prepare.array_files import find_orientation, load_array, load_repeats, mark_bad, to_float32
+from jne.prepare.splits import check_fractions, check_out, split_stimuli
+
+THUMBNAIL_SIZE = 64
+
+
+def prepare_images(
+    images: str | Path,
+    responses: str | Path,
+    out: str | Path,
+    *,
+    repeats: str | Path | None = None,
+    units_first: bool | None = None,
+    seed: int = 0,
+    test_fraction: float = 0.2,
+    validation_fraction: float = 0.1,
+    drop_bad_voxels: bool = False,
+    name: str | None = None,
+    licence: str | None = None,
+    source: str | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    progress: bool = False,
+) -> EncodingDataset:
+    """Make a dataset file from images and the responses of voxels or neurons to them.
+
+    Everything is checked before the slow part, the features; the file is written last, whole or not at all.
+
+    Parameters
+    ----------
+    images : path
+        A folder or zip of images; their order is that of the numbers in their names.
+    responses : path
+        A ``.npy`` file, ``(n_images, n_units)`` or ``(n_units, n_images)``, repeats averaged. They stay in its units.
+    out : path
+        The file to write; ends in ``.nc``.
+    repeats : path, optional
+        A ``.npy`` file of the single repeats, ``(n_units, n_images, n_repeats)`` or ``(n_images, n_units,
+        n_repeats)``; NaN stands for a repeat that does not exist. From it comes the noise ceiling of the averages.
+    units_first : bool, optional
+        Whether units come before images; found from the counts where it is not given, and needed where there are as
+        many units as images.
+    seed : int
+        Of the split. Images with the same pixels go into the same split.
+    test_fraction, validation_fraction : float
+        Shares of the images.
+    drop_bad_voxels : bool
+        Leave out units whose responses are not finite, or constant over all, the training or the test images, and say
+        in the file how many; otherwise they are an error.
+    name, licence, source : str, optional
+        Kept in the file; ``name`` is by default that of the file.
+    batch_size, device, progress
+        As in `jne.extract_features`.
+
+    Returns
+    -------
+    EncodingDataset
+        Opened from the new file.
+
+    Raises
+    ------
+    ValueError
+        If the input is not usable; the message names the file, the variable and the numbers that disagree. Nothing is
+        written.
+    """
+    # Here, so that `jne prepare --help` does not wait for torch.
+    from jne.features.backbones import load_backbone
+    from jne.features.extract import extract_features
+
+    out = check_out(out)
+    check_fractions(test_fraction, validation_fraction)
+    files, path = ImageFiles(images), Path(responses)
+    values = load_array(path, "responses", 2)
+    units_first = find_orientation(values.shape, path, files, units_first)
+    values = to_float32(values.T if units_first else values)
+    trials = None
+    if repeats is not None:
+        trials = load_repeats(Path(repeats), values, path, units_first)
+    bad = np.zeros(values.shape[1], bool)
+    mark_bad(bad, values, "", path, drop_bad_voxels)
+    identities, thumbnails = _scan(files)
+    split = split_stimuli(identities, test_fraction, validation_fraction, seed)
+    for part in ("train", "test"):
+        mark_bad(bad, values[split == part], f" over the {part} images", path, drop_bad_voxels)
+
+    features = extract_features(files, batch_size=batch_size, device=device, progress=progress)
+    content = {layer: (("stimulus", f"feature_{layer}"), array) for layer, array in features.items()}
+    content["responses"] = (("stimulus", "voxel"), values[:, ~bad])
+    content["stimulus_id"] = ("stimulus", files.ids)
+    content["split"] = ("stimulus", split)
+    content["thumbnail"] = (("stimulus", "y", "x", "rgb"), thumbnails)
+    if trials is not None:
+        trials = trials[..., ~bad]
+        content["noise_ceiling"] = ("voxel", noise_ceiling(trials).astype(np.float32))
+        content["responses_repeats"] = (("test_stimulus", "repeat", "voxel"), trials[split == "test"])
+    attrs = {
+        "name": name or out.stem,
+        "synthetic": 0,
+        "licence": licence or "not stated",
+        "source": source or "not stated",
+        "seed": seed,
+        "test_fraction": test_fraction,
+        "validation_fraction": validation_fraction,
+        "n_duplicate_images": len(identities) - len(set(identities)),
+        "n_dropped_voxels": int(bad.sum()),
+        "dropped_voxels": ", ".join(map(str, np.flatnonzero(bad))),
+        "images_file": files.path.name,
+        "images_sha256": files.sha256,
+        "responses_file": path.name,
+        "responses_sha256": sha256(path),
+        **load_backbone("efficientnet-lite0").attributes,
+        **provenance(),
+    }
+    if repeats is not None:
+        attrs |= {"repeats_file": Path(repeats).name, "repeats_sha256": sha256(repeats)}
+    return save_dataset(xr.Dataset(content, attrs=attrs), out)
+
+
+def _scan(files: ImageFiles) -> tuple[list[int], np.ndarray]:
+    """Decode every image once: a number that only equal pixels share, and a thumbnail; an error lists the bad ones."""
+
+    size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+
+    def look(index: int) -> tuple[str, np.ndarray] | ValueError:
+        try:
+            image = files[index]
+        except ValueError as error:
+            return error
+        digest = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+        return digest, np.asarray(central_square(image).resize(size, Image.Resampling.BICUBIC))
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        seen = list(pool.map(look, range(len(files))))
+    if errors := [str(s) for s in seen if isinstance(s, ValueError)]:
+        raise ValueError(f"images: {len(errors)} of {len(files)} cannot be used:\n- " + listed(errors))
+    # Numbered by first appearance, so that the split does not depend on how a JPEG library rounds.
+    numbers: dict[str, int] = {}
+    identities = [numbers.setdefault(digest, len(numbers)) for digest, _ in seen]
+    return identities, np.stack([thumbnail for _, thumbnail in seen])

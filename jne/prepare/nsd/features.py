@@ -1,0 +1,137 @@
+"""Features of NSD's images from one file, in the order that a dataset needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jne._core.files import sha256
+from jne.features.feature_file import read_feature_file
+
+_ORIGIN = ("feature_model", "feature_weights_sha256", "feature_grids", "preprocessing", "preprocessing_sha256")
+"""Attributes of a features file that a dataset keeps."""
+_RESERVED = ("responses", "responses_repeats", "stimulus_id", "split", "category", "roi", "level", "vertex", "ijk")
+
+
+class ImageFeatures:
+    """Layers of a features file, read one at a time.
+
+    Parameters
+    ----------
+    path : path
+        What `jne.features.feature_file.read_feature_file` reads, with the nsdId, which counts from 0, as
+        ``stimulus_id``: a number, or at the end of a text such as ``nsd00042``.
+    images : array of int
+        nsdId of the wanted images.
+
+    Attributes
+    ----------
+    layers : dict
+        Name -> number of features.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, has an image twice, or lacks a wanted image.
+    """
+
+    def __init__(self, path: str | Path, images: Sequence[int]):
+        self.file = read_feature_file(path)
+        self.path, self.layers = self.file.path, self.file.layers
+        for name in self.layers:
+            if name in _RESERVED or name.startswith("roi_"):
+                raise ValueError(f"features: layer {name} of {self.path} has the name of another variable; rename it")
+        ids = _nsd_ids(self.file.stimulus_id, self.path)
+        self.n_rows = len(ids)
+        rows = pd.Index(ids).get_indexer(np.asarray(images))
+        if len(missing := np.asarray(images)[rows < 0]):
+            raise ValueError(
+                f"features: {self.path} lacks {len(missing)} of the {len(images)} images that were shown (first: nsdId "
+                f"{missing[0]}, counted from 0). Extract the features of all images of nsd_stimuli.hdf5"
+            )
+        self._wanted = self.file.stimulus_id[rows]
+
+    def attributes(self) -> dict[str, str]:
+        """Where the features are from, for the dataset's attributes."""
+        origin = {name: self.file.attrs[name] for name in _ORIGIN if name in self.file.attrs}
+        return {
+            "feature_model": "not stated",
+            **origin,
+            "features_file": self.path.name,
+            "features_sha256": sha256(self.path),
+        }
+
+    def read(self, layer: str) -> np.ndarray:
+        """Features of the wanted images, in their order: ``(n_images, n_features)``, float32."""
+        values = self.file.features(layer, self._wanted)
+        if bad := np.count_nonzero(~np.isfinite(values)):
+            raise ValueError(f"features: layer {layer} of {self.path} holds {bad} non-finite values of {values.size}")
+        return values
+
+
+def _nsd_ids(values: np.ndarray, path: Path) -> np.ndarray:
+    found = [re.search(r"(\d+)$", value) for value in values]
+    if None in found:
+        raise ValueError(
+            f"features: stimulus_id {str(values[found.index(None)])!r} of {path} ends in no number; needed: "
+            "nsdIds, which count from 0, such as 42 or nsd00042"
+        )
+    ids = np.array([int(match[1]) for match in found])
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        raise ValueError(
+            f"features: {path} has {np.count_nonzero(counts > 1)} images more than once (first: nsdId "
+            f"{unique[counts > 1][0]})"
+        )
+    return ids
+
+
+def zscore_within_runs(features: np.ndarray, runs: Sequence[np.ndarray]) -> np.ndarray:
+    """Features z-scored within each run, as the paper does, then averaged over an image's presentations.
+
+    Parameters
+    ----------
+    features : array ``(n_images, n_features)``
+    runs : sequence of int arrays
+        For each run the row of the image of every trial.
+
+    Returns
+    -------
+    array ``(n_images, n_features)``, float32
+        A feature that is constant in a run is 0 there.
+    """
+    total = np.zeros(features.shape)
+    count = np.zeros((len(features), 1))
+    for rows in runs:
+        values = features[rows].astype(np.float64)
+        spread = values.std(axis=0)
+        np.add.at(total, rows, (values - values.mean(axis=0)) / np.where(np.ptp(values, axis=0) > 0, spread, np.inf))
+        np.add.at(count, rows, 1)
+    return (total / count).astype(np.float32)
+
+
+def layer_of(
+    features: ImageFeatures, layer: str, trials: pd.DataFrame, images: np.ndarray, within_runs: bool
+) -> np.ndarray:
+    """A layer as the dataset holds it, z-scored within runs or not: ``(n_images, n_features)``, float32.
+
+    Parameters
+    ----------
+    features : ImageFeatures
+        Of all images of the trials, ascending.
+    layer : str
+    trials : pandas.DataFrame
+        ``session``, ``run`` and ``nsd_id``.
+    images : array of int
+        nsdIds, in the order of the dataset.
+    within_runs : bool
+    """
+    shown, values = np.unique(trials["nsd_id"]), features.read(layer)
+    if within_runs:
+        rows = np.searchsorted(shown, trials["nsd_id"])
+        values = zscore_within_runs(values, [rows[run] for run in trials.groupby(["session", "run"]).indices.values()])
+    return values[np.searchsorted(shown, images)]

@@ -1,0 +1,108 @@
+"""Areas: which voxel belongs to which area of each atlas, and which of them counts where atlases overlap."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jne.cortex.areas import AREAS
+from jne.prepare.nsd.layout import Layout, read_map
+
+ATLASES = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "floc-words", "streams", "HCP_MMP1")
+ROI_ORDER = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "HCP_MMP1")
+"""The first of these in which a voxel has an area gives its ``roi``."""
+
+
+def read_names(path: Path) -> dict[int, str]:
+    """Names of the numbers of an atlas, from a ``.ctab``: one number and name a line, colours are ignored.
+
+    The ventral and dorsal parts of V1, V2 and V3 are one area; 0 is no area.
+    """
+    names = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        match = re.match(r"\s*(\d+)\s+(\S+)", line)
+        if match and int(match[1]) > 0:
+            name = re.sub(r"^[LR]_(.+)_ROI$", r"\1", match[2])
+            names[int(match[1])] = re.sub(r"^(V[123])[vd]$", r"\1", name)
+    if not names:
+        raise ValueError(f"{path} names no area: needed are lines such as '1 V1v'. Download it again")
+    return names
+
+
+def read_atlas(layout: Layout, atlas: str, shapes: Sequence[tuple[int, ...]], points: np.ndarray) -> np.ndarray | None:
+    """Name of each point's area ``(n_points,)``, empty for none; None where the tree does not have the atlas."""
+    paths = layout.atlas(atlas)
+    if not any(path.exists() for path in paths):
+        return None
+    layout.need(paths, f"atlas {atlas}")
+    names_path = layout.area_names(atlas)
+    layout.need([names_path], f"names of the areas of {atlas}")
+    values = read_map(paths, shapes)[0][points]
+    names = {-1: "", 0: "", **read_names(names_path)}
+    numbers, inverse = np.unique(values, return_inverse=True)
+    if unknown := [number for number in numbers.tolist() if number not in names]:
+        raise ValueError(f"{paths[0]} has the number {unknown[0]:g}, which {names_path} does not name")
+    return np.array([names[number] for number in numbers.tolist()], dtype=object)[inverse]
+
+
+def read_atlases(
+    layout: Layout, shapes: Sequence[tuple[int, ...]], points: np.ndarray, roi_order: Sequence[str] | None = None
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Areas of all atlases that the tree has, and the atlases that it does not have.
+
+    Parameters
+    ----------
+    layout : Layout
+    shapes, points
+        Of the space, as in `jne.prepare.nsd.betas.read_session`.
+    roi_order : sequence of str, optional
+        By default `ROI_ORDER`; an atlas that is named here must exist.
+
+    Returns
+    -------
+    areas : dict of array ``(n_points,)``
+        ``roi_<atlas>`` for each atlas, and ``roi`` and ``level`` where there is any. A name that an earlier atlas has
+        too is followed by its own: ``RSC (HCP_MMP1)``.
+    absent : list of str
+    """
+    found, absent = {}, []
+    for atlas in dict.fromkeys([*ATLASES, *(roi_order or ())]):
+        if atlas in (roi_order or ()):
+            layout.need(layout.atlas(atlas), f"roi_order: atlas {atlas}", "leave it out of --roi-order")
+        areas = read_atlas(layout, atlas, shapes, points)
+        if areas is None:
+            absent.append(atlas)
+        else:
+            found[atlas] = areas
+    order = [atlas for atlas in roi_order or ROI_ORDER if atlas in found]
+    variables = {f"roi_{atlas}": areas for atlas, areas in found.items()}
+    if order:
+        variables["roi"], variables["level"] = _first(found, order)
+    return variables, absent
+
+
+def _first(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Area in the first atlas that has one, and its level of the visual hierarchy; empty for none."""
+    roi = np.full(len(found[order[0]]), "", dtype=object)
+    level, taken = roi.copy(), set()
+    for atlas in order:
+        names = set(found[atlas]) - {""}
+        for area in sorted(names):
+            here = (roi == "") & (found[atlas] == area)
+            # The RSC of HCP_MMP1 is not that of the localizer, nor its V1 the mapped part of V1.
+            roi[here] = f"{area} ({atlas})" if area in taken else area
+            level[here] = _level(atlas, area)
+        taken |= names
+    return roi, level
+
+
+def _level(atlas: str, area: str) -> str:
+    """One of `jne.cortex.LEVELS`: category areas are higher, HCP-MMP1.0 areas as in `jne.cortex`; empty if unknown."""
+    if atlas == "prf-visualrois":
+        return {"hV4": "V4"}.get(area, area)
+    if atlas.startswith("floc-"):
+        return "higher"
+    return AREAS[area][0] if atlas == "HCP_MMP1" and area in AREAS else ""

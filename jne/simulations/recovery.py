@@ -1,0 +1,193 @@
+"""Voxels known only through noise: which variable does each measure of the fitted encoder follow?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jne._core.files import cached
+from jne.accuracy import prediction_share, r2_score
+from jne.datasets import EncodingDataset
+from jne.encoders import ResidualEncoder
+from jne.measures.crossfit import crossfit_nonlinearity
+from jne.measures.nonlinearity import nonlinearity
+from jne.simulations.responses import mixed_response
+from jne.statistics.area_tables import partial_spearman, spearman
+
+MEASURES = {
+    "jne": "JNE, as published",
+    "mean_deviation": "mean L1 deviation",
+    "relative": "relative L1 deviation",
+    "nonlinear_share": "share",
+    "prediction_share": "share from predictions",
+    "crossfit_share": "cross-fitted share",
+    "crossfit_prediction_share": "cross-fitted, predictions",
+    "r2_difference": "R²(nonlinear) − R²(linear)",
+}
+SHARES = ("nonlinear_share", "prediction_share", "crossfit_share", "crossfit_prediction_share")
+
+
+def draw_features(rng: np.random.Generator, n_samples: int, n_features: int) -> np.ndarray:
+    """Gaussian features with a power-law spectrum, randomly rotated, ``(n_samples, n_features)``."""
+    spectrum = np.arange(1, n_features + 1) ** -0.5
+    rotation = np.linalg.qr(rng.normal(size=(n_features, n_features)))[0]
+    return (rng.normal(size=(n_samples, n_features)) * spectrum) @ rotation
+
+
+def simulated_voxels(
+    random_state: int = 0,
+    *,
+    n_train: int = 1600,
+    n_validation: int = 200,
+    n_test: int = 200,
+    n_features: int = 32,
+    n_voxels: int = 60,
+    noise_ceilings: Sequence[float] = (0.1, 0.8),
+) -> EncodingDataset:
+    """The voxels of `recover` as a dataset, with ``true_nonlinearity`` (alpha) and ``noise_ceiling``."""
+    counts = {"train": n_train, "validation": n_validation, "test": n_test}
+    X, Y, alpha, ceiling = _draw(random_state, sum(counts.values()), n_features, n_voxels, noise_ceilings)
+    content = {
+        "gaussian": (("stimulus", "feature_gaussian"), X.astype(np.float32)),
+        "responses": (("stimulus", "voxel"), Y.astype(np.float32)),
+        "split": ("stimulus", np.repeat(list(counts), list(counts.values())).astype(object)),
+        "stimulus_id": ("stimulus", np.array([f"sample{i:05d}" for i in range(len(X))], object)),
+        "true_nonlinearity": ("voxel", alpha),
+        "noise_ceiling": ("voxel", ceiling),
+    }
+    return EncodingDataset(xr.Dataset(content, attrs={"name": "simulated voxels", "synthetic": 1}))
+
+
+def _draw(random_state: int, n_samples: int, n_features: int, n_voxels: int, noise_ceilings: Sequence[float]):
+    rng = np.random.default_rng(random_state)
+    X = draw_features(rng, n_samples, n_features)
+    alpha, ceiling = rng.uniform(size=n_voxels), rng.uniform(*noise_ceilings, n_voxels)
+    return X, mixed_response(X, alpha, ceiling, random_state=random_state)[1], alpha, ceiling
+
+
+def recover(
+    random_state: int = 0,
+    *,
+    n_train: int = 7000,
+    n_validation: int = 1000,
+    n_test: int = 400,
+    n_features: int = 128,
+    n_voxels: int = 400,
+    noise_ceilings: Sequence[float] = (0.1, 0.8),
+    n_splits: int = 1,
+    n_groups: int = 4,
+    encoder_options: Mapping | None = None,
+) -> xr.Dataset:
+    """Simulate voxels, fit the paper's encoder to their noisy responses, and measure every voxel.
+
+    The nonlinear share ``alpha`` of a voxel is uniform in [0, 1] and its noise ceiling uniform between the two
+    ``noise_ceilings``, drawn independently: a measure of nonlinearity should follow the first and not the second.
+
+    Parameters
+    ----------
+    random_state : int
+        Of the voxels, the noise and the encoders.
+    n_train, n_validation, n_test, n_features, n_voxels : int
+    noise_ceilings : two floats
+        Least and greatest noise ceiling, above 0 and at most 1.
+    n_splits, n_groups : int
+        Of `jne.crossfit_nonlinearity`.
+    encoder_options : mapping, optional
+        Of `jne.ResidualEncoder`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``voxel``: ``alpha``, ``noise_ceiling``, ``r2`` and the `MEASURES`. Cached.
+    """
+    parameters = {name: value for name, value in locals().items() if name != "encoder_options"}
+    parameters["encoder_options"] = dict(encoder_options or {})
+    parameters["noise_ceilings"] = list(noise_ceilings)
+    return cached("recovery", parameters, lambda: _recover(**parameters))
+
+
+def _recover(
+    random_state, n_train, n_validation, n_test, n_features, n_voxels, noise_ceilings, n_splits, n_groups,
+    encoder_options,
+) -> xr.Dataset:  # fmt: skip
+    n_samples = n_train + n_validation + n_test
+    X, Y, alpha, ceiling = _draw(random_state, n_samples, n_features, n_voxels, noise_ceilings)
+    (X, X_val, X_test), (Y, Y_val, Y_test) = (np.split(a, [n_train, n_train + n_validation]) for a in (X, Y))
+    options = {"random_state": random_state, **encoder_options}
+    encoder = ResidualEncoder(**options).fit(X, Y, X_val, Y_val)
+    linear = ResidualEncoder(**{**options, "activation": None}).fit(X, Y, X_val, Y_val)
+    result = nonlinearity(encoder, X_test, return_samples=False)
+    r2 = r2_score(Y_test, encoder.predict(X_test))
+    crossfit = crossfit_nonlinearity(
+        lambda seed: ResidualEncoder(**{**encoder_options, "random_state": seed}),
+        (X, Y, X_val, Y_val, X_test),
+        n_splits=n_splits,
+        n_groups=n_groups,
+        random_state=random_state,
+    )
+    everything = np.concatenate([X, X_val, X_test])
+    extra = {
+        "alpha": alpha,
+        "noise_ceiling": ceiling,
+        "r2": r2,
+        "r2_difference": r2 - r2_score(Y_test, linear.predict(X_test)),
+        "prediction_share": prediction_share(everything, encoder.predict(everything)),
+        "crossfit_share": crossfit["nonlinear_share"].values,
+        "crossfit_prediction_share": crossfit["prediction_share"].values,
+    }
+    return result[["jne", "mean_deviation", "relative", "nonlinear_share"]].assign(
+        {name: ("voxel", values) for name, values in extra.items()}
+    )
+
+
+def recovery_table(results: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """How each measure follows the planted share and the noise ceiling, one row per measure and simulation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``measure``, ``simulation``, ``n_train``, Spearman correlation ``with_alpha`` and ``with_ceiling``, and each
+        given the other variable: ``partial_alpha``, ``partial_ceiling``; over the voxels that have a value.
+    """
+    rows = []
+    for number, result in enumerate(results):
+        for name, label in MEASURES.items():
+            values = result[name].values
+            kept = np.isfinite(values)
+            values, alpha, ceiling = (a[kept] for a in (values, result["alpha"].values, result["noise_ceiling"].values))
+            row = {"measure": label, "simulation": number, "n_train": int(result.attrs["n_train"])}
+            row |= {"with_alpha": spearman(values, alpha), "with_ceiling": spearman(values, ceiling)}
+            row |= {"partial_alpha": partial_spearman(values, alpha, ceiling)}
+            row |= {"partial_ceiling": partial_spearman(values, ceiling, alpha)}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def bias_table(results: Sequence[xr.Dataset], edges: Sequence[float]) -> pd.DataFrame:
+    """Estimate less planted share of every voxel that has a value, with the bin of its noise ceiling.
+
+    Parameters
+    ----------
+    results : sequence of xarray.Dataset
+        From `recover`.
+    edges : sequence of float
+        Of the bins.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``measure`` (the four shares), ``ceiling`` (bin, as text) and ``bias``; one row per voxel and measure.
+    """
+    parts = []
+    for result in results:
+        frame = result[["alpha", "noise_ceiling", *SHARES]].to_dataframe()
+        labels = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+        frame["ceiling"] = pd.cut(frame["noise_ceiling"], edges, labels=labels, include_lowest=True)
+        for name in SHARES:
+            part = frame[["ceiling"]].assign(measure=MEASURES[name], bias=frame[name] - frame["alpha"])
+            parts.append(part.dropna())
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,1 @@
+"""Tests and tables over areas and subjects."""

@@ -1,0 +1,205 @@
+"""From voxels and stimuli to areas, levels and categories: the tables that the figures draw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import spearmanr
+
+from jne.cortex.areas import AREAS, LEVELS
+from jne.measures.crossfit_shares import SHARES, TERMS, share
+
+
+def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share")) -> pd.DataFrame:
+    """Mean of each measure over the voxels of each area, both hemispheres together.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        With ``roi (voxel)``, empty for no area, and the measures ``(voxel)``; NaN voxels are left out of a measure's
+        mean.
+    measures : tuple of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by area, in the order of the hierarchy where areas are known to HCP-MMP1.0, else of the file:
+        ``n_voxels``, ``level`` where the result has it, and the measures.
+    """
+    frame = pd.DataFrame({name: result[name].values for name in measures})
+    frame["roi"] = result["roi"].values.astype(str)
+    if "level" in result:
+        frame["level"] = result["level"].values.astype(str)
+    groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
+    table = groups[list(measures)].mean()
+    table.insert(0, "n_voxels", groups.size())
+    if "level" in frame:
+        table.insert(1, "level", groups["level"].first())
+    return _in_order(table)
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of areas in the order of the hierarchy; unknown areas last, in the order they have."""
+    known = {area: rank for rank, area in enumerate(AREAS)}
+    return table.sort_index(key=lambda index: index.map(lambda area: known.get(area, len(known))), kind="stable")
+
+
+def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: str = "nonlinear_share") -> pd.DataFrame:
+    """Cross-fitted share of each area, as a ratio of sums over its voxels.
+
+    All voxels of an area enter its sums, also those whose own share is NaN: what is too weak to divide by in one voxel
+    is not in the sum of many. Voxels are in z-scored response units, so that a voxel counts by its predicted variance.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        What `jne.crossfit_nonlinearity` returns.
+    area : str or array ``(n_voxels,)``
+        The variable of ``result`` that names each voxel's area, or the names. Without a ``roi``, all voxels are one.
+    share_name : {"nonlinear_share", "prediction_share"}
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed and ordered as in `area_table`: ``n_voxels``; ``level`` where the result has it; the share under its
+        name and its jackknife standard error ``<name>_se``, NaN where the denominator is not two standard errors above
+        zero; ``reliable``.
+
+    Raises
+    ------
+    ValueError
+        If ``result`` is not a cross-fitted one, or an argument is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 4))
+    >>> Y = X[:, :3] + rng.normal(size=(500, 3))
+    >>> arrays = X[:300], Y[:300], X[300:400], Y[300:400], X[400:]
+    >>> result = jne.crossfit_nonlinearity(lambda seed: jne.RidgeEncoder(random_state=seed), arrays, n_splits=1)
+    >>> jne.area_share(result, np.array(["V1", "V1", "V4"]))[["n_voxels", "nonlinear_share"]]
+          n_voxels  nonlinear_share
+    roi
+    V1           2              0.0
+    V4           1              0.0
+    """
+    if share_name not in SHARES:
+        raise ValueError(f"share_name={share_name!r}; accepted are {', '.join(SHARES)}")
+    missing = [name for term in TERMS for name in (term, f"{term}_jackknife") if name not in result]
+    if missing:
+        raise ValueError(f"result lacks {', '.join(missing)}; give what jne.crossfit_nonlinearity returns")
+    labels = _labels(result, area)
+    terms = np.stack([result[name].values for name in TERMS])
+    deleted = np.stack([result[f"{name}_jackknife"].values for name in TERMS])
+    rows = {}
+    for name in dict.fromkeys(labels):
+        voxels = labels == name
+        level = {"level": str(result["level"].values[voxels][0])} if "level" in result else {}
+        found = share(share_name, terms[:, voxels].sum(-1), deleted[..., voxels].sum(-1))
+        rows[name] = {
+            "n_voxels": int(voxels.sum()),
+            **level,
+            share_name: float(found.value),
+            f"{share_name}_se": float(found.se),
+            "reliable": bool(found.reliable),
+        }
+    return _in_order(pd.DataFrame.from_dict(rows, orient="index").rename_axis("roi"))
+
+
+def _labels(result: xr.Dataset, area: str | np.ndarray) -> np.ndarray:
+    n_voxels = result.sizes["voxel"]
+    if isinstance(area, str) and area not in result:
+        if area != "roi":
+            raise ValueError(f"area={area!r} is not a variable of result, which has {', '.join(map(str, result))}")
+        return np.full(n_voxels, "all voxels")
+    labels = np.asarray(result[area].values if isinstance(area, str) else area).astype(str)
+    if labels.shape != (n_voxels,):
+        raise ValueError(f"area has shape {labels.shape}; needed: one name for each of the {n_voxels} voxels")
+    return labels
+
+
+def level_trend(table: pd.DataFrame, measure: str) -> float:
+    """Spearman correlation over areas between a measure and the hierarchy level (V1 = 0 to higher = 5).
+
+    Areas are the unit, never voxels: neighbouring voxels are not independent observations.
+    """
+    rank = table["level"].map({level: rank for rank, level in enumerate(LEVELS)})
+    return spearman(rank.to_numpy(float), table[measure].to_numpy(float))
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman correlation over the entries that are finite in both; NaN where fewer than three are, or one is flat."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    finite = np.isfinite(a) & np.isfinite(b)
+    if finite.sum() < 3 or np.ptp(a[finite]) == 0 or np.ptp(b[finite]) == 0:
+        return float("nan")
+    return float(spearmanr(a[finite], b[finite]).statistic)
+
+
+def partial_spearman(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
+    """Spearman correlation of a and b with the ranks of ``given`` regressed out of both."""
+    ab, ag, bg = spearman(a, b), spearman(a, given), spearman(b, given)
+    return float((ab - ag * bg) / np.sqrt((1 - ag**2) * (1 - bg**2)))
+
+
+def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
+    """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
+
+    The mean over an area's voxels is taken before z-scoring, as areas differ in scale. Without areas, all voxels are
+    one.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        With ``jne_ss (sample, voxel)``.
+    signed : bool
+        Take the deviation itself instead of its square (needs ``deviation_sign``): positive where the Jacobian is
+        further from its mean than usual, negative where it is unusually steady.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``(n_samples, n_areas)``, columns named by area.
+    """
+    whole = np.full(result.sizes["voxel"], "all voxels", dtype=object)
+    result = result if "roi" in result else result.assign(roi=("voxel", whole))
+    roi = result["roi"].values.astype(str)
+    names = area_table(result, ()).index
+    scores = result["jne_ss"].values
+    if signed:
+        scores = np.sqrt(scores) * result["deviation_sign"].values
+    means = np.column_stack([np.nanmean(scores[:, roi == name], axis=1) for name in names])
+    return pd.DataFrame((means - means.mean(axis=0)) / means.std(axis=0), columns=names)
+
+
+def category_table(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
+    """Mean of `area_samples` in each area (rows) over the stimuli of each category (columns)."""
+    table = area_samples(result, signed=signed)
+    categories = result["category"].values.astype(str)
+    order = list(dict.fromkeys(categories))
+    return table.groupby(categories).mean().loc[order].T
+
+
+def headline(result: xr.Dataset) -> dict[str, bool | int | float | dict[str, float]]:
+    """A study in a few numbers, to compare studies by.
+
+    Returns
+    -------
+    dict
+        ``synthetic``, ``n_significant`` (voxels), the medians ``r2`` and ``r2_linear``; for JNE and the nonlinear share
+        the mean of each area and, where the result has them, the rank correlations ``<measure>_vs_ceiling`` with the
+        noise ceiling over voxels and ``<measure>_vs_level`` with the hierarchy level over areas.
+    """
+    numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_significant": int(result["significant"].sum())}
+    numbers |= {name: float(result[name].median()) for name in ("r2", "r2_linear")}
+    for measure in ("jne", "nonlinear_share"):
+        if "noise_ceiling" in result:
+            numbers[f"{measure}_vs_ceiling"] = spearman(result["noise_ceiling"], result[measure])
+        if "roi" in result:
+            table = area_table(result, (measure,))
+            numbers[measure] = {area: float(value) for area, value in table[measure].items()}
+            if "level" in table:
+                numbers[f"{measure}_vs_level"] = level_trend(table, measure)
+    return numbers

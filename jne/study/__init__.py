@@ -1,0 +1,1 @@
+"""One analysis from data to result, its refits, several subjects, the report."""

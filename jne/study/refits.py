@@ -1,0 +1,90 @@
+"""A study's encoder fitted again: to halves of its stimuli, and to responses shuffled over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from jne._core.files import hash_parameters, one_at_a_time, provenance, write_netcdf
+from jne.encoders.training import training_arrays
+from jne.measures.crossfit import crossfit_nonlinearity
+from jne.measures.nonlinearity import nonlinearity, whole_number
+
+if TYPE_CHECKING:
+    from jne.study.study import Study
+
+VOXEL_VARIABLES = (
+    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
+)  # fmt: skip
+STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
+"""What results over voxels, and over stimuli, take over from a dataset."""
+
+
+def crossfit(study: Study, max_memory: str, progress: bool, **settings) -> xr.Dataset:
+    """The cross-fitted measures of a study, from its folder or written there; see `Study.crossfit`."""
+
+    def compute() -> xr.Dataset:
+        return crossfit_nonlinearity(
+            lambda seed: _again(study, seed),
+            study.data,
+            layer=study.encoder.layer_,
+            max_memory=max_memory,
+            folder=study.folder / "splits",
+            progress=progress,
+            **settings,
+        )
+
+    return _kept(study, f"crossfit-{hash_parameters(settings)}.nc", compute)
+
+
+def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr.Dataset:
+    """The nonlinear share of noise, from a study's folder or written there; see `Study.null`."""
+    random_state = whole_number(random_state, "random_state", 0)
+
+    def compute() -> xr.Dataset:
+        data, layer = study.data, study.encoder.layer_
+        arrays = training_arrays(data, layer)
+        rng = np.random.default_rng(random_state)
+        folds = np.zeros(len(arrays.X)) if arrays.groups is None else arrays.groups
+        order, order_val = shuffle_within(folds, rng), rng.permutation(len(arrays.X_val))
+        encoder = _again(study, study.encoder.get_params().get("random_state", 0))
+        encoder.fit(arrays.X, arrays.Y[order], arrays.X_val, arrays.Y_val[order_val], progress=progress)
+        X = data.features("test" if data.folds is None else "all", layer)
+        measured = nonlinearity(encoder, X, max_memory=max_memory, return_samples=False, progress=progress)
+        found = measured[["nonlinear_share", "jne"]].rename(nonlinear_share="null_share", jne="null_jne")
+        return found.assign_attrs(
+            random_state=random_state, shuffled="responses, over stimuli of the same split or fold"
+        )
+
+    return _kept(study, f"null-{random_state}.nc", compute)
+
+
+def shuffle_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random order of stimuli in which each keeps its place's group, ``(n_stimuli,)``."""
+    order = np.arange(len(groups))
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        order[members] = rng.permutation(members)
+    return order
+
+
+def _again(study: Study, seed: int):
+    """An unfitted encoder with the study's options, and another seed."""
+    return type(study.encoder)(**{**study.encoder.get_params(), "random_state": seed})
+
+
+def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    path: Path = study.folder / name
+    with one_at_a_time(path):
+        if not path.exists():
+            found = compute()
+            names = VOXEL_VARIABLES + (STIMULUS_VARIABLES if "sample" in found.sizes else ())
+            known = study.result[[name for name in names if name in study.result]]
+            origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
+            write_netcdf(found.merge(known).assign_attrs(**origin, **provenance()), path)
+    with xr.open_dataset(path, engine="h5netcdf") as result:
+        return result.load()

@@ -1,0 +1,214 @@
+"""One subject, one feature layer, one encoder: fitted, evaluated and measured once, then found in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jne._core.files import (
+    code_hash,
+    hash_parameters,
+    one_at_a_time,
+    provenance,
+    results_dir,
+    write_json,
+    write_netcdf,
+)
+from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
+from jne.datasets import EncodingDataset
+from jne.encoders import ResidualEncoder, load_encoder
+from jne.encoders.base import Encoder
+from jne.measures.nonlinearity import nonlinearity
+from jne.study import refits as _refits
+from jne.study.refits import STIMULUS_VARIABLES, VOXEL_VARIABLES
+
+
+@dataclass(frozen=True)
+class Study:
+    """What `run_study` returns.
+
+    Attributes
+    ----------
+    data : EncodingDataset
+    encoder, linear : Encoder
+        The nonlinear encoder, and the same architecture without its activation.
+    result : xarray.Dataset
+        Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
+        ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
+        of its voxels. Over ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. Its attributes
+        hold every parameter.
+    folder : Path
+        Where it is cached.
+
+    Examples
+    --------
+    >>> import tempfile, jne
+    >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = jne.run_study(data, encoder_options={"max_epochs": 2}, n_bootstrap=20, folder=folder)
+    >>> study.result.r2.sizes == study.result.r2_linear.sizes == {"voxel": len(data.get("roi"))}
+    True
+    """
+
+    data: EncodingDataset
+    encoder: Encoder
+    linear: Encoder
+    result: xr.Dataset
+    folder: Path
+
+    def crossfit(
+        self,
+        n_splits: int = 4,
+        *,
+        n_groups: int = 8,
+        random_state: int = 0,
+        max_memory: str = "2GB",
+        return_samples: bool = False,
+        progress: bool = False,
+    ) -> xr.Dataset:
+        """Cross-fit encoders with the study's options; see `jne.crossfit_nonlinearity` for arguments and result.
+
+        Cached in the study's folder; finished splits are kept, so that an interrupted call goes on, and one with more
+        splits fits only the new ones. The result also has what the dataset knows of its voxels and stimuli.
+        """
+        settings = {"n_splits": n_splits, "n_groups": n_groups, "random_state": random_state}
+        return _refits.crossfit(self, max_memory, progress, return_samples=return_samples, **settings)
+
+    def null(self, random_state: int = 0, *, max_memory: str = "2GB", progress: bool = False) -> xr.Dataset:
+        """Measure an encoder that was fitted to nothing: the study's, on responses shuffled over the stimuli.
+
+        Whole responses (all voxels together) change places within the training stimuli and within the validation
+        stimuli, or within each fold. What a measure gives here is what it gives without any relation of responses and
+        stimuli, real or nonlinear. Cached in the study's folder.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over ``voxel``: ``null_share`` (the nonlinear share) and ``null_jne``, at the study's stimuli.
+        """
+        return _refits.null(self, random_state, max_memory, progress)
+
+
+def run_study(
+    data: EncodingDataset,
+    layer: str | None = None,
+    *,
+    seed: int = 0,
+    encoder_options: Mapping | None = None,
+    n_bootstrap: int = 200,
+    q: float = 0.05,
+    max_memory: str = "2GB",
+    progress: bool = False,
+    folder: str | Path | None = None,
+) -> Study:
+    """Fit a nonlinear and a linear encoder, test their predictions, and measure the nonlinearity of every voxel.
+
+    A dataset with folds instead of a split is predicted by cross-validation, pooled over folds; the Jacobians are then
+    those of one encoder, fitted to all folds but the last, at all stimuli (attribute ``evaluation`` of the result).
+
+    Every stage is written when it is done, so an interrupted study goes on where it stopped, and a second call with
+    the same parameters, data and code only reads. Of several processes that ask for one study at the same moment, one
+    computes it and the others wait.
+
+    Parameters
+    ----------
+    data : EncodingDataset
+    layer : str, optional
+        Feature layer; by default the dataset's own default.
+    seed : int
+        Seeds the encoders and the bootstrap.
+    encoder_options : mapping, optional
+        Options of `ResidualEncoder`, such as ``{"hidden_size": 256}``.
+    n_bootstrap : int
+        Resamples of the test stimuli, for R².
+    q : float
+        False discovery rate of the significant voxels.
+    max_memory : str
+        Limit for the Jacobians.
+    progress : bool
+    folder : path, optional
+        The cache; by default ``results/studies``.
+
+    Returns
+    -------
+    Study
+
+    Examples
+    --------
+    >>> import tempfile, jne
+    >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
+    >>> options = {"hidden_size": 16, "max_epochs": 5}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = jne.run_study(data, encoder_options=options, n_bootstrap=20, folder=folder)
+    >>> study.result.sizes["sample"], study.encoder.get_params()["hidden_size"]
+    (50, 16)
+    """
+    parameters = {
+        "layer": layer or data.default_layer or "all layers",
+        "seed": seed,
+        "encoder_options": dict(encoder_options or {}),
+        "n_bootstrap": n_bootstrap,
+        "q": q,
+        "data": data.name,
+        "data_hash": data.hash,
+        "code_hash": code_hash(),
+    }
+    folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
+    path = folder / "study.nc"
+    with one_at_a_time(path):
+        nonlinear = _encoder(folder / "nonlinear.safetensors", data, layer, seed, parameters, {}, progress)
+        linear = _encoder(folder / "linear.safetensors", data, layer, seed, parameters, {"activation": None}, progress)
+        if not path.exists():
+            write_json(parameters, folder / "parameters.json")
+            result = _measure(data, nonlinear, linear, parameters, max_memory, progress)
+            write_netcdf(result, path)
+    with xr.open_dataset(path, engine="h5netcdf") as result:
+        return Study(data, nonlinear, linear, result.load(), folder)
+
+
+def _encoder(path, data, layer, seed, parameters, fixed, progress) -> Encoder:
+    if path.exists():
+        return load_encoder(path)
+    encoder = ResidualEncoder(**{"random_state": seed, **parameters["encoder_options"], **fixed})
+    encoder.fit(data, layer=layer, progress=progress).save(path)
+    return encoder
+
+
+def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:
+    split = "test" if data.folds is None else "all"
+    X, Y = data.features(split, nonlinear.layer_), data.responses(split)
+    predictions, linear_predictions = (_predict(encoder, data, X, progress) for encoder in (nonlinear, linear))
+    accuracy = bootstrap_r2(Y, predictions, parameters["n_bootstrap"], random_state=parameters["seed"])
+    measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)
+    result = xr.merge([accuracy, measured], combine_attrs="drop")
+    result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
+    result["r2_linear"] = "voxel", r2_score(Y, linear_predictions)
+    result["correlation"] = "voxel", correlation_score(Y, predictions)
+    for name in VOXEL_VARIABLES:
+        if (values := data.get(name)) is not None:
+            result[name] = "voxel", _storable(values), data.content[name].attrs
+    for name in STIMULUS_VARIABLES:
+        if (values := data.get(name)) is not None:
+            values = values[data.stimuli(split)]
+            result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)
+    if "noise_ceiling" not in result and data.repeats() is not None:
+        result["noise_ceiling"] = "voxel", noise_ceiling(data.repeats())
+    attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+    attributes["evaluation"] = "held-out test stimuli"
+    if split == "all":
+        attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
+    return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
+
+
+def _predict(encoder, data, X, progress) -> np.ndarray:
+    if data.folds is None:
+        return encoder.predict(X)
+    return encoder.cross_predict(data, layer=encoder.layer_, progress=progress)
+
+
+def _storable(values: np.ndarray) -> np.ndarray:
+    return values.astype(object) if values.dtype.kind == "U" else values

@@ -1,0 +1,333 @@
+"""The book: parameters, execution, the stage, the pages, and what is left when something fails."""
+
+import ast
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from jne.book.build import BookError, build_book, find_root, read_contents
+from jne.book.measured import measured
+from jne.book.notebooks import declared_parameters, execute_notebook, make_presentable, read_parameters
+from jne.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMETERS = 'data = "synthetic"  # a dataset = a file\nseed: int = 0\noptions = {\n    "thin": 1,\n}  # très'
+CODE = [
+    "import sys, os, warnings\nfrom tqdm import tqdm\nimport matplotlib.pyplot as plt",
+    "for _ in tqdm(range(3)): pass",
+    'warnings.warn("look out")\nprint(f"{data = }, {seed = }, {options = }")',
+    "print(sys.executable, os.getcwd())",
+    "plt.plot([1, 2, 3])\nplt.show()",
+]
+
+
+def write_notebook(path, *cells, title="A chapter", parameters=PARAMETERS):
+    """A small chapter: title, parameters cell, then code cells."""
+    v4 = nbformat.v4
+    notebook = v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    )
+    tagged = v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook.cells = [v4.new_markdown_cell(f"# {title}"), tagged, *map(v4.new_code_cell, cells)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def make_root(folder, chapters=("first", "second")):
+    """A small book: an index page, a static file and ``chapters`` that print one line."""
+    (folder / "book/params").mkdir(parents=True)
+    (folder / "book/_static").mkdir()
+    (folder / "book/_static/jne.css").write_text("/* nothing */\n")
+    (folder / "book/references.bib").write_text("")
+    (folder / "book/intro.md").write_text("# Welcome\n\nSee {doc}`" + chapters[0] + "`.\n")
+    for name in chapters:
+        write_notebook(folder / f"book/{name}.ipynb", 'print("hello", seed)', title=name.title())
+    toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": f"book/{name}"} for name in chapters]}
+    (folder / "_toc.yml").write_text(yaml.safe_dump(toc))
+    shutil.copyfile(ROOT / "_config.yml", folder / "_config.yml")
+    (folder / "book/params/demo.yml").write_text("all: {seed: 3}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """The project's own pages with small chapters in place of the real ones, built once with a data file."""
+    root = tmp_path_factory.mktemp("clone")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copyfile(ROOT / name, root / name)
+    shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("*.ipynb"))
+    toc = (ROOT / "_toc.yml").read_text()
+    names = [n for n in re.findall(r"(?:root|file): book/(\w+)", toc) if not (ROOT / f"book/{n}.md").exists()]
+    for name in names:
+        write_notebook(root / f"book/{name}.ipynb", *CODE, title=name.replace("_", " ").capitalize())
+    (root / "book/params/own.yml").write_text(
+        "all: {seed: 5}\nhierarchy: {seed: 6, options: {thin: 7, x: [null, true]}}\n"
+    )
+    data = root / "recordings é.nc"
+    data.write_text("")
+    lines = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JNE_REPOSITORY", "")  # as where the address is not known
+        index = build_book("own", data, root=root, report=lines.append)
+    return root, index, lines
+
+
+@pytest.mark.slow
+def test_build(book):
+    root, index, lines = book
+    assert index == root / "_build/recordings é/html/index.html" and index.is_file()
+    assert (index.parent / "book/intro.html").is_file()
+    assert lines[-1] == f"The book is at {index}"
+    assert any(re.fullmatch(r"  hierarchy +\d+\.\d s", line) for line in lines)
+
+
+@pytest.mark.slow
+def test_stage_mirrors_the_repository(book):
+    root, index, _ = book
+    stage = index.parent.parent / "stage"
+    executed = nbformat.read(stage / "book/hierarchy.ipynb", as_version=4)
+    assert all(cell.execution_count for cell in executed.cells if cell.cell_type == "code")
+    assert (stage / "_toc.yml").read_text() == (root / "_toc.yml").read_text()
+    assert yaml.safe_load((stage / "_config.yml").read_text())["only_build_toc_files"] is True
+    for path in ("book/method.md", "book/references.bib", "book/_static/jne.css"):
+        assert (stage / path).read_bytes() == (root / path).read_bytes()
+    assert not nbformat.read(root / "book/hierarchy.ipynb", as_version=4).cells[2].outputs
+
+
+@pytest.mark.slow
+def test_page_shows_figure_and_parameters_but_no_paths(book):
+    root, index, _ = book
+    page = (index.parent / "book/hierarchy.html").read_text()
+    image = re.search(r'src="\.\./(_images/[^"]+\.png)"', page)
+    assert (index.parent / image[1]).stat().st_size > 1000
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "data = 'recordings é.nc', seed = 6, options = {'thin': 7, 'x': [None, True]}" in text.replace("&#39;", "'")
+    assert "seed: int = 6" in text and "# Parameters" not in text
+    assert "look out" in text and "it/s" not in text
+    for file in (*index.parent.glob("book/*.html"), *index.parent.glob("_sources/book/*")):
+        content = file.read_text()
+        assert str(root) not in content and sys.prefix not in content and "ipykernel_" not in content, file
+    assert "injected" not in page and "papermill" not in page
+
+
+@pytest.mark.slow
+def test_pages_need_no_network(book):
+    _, index, _ = book
+    pytest.importorskip("sphinx-mathjax-offline")
+    for name in ("method", "hierarchy"):
+        page = (index.parent / f"book/{name}.html").read_text()
+        assert not re.findall(r'<(?:script|img|iframe)[^>]+src="https?://[^"]+"', page)
+        assert not re.findall(r'<link[^>]+rel="stylesheet"[^>]+href="https?://', page)
+    assert (index.parent / "_static/mathjax/tex-svg.js").is_file()
+
+
+@pytest.mark.slow
+def test_downloads_are_the_executed_chapters(book):
+    _, index, _ = book
+    download = nbformat.read(index.parent / "_sources/book/hierarchy.ipynb", as_version=4)
+    figure = download.cells[-1].outputs[0]
+    assert "image/png" in figure.data and "hide-input" not in download.cells[-1].metadata.get("tags", [])
+
+
+def test_pages_quote_what_was_measured():
+    texts = measured(ROOT)
+    grid = json.loads((ROOT / "benchmarks/results/batch.json").read_text())["grid"]
+    plain, two = grid["seconds"]["plain loop, no cache"], grid["seconds"]["batch, 2 workers"]
+    assert f"| batch, 2 workers | {two / 60:.1f} | {plain / two:.1f} |" in texts["batch_grid"]
+    pages = "".join(path.read_text() for path in (ROOT / "book").iterdir() if path.suffix in (".md", ".ipynb"))
+    assert set(re.findall(r"{{(\w+)}}", pages)) == set(texts)
+    assert not [name for name, text in texts.items() if "nobody has measured" in text]
+
+
+def test_without_measurements_the_pages_say_so(tmp_path):
+    assert all("nobody has measured yet" in text for text in measured(tmp_path).values())
+
+
+@pytest.mark.slow
+def test_launch_buttons_are_there_where_the_repository_is_known(book, tmp_path, monkeypatch):
+    assert not re.findall(r'href="https?://[^"]+"', (book[1].parent / "book/hierarchy.html").read_text())
+    monkeypatch.setenv("JNE_REPOSITORY", "https://github.com/someone/jne/")
+    index = build_book(root=make_root(tmp_path), report=lambda line: None)
+    page = (index.parent / "book/second.html").read_text()
+    targets = {
+        "https://mybinder.org/v2/gh/someone/jne/main?urlpath=lab/tree/book/second.ipynb",
+        "https://colab.research.google.com/github/someone/jne/blob/main/book/second.ipynb",
+        "https://github.com/someone/jne",
+    }
+    assert targets <= set(re.findall(r'href="(https://[^"]+)"', page))
+
+
+@pytest.mark.slow
+def test_warning_in_a_page_fails_and_the_last_book_survives(tmp_path):
+    root = make_root(tmp_path)
+    index = build_book(root=root, report=lambda line: None)
+    assert "hello 3" in (index.parent / "book/second.html").read_text()
+    index.write_text("the last good book")
+    (root / "book/intro.md").write_text("# Welcome\n\nSee {eq}`eq-nowhere` and {doc}`missing`.\n")
+    with pytest.raises(BookError, match=r"(?s)book/intro\.md:3: WARNING.*missing.*log\.txt"):
+        build_book(root=root, only=[], report=lambda line: None)
+    assert index.read_text() == "the last good book"
+
+
+@pytest.mark.slow
+def test_failing_cell_stops_the_build(tmp_path):
+    root = make_root(tmp_path, ("first", "second", "third"))
+    write_notebook(
+        root / "book/second.ipynb", "before = 1", "value = 40 + 2\nprint('so far')\nraise KeyError('no ' + str(value))"
+    )
+    lines = []
+    with pytest.raises(BookError) as caught:
+        build_book(root=root, report=lines.append)
+    message = str(caught.value)
+    left = root / "_build/stage/book/second.ipynb"
+    assert message.startswith("book/second.ipynb stopped in this cell:\n\n    value = 40 + 2\n    print('so far')")
+    assert "KeyError: 'no 42'" in message and str(left) in message and len(message.splitlines()) < 15
+    assert "so far" in left.read_text() and "Traceback" in left.read_text()
+    assert lines == ["Running book/first.ipynb ...", "Running book/second.ipynb ..."]
+    assert not (root / "_build/html").exists()
+
+
+@pytest.mark.slow
+def test_only_one_chapter(tmp_path):
+    root = make_root(tmp_path)
+    lines = []
+    index = build_book(root=root, only=["book/second.ipynb"], report=lines.append)
+    assert index == root / "_build/only/html/index.html"
+    assert "hello 3" in (index.parent / "book/second.html").read_text()
+    assert "hello 3" not in (index.parent / "book/first.html").read_text()
+    assert "Not executed, so without figures: first" in lines
+
+
+def test_killed_kernel_names_the_cell(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb", "big = 1", "import os\nos._exit(137)", "after = 1")
+    with pytest.raises(BookError, match=r"(?s)a\.ipynb stopped in this cell:\n\n    import os\n    os\._exit.*memory"):
+        execute_notebook(notebook, tmp_path / "out/a.ipynb", {}, root=tmp_path)
+
+
+def test_kernel_is_this_python(tmp_path, monkeypatch):
+    """Another kernel of the same name, as on many machines, is not used."""
+    spec = {"argv": ["/bin/false", "{connection_file}"], "language": "python", "display_name": "Other"}
+    (tmp_path / "kernels/python3").mkdir(parents=True)
+    (tmp_path / "kernels/python3/kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    code = "import os, sys\nprint([sys.executable, os.getcwd(), os.environ['JNE_PROGRESS'], options])"
+    notebook = write_notebook(tmp_path / "a.ipynb", code)
+    executed = tmp_path / "out/a.ipynb"
+    execute_notebook(notebook, executed, {"options": {"a": {"b": None}, "c": "d's"}}, root=tmp_path)
+    printed = nbformat.read(executed, as_version=4).cells[-1].outputs[0].text
+    assert printed.strip() == repr([sys.executable, str(tmp_path), "0", {"a": {"b": None}, "c": "d's"}])
+
+
+def test_declared_parameters(tmp_path):
+    tricky = 'data = "a=b#c"  # x = y\nseed: int = 0\noptions = dict(\n    a=1,\n)\nlayer = None\nunset: int\nx.y = 2'
+    notebook = write_notebook(tmp_path / "a.ipynb", parameters=tricky)
+    assert list(declared_parameters(notebook)) == ["data", "seed", "options", "layer"]
+
+
+def test_presented_parameters(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb")
+    make_presentable(notebook, {"seed": 4, "options": {"thin": 2}, "data": "synthetic"}, tmp_path)
+    source = nbformat.read(notebook, as_version=4).cells[1].source
+    assert source == "data = 'synthetic'  # a dataset = a file\nseed: int = 4\noptions = {'thin': 2}  # très"
+    long = {"options": {f"an option {i}": list(range(20)) for i in range(3)}}
+    make_presentable(notebook, long, tmp_path)
+    source = nbformat.read(notebook, as_version=4).cells[1].source
+    assert max(map(len, source.splitlines())) <= 90
+    assert ast.literal_eval(declared_parameters(notebook)["options"]) == long["options"]
+
+
+def read(root, text, data=None):
+    file = root / "mine.yml"
+    file.write_text(text)
+    return read_parameters(file, {n: root / p for n, p in read_contents(root)[0].items()}, data=data, root=root)
+
+
+def test_parameters_are_merged(tmp_path):
+    root = make_root(tmp_path)
+    write_notebook(root / "book/second.ipynb", parameters="seed = 0")
+    data = root / "d.nc"
+    values = read(root, "all: {data: x, seed: 1, options: {a: 1}}\nfirst: {seed: 2}\nsecond:\n", data)
+    assert values == {"first": {"data": str(data), "seed": 2, "options": {"a": 1}}, "second": {"seed": 1}}
+    data.write_text("")
+    assert read(root, "first: {data: d.nc}")["first"]["data"] == str(data)
+    assert read(root, "") == {"first": {}, "second": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("first: {sed: 1}", r"notebook first has no parameter 'sed'; it has data, seed, options"),
+        ("all: {sed: 1}", r"no notebook has a parameter 'sed'; they have data, seed, options"),
+        ("frist: {seed: 1}", r"no notebook 'frist'; sections are all, first, second"),
+        ("seed: 1", r"expected sections \(all, first, second\)"),
+        ("- seed", r"expected sections"),
+        ("all: {seed: [", r"mine\.yml.*"),
+        ("first: {data: gone.nc}", r"mine\.yml, data: there is no file .*gone\.nc"),
+    ],
+)
+def test_wrong_parameters_are_refused(tmp_path, text, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        read(make_root(tmp_path), text)
+
+
+def test_data_that_no_chapter_reads_is_refused(tmp_path):
+    root = make_root(tmp_path, ("first",))
+    write_notebook(root / "book/first.ipynb", parameters="seed = 0")
+    with pytest.raises(ValueError, match="no notebook has a parameter 'data'"):
+        read(root, "", root / "d.nc")
+
+
+def test_command_line_explains(tmp_path, monkeypatch):
+    root = make_root(tmp_path)
+    monkeypatch.chdir(root / "book")
+    (root / "full").mkdir()
+    (root / "full/thesis.tex").write_text("precious")
+    for options, message in (
+        (["--params", "fast"], "no parameter set 'fast'; there are demo"),
+        (["--params", "fast.yml"], "params: there is no file"),
+        (["--data", "gone.nc"], f"data: there is no file {root / 'book/gone.nc'}"),
+        (["--only", "third"], "no chapter 'third'; there are first, second"),
+        (["--out", "../full"], "holds something else than a book"),
+    ):
+        result = CliRunner().invoke(main, ["book", *options])
+        assert result.exit_code == 1 and message in result.output, result.output
+        assert "Traceback" not in result.output
+    assert (root / "full/thesis.tex").exists() and not (root / "_build").exists()
+    (root / "book/second.ipynb").unlink()
+    result = CliRunner().invoke(main, ["book"])
+    assert "_toc.yml names book/second, but" in result.output
+
+
+def test_find_root(tmp_path, monkeypatch):
+    root = make_root(tmp_path / "clone")
+    (root / "book/deep").mkdir()
+    monkeypatch.chdir(root / "book/deep")
+    assert find_root() == root
+    monkeypatch.chdir(tmp_path)
+    assert find_root() == ROOT
+    with pytest.raises(ValueError, match="no book"):
+        find_root(tmp_path)
+
+
+def test_missing_extra_names_the_command(monkeypatch):
+    for name in ("jne.book.build", "jne.book.notebooks"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    result = CliRunner().invoke(main, ["book"])
+    assert result.exit_code == 1 and "needs papermill" in result.output and "pip install -e '.[book]'" in result.output
+
+
+def test_citation_file():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)
+    paper = citation["preferred-citation"]
+    assert {"type", "title", "authors"} <= set(paper) and len(paper["authors"]) == 7

@@ -1,0 +1,66 @@
+"""Every chapter in the repository keeps the conventions that the book relies on."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from jne.book.build import read_contents
+from jne.book.notebooks import declared_parameters, read_parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def test_contents_name_every_notebook():
+    chapters, pages = read_contents(ROOT)
+    assert sorted(ROOT / path for path in chapters.values()) == NOTEBOOKS
+    assert sorted(ROOT / path for path in pages) == sorted((ROOT / "book").glob("*.md"))
+
+
+@pytest.mark.parametrize("name", ["quick", "demo", "paper"])
+def test_parameter_sets_fit_the_notebooks(name):
+    chapters, _ = read_contents(ROOT)
+    read_parameters(name, {chapter: ROOT / path for chapter, path in chapters.items()}, root=ROOT)
+
+
+@each_notebook
+def test_parameters_cell(path):
+    tags = [tag for cell in code_cells(path) for tag in cell.metadata.get("tags", [])]
+    assert tags.count("parameters") == 1 and "injected-parameters" not in tags
+    declared = declared_parameters(path)
+    assert {"data", "subject", "layer", "seed"} <= set(declared)
+    for default in declared.values():
+        ast.literal_eval(default)  # a derived value belongs in the next cell
+
+
+@each_notebook
+def test_committed_without_outputs(path):
+    for cell in code_cells(path):
+        assert not cell.outputs and cell.execution_count is None, cell.source
+        assert "papermill" not in cell.metadata and "execution" not in cell.metadata
+
+
+@each_notebook
+def test_reads_well(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= 15, cell.source
+        assert cell.source.strip(), "an empty cell"
+
+
+@each_notebook
+def test_no_absolute_path(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        found = re.search(r"(?<![\w:/.])(?:/(?:home|work|Users|tmp|mnt|data|root)/|[A-Za-z]:\\\\)\S*", cell.source)
+        assert found is None, found[0]

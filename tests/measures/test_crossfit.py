@@ -1,0 +1,437 @@
+"""Cross-fitting against dense Jacobians in float64, planted truths, and what it must refuse."""
+
+import subprocess
+import sys
+import textwrap
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import nn
+
+import jne
+from jne import EncodingDataset, run_study
+from jne.accuracy import remove_linear
+from jne.encoders.base import Encoder, second_moment
+from jne.encoders.training import Training
+from jne.measures.crossfit_pair import Comparison, Units
+from jne.measures.crossfit_shares import jackknife_error
+from jne.measures.crossfit_splits import draw_groups, draw_splits
+from jne.simulations.responses import mixed_response
+from jne.study.refits import shuffle_within
+
+N_TRAIN, N_VALIDATION, N_TEST, N_FEATURES, N_VOXELS = 60, 20, 30, 5, 7
+
+
+class OddEncoder(Encoder):
+    """An encoder that does not end in a linear layer, and is only drawn, not trained."""
+
+    parameters = ("random_state",)
+
+    def __init__(self, random_state=0):
+        self.random_state = random_state
+
+    def initial_module(self, n_features, n_voxels):
+        generator = torch.Generator().manual_seed(self.random_state)
+        module = nn.Sequential(nn.Linear(n_features, 6), nn.Tanh(), nn.Linear(6, n_voxels), nn.Softplus())
+        with torch.no_grad():
+            for p in module.parameters():
+                p.copy_(torch.randn(p.shape, generator=generator))
+        return module
+
+    def _fit(self, arrays, progress):
+        self._fit_scaling(arrays.X, arrays.Y)
+        self.module_ = self.initial_module(arrays.X.shape[1], arrays.Y.shape[1]).eval()
+
+
+def quick(seed, **options):
+    return jne.ResidualEncoder(**{"hidden_size": 16, "max_epochs": 8, "device": "cpu", "random_state": seed, **options})
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    n = N_TRAIN + N_VALIDATION + N_TEST
+    # Features and voxels of very different scales, which each half z-scores with its own numbers.
+    X = (rng.normal(size=(n, N_FEATURES)) * [1, 10, 0.1, 3, 1] + [0, 5, 0, -1, 100]).astype(np.float32)
+    Y = (X @ rng.normal(size=(N_FEATURES, N_VOXELS)) + rng.normal(size=(n, N_VOXELS))).astype(np.float32)
+    (X, X_val, X_test), (Y, Y_val, _) = (np.split(a, [N_TRAIN, N_TRAIN + N_VALIDATION]) for a in (X, Y))
+    return X, Y, X_val, Y_val, X_test
+
+
+def dense(encoder, X):
+    """Jacobian ``(n_samples, n_voxels, n_features)`` in the caller's units, by autograd in float64."""
+    module = nn.Sequential(encoder.module_).double()
+    mean, scale, gain = (
+        torch.tensor(v, dtype=torch.float64) for v in (encoder.x_mean_, encoder.x_scale_, encoder.y_scale_)
+    )
+    one = lambda x: gain * module(((x - mean) / scale)[None])[0]  # noqa: E731
+    rows = [torch.autograd.functional.jacobian(one, x) for x in torch.tensor(X, dtype=torch.float64)]
+    module.float()
+    return torch.stack(rows).numpy()
+
+
+def oracle(encoders, arrays):
+    X, Y, X_val, _, X_test = arrays
+    x_scale, y_scale = X.std(axis=0, dtype=float), Y.std(axis=0, dtype=float)
+    J = [dense(encoder, X_test) * x_scale / y_scale[:, None] for encoder in encoders]
+    sigma = np.corrcoef(X.T.astype(float))
+    dJ, mean = [j - j.mean(axis=0) for j in J], [j.mean(axis=0) for j in J]
+    unseen = np.concatenate([X_val, X_test])
+    P = [encoder.predict(unseen).astype(float) / y_scale for encoder in encoders]
+    R = [remove_linear(unseen.astype(float), p) for p in P]
+    terms = [
+        np.einsum("nvd,de,nve->v", dJ[0], sigma, dJ[1]) / len(X_test),
+        np.einsum("vd,de,ve->v", mean[0], sigma, mean[1]),
+        (R[0] * R[1]).sum(axis=0) / (len(unseen) - N_FEATURES - 1),
+        ((P[0] - P[0].mean(axis=0)) * (P[1] - P[1].mean(axis=0))).sum(axis=0) / (len(unseen) - 1),
+    ]
+    delta = [np.abs(d).sum(axis=-1) for d in dJ]
+    return np.stack(terms), np.prod([d - d.mean(axis=0) for d in delta], axis=0)
+
+
+def comparison(arrays, precision="float64", limit=10**9, step=None, order=slice(None)):
+    X, Y, X_val, Y_val, X_test = arrays
+    units = Units(Training(X, Y, X_val, Y_val))
+    unseen = np.concatenate([X_val, X_test])
+    metric = second_moment(units.features(X))
+    return Comparison(units, X_test[order], unseen, metric, "cpu", precision, limit, step)
+
+
+def fitted(make, arrays):
+    X, Y, X_val, Y_val, _ = arrays
+    half = slice(0, N_TRAIN // 2), slice(N_TRAIN // 2, None)
+    return tuple(make(seed).fit(X[h], Y[h], X_val, Y_val) for seed, h in enumerate(half))
+
+
+MAKERS = {
+    "residual": quick,
+    "gelu": lambda seed: quick(seed, activation="gelu"),
+    "no linear end": OddEncoder,
+    "linear": lambda seed: quick(seed, activation=None),
+    "one of each": lambda seed: (OddEncoder, quick)[seed](seed),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_products_equal_those_of_dense_jacobians(make, arrays):
+    encoders = fitted(make, arrays)
+    expected, expected_samples = oracle(encoders, arrays)
+    found = comparison(arrays).terms(encoders)
+    np.testing.assert_allclose(found, expected, atol=3e-6 * np.abs(expected).max(axis=1, keepdims=True).max())
+    samples = comparison(arrays).samples(encoders)
+    np.testing.assert_allclose(samples, expected_samples, atol=3e-6 * max(1, np.abs(expected_samples).max()))
+
+
+@pytest.mark.parametrize("make", [quick, OddEncoder])
+@pytest.mark.parametrize(
+    "change", [{"step": 1}, {"step": 3}, {"limit": 200_000}, {"order": slice(None, None, -1)}, {"precision": "float32"}]
+)
+def test_blocks_memory_order_and_precision_do_not_change_the_answer(make, change, arrays):
+    encoders = fitted(make, arrays)
+    rtol = 1e-4 if "precision" in change else 1e-10
+    one, other = comparison(arrays), comparison(arrays, **change)
+    np.testing.assert_allclose(other.terms(encoders), one.terms(encoders), rtol=rtol, atol=rtol)
+    order = change.get("order", slice(None))
+    np.testing.assert_allclose(other.samples(encoders), one.samples(encoders)[order], rtol=rtol, atol=rtol)
+
+
+def test_neither_jacobian_is_held():
+    # Two dense Jacobians would take 800 MB.
+    script = """
+        import torch
+        from torch import nn
+        from jne._core.memory import Budget
+        from jne.jacobians.model import prepare
+        from jne.measures.crossfit_products import jacobian_products, linear_basis, prediction_products, split_pair
+        torch.set_num_threads(1)
+        def peak():
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+        def make(V, D=200, H=400):
+            return nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, V))
+        def measure(models, X):
+            pair = tuple(prepare(model, X, "cpu", "float32") for model in models)
+            split, basis, before = split_pair(pair), linear_basis(X), peak()
+            with torch.no_grad():
+                jacobian_products(pair, split, torch.eye(200), Budget(40_000_000), None)
+                prediction_products(pair, split, X, basis, Budget(40_000_000), None)
+            print(peak() - before)
+        X = torch.randn(250, 200)
+        measure((make(10), make(10)), X[:4])
+        measure((make(2000), make(2000)), X)
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert int(run.stdout.split()[1]) < 48e6, run.stdout
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
+def test_the_device_does_not_change_the_answer(arrays):
+    encoders = fitted(quick, arrays)
+    where = comparison(arrays)
+    there = Comparison(**{**where.__dict__, "device": "cuda"})
+    np.testing.assert_allclose(there.terms(encoders), where.terms(encoders), rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Voxels 0-9 linear, 10-19 pure noise, 20-39 with shares up to 1."""
+    rng = np.random.default_rng(0)
+    alpha = np.concatenate([np.zeros(20), np.linspace(0.3, 1, 20)])
+    X = rng.normal(size=(2000, 8))
+    _, Y = mixed_response(X, alpha, 0.6, n_units=4)
+    Y[:, 10:20] = rng.normal(size=(2000, 10))
+    (X, X_val, X_test), (Y, Y_val, _) = (np.split(a, [1400, 1800]) for a in (X, Y))
+    make = lambda seed: quick(seed, hidden_size=32, batch_size=64, lr=3e-3, max_epochs=40, patience=4)  # noqa: E731
+    result = jne.crossfit_nonlinearity(make, (X, Y, X_val, Y_val, X_test), n_splits=2, n_groups=6, return_samples=True)
+    return alpha, result
+
+
+SHARES = ["nonlinear_share", "prediction_share"]
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_a_linear_truth_gives_zero_within_its_errors(share, planted):
+    value, error = planted[1][share][:10], planted[1][f"{share}_se"][:10]
+    assert np.isfinite(value).all()
+    assert (np.abs(value) < 3 * error).all() and np.abs(value).max() < 0.05
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_pure_noise_gives_nan_or_zero_within_its_errors(share, planted):
+    value, error = planted[1][share][10:20], planted[1][f"{share}_se"][10:20]
+    assert np.isnan(value).sum() >= 7
+    assert not (np.abs(value) > 3 * error).any()
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_planted_shares_are_found(share, planted):
+    alpha, result = planted
+    assert np.corrcoef(alpha[20:], result[share][20:])[0, 1] > 0.95
+    np.testing.assert_allclose(result[share][20:], alpha[20:], atol=0.25)
+
+
+def test_a_value_is_nan_exactly_where_its_denominator_is_not_two_errors_above_zero(planted):
+    result = planted[1]
+    below = result.crossfit_nonlinear / 2 + result.crossfit_linear
+    deleted = result.crossfit_nonlinear_jackknife / 2 + result.crossfit_linear_jackknife
+    error = np.sqrt(5 / 6 * ((deleted - deleted.mean("group")) ** 2).sum("group"))
+    np.testing.assert_array_equal(result.reliable, below > 2 * error)
+    np.testing.assert_array_equal(np.isfinite(result.nonlinear_share), result.reliable)
+    kept = result.reliable
+    np.testing.assert_allclose(result.nonlinear_share[kept], (result.crossfit_nonlinear / 2 / below)[kept])
+    np.testing.assert_allclose(
+        result.prediction_share[kept], (result.crossfit_residual / result.crossfit_predicted)[kept]
+    )
+
+
+def test_jne_ss_has_its_shape_and_two_fits_agree_on_it_where_there_is_something(planted):
+    samples = planted[1].crossfit_jne_ss
+    assert samples.dims == ("sample", "voxel") and samples.shape == (200, 40)
+    # Its mean is the covariance of two fits' deviations: a square would be positive without any signal.
+    assert (samples.mean("sample")[30:] > 0).all()
+    assert samples.mean("sample")[10:20].mean() < 0.05 * samples.mean("sample")[30:].mean()
+
+
+def test_the_jackknife_of_a_mean_is_its_textbook_error():
+    values = np.random.default_rng(0).normal(size=(9, 3))
+    deleted = np.stack([np.delete(values, i, axis=0).mean(axis=0) for i in range(9)])
+    np.testing.assert_allclose(jackknife_error(deleted), values.std(axis=0, ddof=1) / 3)
+
+
+def test_an_area_is_a_ratio_of_sums_not_a_mean_of_ratios(planted):
+    result = planted[1]
+    names = np.repeat(["linear", "noise", "planted"], [10, 10, 20])
+    table = jne.area_share(result, names)
+    assert list(table.n_voxels) == [10, 10, 20]
+    c, c0 = result.crossfit_nonlinear.values[20:].sum() / 2, result.crossfit_linear.values[20:].sum()
+    assert table.nonlinear_share["planted"] == pytest.approx(c / (c + c0))
+    deleted = [result[f"crossfit_{name}_jackknife"].values[:, 20:].sum(-1) for name in ("nonlinear", "linear")]
+    ratios = deleted[0] / 2 / (deleted[0] / 2 + deleted[1])
+    assert table.nonlinear_share_se["planted"] == pytest.approx(np.sqrt(5 / 6 * ((ratios - ratios.mean()) ** 2).sum()))
+    assert table.reliable["planted"] and abs(table.nonlinear_share["linear"]) < 3 * table.nonlinear_share_se["linear"]
+    whole = jne.area_share(result, share_name="prediction_share")
+    assert list(whole.index) == ["all voxels"]
+    assert whole.prediction_share.item() == pytest.approx(
+        float(result.crossfit_residual.sum() / result.crossfit_predicted.sum())
+    )
+
+
+def test_area_share_names_what_is_wrong(planted):
+    with pytest.raises(ValueError, match="lacks crossfit_nonlinear"):
+        jne.area_share(xr.Dataset({"jne": ("voxel", np.ones(3))}))
+    with pytest.raises(ValueError, match="share_name='jne'"):
+        jne.area_share(planted[1], share_name="jne")
+    with pytest.raises(ValueError, match="area='lobe'"):
+        jne.area_share(planted[1], "lobe")
+    with pytest.raises(ValueError, match=r"shape \(3,\).* 40 voxels"):
+        jne.area_share(planted[1], np.array(["a", "b", "c"]))
+
+
+@pytest.mark.parametrize("make", [lambda seed: quick(0), lambda seed: OddEncoder(3)], ids=["residual", "own"])
+def test_a_seed_that_is_ignored_is_refused_before_any_fit(make, arrays, monkeypatch):
+    monkeypatch.setattr(Encoder, "fit", lambda *args, **kwargs: pytest.fail("fitted"))
+    with pytest.raises(ValueError, match="same initial weights: it ignores its seed"):
+        jne.crossfit_nonlinearity(make, arrays)
+
+
+def test_one_encoder_for_both_halves_is_refused(arrays):
+    encoder = jne.RidgeEncoder()
+    with pytest.raises(ValueError, match="ignores its seed"):
+        jne.crossfit_nonlinearity(lambda seed: encoder, arrays)
+
+
+def test_ridge_has_no_start_and_no_nonlinearity(arrays):
+    result = jne.crossfit_nonlinearity(lambda seed: jne.RidgeEncoder(), arrays, n_splits=1, n_groups=4)
+    np.testing.assert_allclose(result.crossfit_nonlinear, 0, atol=1e-12)
+    np.testing.assert_allclose(result.prediction_share, 0, atol=1e-6)
+    assert np.isnan(result.nonlinear_share_split_sd).all()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"n_splits": 0}, "n_splits=0"),
+        ({"n_groups": 3}, "n_groups=3 is not a whole number of at least 4"),
+        ({"n_groups": 4, "n_splits": 4}, "n_splits=4, and 4 groups can be halved in 3 ways"),
+        ({"n_groups": 40}, "n_groups=40 with 60 training stimuli; accepted is at most 30"),
+        ({"covariance": False}, "covariance=False"),
+        ({"covariance": np.eye(4)}, r"covariance has shape \(4, 4\) for 5 features"),
+        ({"max_memory": "9kB"}, r"needs at least .* max_memory is 9 kB"),
+        ({"precision": "half"}, "precision='half'"),
+    ],
+)
+def test_bad_settings_are_told_before_any_fit(change, message, arrays, monkeypatch):
+    monkeypatch.setattr(Encoder, "fit", lambda *args, **kwargs: pytest.fail("fitted"))
+    with pytest.raises(ValueError, match=message):
+        jne.crossfit_nonlinearity(quick, arrays, **change)
+
+
+def test_memory_counts_all_stimuli_although_it_is_checked_with_few(arrays, monkeypatch):
+    monkeypatch.setattr(Encoder, "fit", lambda *args, **kwargs: pytest.fail("fitted"))
+    arrays = (*arrays[:4], np.repeat(arrays[4], 100, axis=0))
+    with pytest.raises(ValueError, match="the covariance and the linear map needs at least"):
+        jne.crossfit_nonlinearity(quick, arrays, max_memory="400kB")
+    with pytest.raises(ValueError, match=r"deviations of all samples and voxels .* give return_samples=False"):
+        jne.crossfit_nonlinearity(
+            quick,
+            tuple(a[:, [0] * 500] if i in (1, 3) else a for i, a in enumerate(arrays)),
+            max_memory="8MB",
+            return_samples=True,
+        )
+
+
+def test_too_few_stimuli_for_a_linear_map_leave_only_the_predictions_out(arrays):
+    X, Y, X_val, Y_val, X_test = arrays
+    wide = [np.random.default_rng(i).normal(size=(len(a), 120)) for i, a in enumerate((X, X_val, X_test))]
+    result = jne.crossfit_nonlinearity(quick, (wide[0], Y, wide[1], Y_val, wide[2]), n_splits=1, n_groups=4)
+    assert np.isnan(result.prediction_share).all() and np.isnan(result.crossfit_predicted).all()
+    assert np.isfinite(result.crossfit_nonlinear).all() and np.isfinite(result.crossfit_linear_se).all()
+
+
+def test_bad_data_are_named(arrays):
+    with pytest.raises(ValueError, match="give an EncodingDataset or"):
+        jne.crossfit_nonlinearity(quick, arrays[:4])
+    with pytest.raises(ValueError, match="X_test has shape"):
+        jne.crossfit_nonlinearity(quick, (*arrays[:4], arrays[4][:, :3]))
+    with pytest.raises(ValueError, match="has no fit"):
+        jne.crossfit_nonlinearity(lambda seed: SimpleNamespace(), arrays)
+
+
+def test_halves_share_nothing_and_first_splits_stay_the_same():
+    groups = draw_groups(100, 8, None, 0)
+    assert np.bincount(groups).min() >= 12 and np.ptp(np.diff(groups)) > 0
+    few, many = (draw_splits(8, n, 21, None, 0) for n in (2, 6))
+    seeds = [seed for split in many for seed in split.seeds]
+    assert len(set(seeds)) == 12 and [s.seeds for s in few] == [s.seeds for s in many[:2]]
+    for split in many:
+        assert sorted(np.concatenate(split.groups)) == list(range(8)) and len(split.groups[0]) == 4
+        assert sorted(np.concatenate(split.validation)) == list(range(21))
+    assert len({tuple(sorted(map(tuple, split.groups))) for split in many}) == 6
+
+
+def test_groups_of_a_dataset_with_folds_keep_neighbours_together():
+    folds = np.repeat([2, 0, 1], 20)
+    groups = draw_groups(60, 6, folds, 0)
+    for fold, expected in ((0, {0, 1}), (1, {2, 3}), (2, {4, 5})):
+        assert set(groups[folds == fold]) == expected
+
+
+def test_an_encoder_sees_only_its_own_half(arrays, monkeypatch):
+    seen = []
+    fit = Encoder.fit
+
+    def spy(self, X, Y, X_val, Y_val, **options):
+        seen.append((self.random_state, {tuple(x) for x in X}, {tuple(x) for x in X_val}))
+        return fit(self, X, Y, X_val, Y_val, **options)
+
+    monkeypatch.setattr(Encoder, "fit", spy)
+    jne.crossfit_nonlinearity(OddEncoder, arrays, n_splits=1, n_groups=4)
+    assert len(seen) == 2 + 4
+    (seed, X, X_val), (other_seed, other, other_val) = seen[:2]
+    assert seed != other_seed and not X & other and not X_val & other_val
+    assert len(X | other) == N_TRAIN and len(X_val | other_val) == N_VALIDATION
+    for refit_seed, refitted, _ in seen[2:]:
+        assert refitted < (X if refit_seed == seed else other) and len(refitted) == N_TRAIN // 4
+
+
+def test_a_killed_run_goes_on_with_the_splits_that_are_left(arrays, tmp_path, monkeypatch):
+    whole = jne.crossfit_nonlinearity(quick, arrays, n_splits=3, n_groups=4)
+    fits = []
+    fit = Encoder.fit
+
+    def killed(self, *args, **options):
+        fits.append(1)
+        if len(fits) == 8:
+            raise KeyboardInterrupt
+        return fit(self, *args, **options)
+
+    monkeypatch.setattr(Encoder, "fit", killed)
+    options = {"n_splits": 3, "n_groups": 4, "folder": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        jne.crossfit_nonlinearity(quick, arrays, **options)
+    assert len(list(tmp_path.rglob("*.nc"))) == 1
+    resumed = jne.crossfit_nonlinearity(quick, arrays, **options)
+    assert len(fits) == 8 + 12
+    xr.testing.assert_identical(resumed, whole)
+    jne.crossfit_nonlinearity(quick, arrays, **options)
+    assert len(fits) == 8 + 12
+    jne.crossfit_nonlinearity(lambda seed: quick(seed, lr=0.1), arrays, **{**options, "n_splits": 1})
+    assert len(fits) == 8 + 12 + 6
+
+
+STUDY = {"encoder_options": {"hidden_size": 16, "max_epochs": 10, "device": "cpu"}, "n_bootstrap": 20}
+
+
+@pytest.fixture(params=["split", "folds"])
+def study(request, tiny_content):
+    if request.param == "folds":
+        folds = ("stimulus", np.arange(60) % 4)
+        tiny_content = tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=folds)
+    return run_study(EncodingDataset(tiny_content), **STUDY)
+
+
+def test_a_study_is_cross_fitted_once(study, monkeypatch):
+    result = study.crossfit(n_splits=2, n_groups=4, return_samples=True)
+    assert {"nonlinear_share", "prediction_share", "reliable", "roi", "stimulus_id", "crossfit_jne_ss"} <= set(result)
+    assert list(jne.area_share(result).index) == ["V1", "V4"] and result.attrs["layer"] == "deep"
+    monkeypatch.setattr(Encoder, "fit", lambda *args, **kwargs: pytest.fail("fitted again"))
+    xr.testing.assert_identical(study.crossfit(n_splits=2, n_groups=4, return_samples=True), result)
+    assert study.crossfit(n_splits=1, n_groups=4, return_samples=True).attrs["n_splits"] == 1
+
+
+def test_a_study_s_null_is_that_of_shuffled_responses(study, monkeypatch):
+    result = study.null()
+    assert result.null_share.shape == (8,) and np.isfinite(result.null_share).all()
+    assert study.null(1).null_share.values.tolist() != result.null_share.values.tolist()
+    monkeypatch.setattr(Encoder, "fit", lambda *args, **kwargs: pytest.fail("fitted again"))
+    xr.testing.assert_identical(study.null(), result)
+
+
+def test_shuffling_keeps_every_stimulus_in_its_fold():
+    folds = np.arange(40) % 4
+    order = shuffle_within(folds, np.random.default_rng(0))
+    assert sorted(order) == list(range(40)) and (folds[order] == folds).all() and (order != np.arange(40)).any()

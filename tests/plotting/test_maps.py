@@ -1,0 +1,137 @@
+"""The flat map draws what it was given, where it belongs."""
+
+import io
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+
+from jne.cortex.areas import load_cortex
+from jne.datasets.synthetic_areas import planted_profile, thinned_vertices
+from jne.plotting import plot_flatmap
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return load_cortex()
+
+
+def texts(ax):
+    return {text.get_text() for text in ax.texts}
+
+
+def png(ax, dpi=150):
+    file = io.BytesIO()
+    ax.figure.savefig(file, format="png", dpi=dpi)
+    return file.getvalue()
+
+
+def coloured(ax, limits):
+    """Values of the coloured triangles."""
+    layers = [c for c in ax.collections if c.norm.vmin == limits[0] and c.norm.vmax == limits[1]]
+    return np.concatenate([layer.get_array() for layer in layers]) if layers else np.array([])
+
+
+def test_map_of_the_whole_visual_cortex_is_light_and_repeatable(whole):
+    values = planted_profile("alpha", "rising", 1, 0)
+    files = []
+    for _ in range(2):
+        ax = plot_flatmap(values, whole.vertex, whole.hemisphere, label="share", title="Synthetic responses")
+        files.append(png(ax))
+    assert files[0] == files[1]
+    assert len(files[0]) < 300_000
+    assert {"left hemisphere", "right hemisphere", "V1", "V2", "V4", "FFC", "PH"} <= texts(ax)
+    assert ax.get_title() == "Synthetic responses"
+    assert not any("nearest" in text for text in texts(ax))
+
+
+def test_names_do_not_run_into_each_other_and_stay_on_the_figure(whole):
+    ax = plot_flatmap(whole.vertex, whole.vertex, whole.hemisphere, title="a title")
+    png(ax, dpi=100)
+    boxes = [text.get_window_extent() for text in ax.texts]
+    canvas = ax.figure.bbox
+    for i, box in enumerate(boxes):
+        assert canvas.x0 <= box.x0 and box.x1 <= canvas.x1 and canvas.y0 <= box.y0 and box.y1 <= canvas.y1
+        shrunk = box.expanded(0.95, 0.9)
+        assert not any(shrunk.overlaps(other.expanded(0.95, 0.9)) for other in boxes[i + 1 :])
+
+
+def test_values_of_an_area_do_not_leak_over_its_border(whole):
+    values = (whole.roi == "V1").astype(float)
+    ax = plot_flatmap(values, whole.vertex, whole.hemisphere)
+    assert set(coloured(ax, (0, 1))) == {0.0, 1.0}
+
+
+def test_axes_in_axes_out(whole):
+    ax = plt.subplots()[1]
+    here = whole.hemisphere == "right"
+    assert plot_flatmap(whole.vertex[here], whole.vertex[here], whole.hemisphere[here], ax=ax, label="a label") is ax
+    assert "left hemisphere" not in texts(ax)
+    assert ax.figure.axes == [ax]
+    assert [bar.get_ylabel() for bar in ax.child_axes] == ["a label"]
+
+
+def test_thinned_vertices_are_filled_and_the_figure_says_so(whole):
+    kept = thinned_vertices(8)
+    values = planted_profile("alpha", "rising", 1, 0)
+    full = plot_flatmap(values, whole.vertex, whole.hemisphere, vmin=0, vmax=1)
+    thin = plot_flatmap(values[kept], whole.vertex[kept], whole.hemisphere[kept], vmin=0, vmax=1)
+    assert len(coloured(thin, (0, 1))) == len(coloured(full, (0, 1)))
+    assert any(f"{len(kept):,} of 9,415 vertices" in text for text in texts(thin))
+    bare = plot_flatmap(values[kept], whole.vertex[kept], whole.hemisphere[kept], vmin=0, vmax=1, fill=False)
+    assert 0 < len(coloured(bare, (0, 1))) < 0.9 * len(coloured(full, (0, 1)))
+    assert not any("nearest" in text for text in texts(bare))
+
+
+def test_vertices_that_are_not_significant_are_grey_and_named(whole):
+    significant = whole.roi == "V1"
+    values = np.where(significant, 1.0, 50.0) + 0.001 * whole.vertex
+    ax = plot_flatmap(values, whole.vertex, whole.hemisphere, significant=significant)
+    limits = values[significant].min(), values[significant].max()
+    assert coloured(ax, limits).max() <= limits[1]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["not significant"]
+    assert plot_flatmap(values, whole.vertex, whole.hemisphere).get_legend() is None
+
+
+def test_nothing_significant_draws_a_grey_map(whole):
+    nothing = np.zeros(len(whole), bool)
+    ax = plot_flatmap(whole.vertex, whole.vertex, whole.hemisphere, significant=nothing)
+    assert ax.get_legend() is not None
+    assert png(ax)
+
+
+def test_nan_is_like_no_data(whole):
+    values = np.where(whole.roi == "V1", 1.0, np.nan)
+    ax = plot_flatmap(values, whole.vertex, whole.hemisphere, vmin=0, vmax=2)
+    assert {"V1", "left hemisphere", "right hemisphere"} == texts(ax)
+
+
+def test_outlines_can_be_left_out(whole):
+    ax = plot_flatmap(whole.vertex, whole.vertex, whole.hemisphere, outlines=False)
+    assert texts(ax) == {"left hemisphere", "right hemisphere"}
+    assert not any(isinstance(collection, LineCollection) for collection in ax.collections)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([1.0], [1], ["left"]), {"mesh": "fsaverage"}, "mesh='fsaverage'.*fsLR-32k"),
+        (([1.0, 2.0], [1], ["left"]), {}, r"values \(2,\), vertex \(1,\)"),
+        (([np.nan], [1], ["left"]), {}, "finite"),
+        (([1.0], [40000], ["left"]), {}, "0 to 32491"),
+        (([1.0], [1], ["lh"]), {}, "lh"),
+    ],
+)
+def test_errors_say_what_was_given(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot_flatmap(*arguments, **options)

@@ -1,0 +1,106 @@
+"""`jne report`: what it says of studies whose truth is known."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+
+from jne.cli import main
+from jne.datasets import save_dataset
+from jne.simulations.responses import mixed_response
+from jne.study.report import MEASURES, report_text, summarise
+
+FACTS = {"name": "made", "synthetic": False, "layer": "deep", "evaluation": "held-out test stimuli",
+         "n_samples": 500, "n_features": 4, "encoder": "none"}  # fmt: skip
+
+
+def parts(n=101, seed=0, **changes):
+    """A result, a cross-fitting and a null with nothing to warn of, but for what is changed."""
+    rng = np.random.default_rng(seed)
+    ceiling = np.linspace(0.1, 0.9, n)
+    values = {"r2": ceiling / 2 + 0.05, "r2_linear": ceiling / 2, "noise_ceiling": ceiling, "jne": rng.permutation(n),
+              "nonlinear_share": rng.permutation(n) / n, "crossfit": rng.permutation(n) / n, "null": np.full(n, 0.01),
+              "significant": np.ones(n, bool), "reliable": np.ones(n, bool)}  # fmt: skip
+    values |= changes
+    pack = lambda *names: xr.Dataset({name: ("voxel", values[name]) for name in names if values[name] is not None})  # noqa: E731
+    result = pack("r2", "r2_linear", "noise_ceiling", "jne", "nonlinear_share", "significant")
+    crossfit = pack("crossfit", "reliable").rename(crossfit="nonlinear_share")
+    return result, crossfit, pack("null").rename(null="null_share"), None, FACTS
+
+
+def test_a_clean_study_gets_no_warning():
+    content = summarise(*parts())
+    assert content["warnings"] == [] and "No warnings." in report_text(content)
+    assert content["measures"]["noise_ceiling"]["median"] == pytest.approx(0.5)
+    assert content["measures"]["nonlinear_share"]["q25"] == pytest.approx(25 / 101)
+    assert content["measures"]["noise_ceiling"]["with_noise_ceiling"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"jne": np.arange(101)}, "JNE, as published follows the noise ceiling over voxels (rank correlation +1.00)"),
+        (
+            {"nonlinear_share": np.linspace(0.9, 0.1, 101)},
+            "Nonlinear share follows the noise ceiling over voxels (rank correlation -1",
+        ),
+        ({"noise_ceiling": None}, "noise ceiling is not known"),
+        ({"r2": np.full(101, 0.1), "r2_linear": np.full(101, 0.2)}, "predicts no better than the linear one"),
+        ({"null": np.full(101, 0.4)}, "fitting noise alone can make a share of this size"),
+        ({"crossfit": np.full(101, 0.05)}, "less than half of the plain one"),
+        ({"reliable": np.arange(101) < 7}, "Only 7 of 101 voxels are reliable"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_each_warning(changes, words):
+    warnings = summarise(*parts(**changes))["warnings"]
+    assert sum(words in warning for warning in warnings) == 1 and len(warnings) == 1, warnings
+
+
+def test_undefined_values_are_counted_and_never_numbers():
+    values = np.full(101, np.nan)
+    values[:3] = [0.1, 0.2, 0.3]
+    content = summarise(*parts(crossfit=values, null=np.full(101, np.nan)))
+    assert content["measures"]["crossfit_share"]["n"] == 3
+    assert content["measures"]["crossfit_share"]["median"] == pytest.approx(0.2)
+    assert content["measures"]["null_share"]["median"] is None
+    json.dumps(content, allow_nan=False)
+
+
+@pytest.mark.slow
+def test_command_on_voxels_of_known_nonlinearity(tmp_path):
+    rng = np.random.default_rng(0)
+    n, alpha = 700, np.repeat([0.0, 0.6], 10)
+    X = rng.normal(size=(n, 6))
+    _, Y = mixed_response(X, alpha, 0.9, n_units=4)
+    content = xr.Dataset(
+        {
+            "deep": (("stimulus", "feature_deep"), X.astype("float32")),
+            "responses": (("stimulus", "voxel"), Y.astype("float32")),
+            "split": ("stimulus", np.repeat(["train", "validation", "test"], [480, 120, 100]).astype(object)),
+            "stimulus_id": ("stimulus", np.array([f"s{i}" for i in range(n)], object)),
+        },
+        attrs={"name": "known", "synthetic": 1},
+    )
+    path = tmp_path / "known.nc"
+    save_dataset(content, path)
+    options = ["--hidden-size", "48", "--lr", "0.003", "--splits", "1", "--device", "cpu", "--json"]
+    run = CliRunner().invoke(main, ["report", str(path), *options])
+    assert run.exit_code == 0, run.output
+    found = json.loads(run.stdout)
+    assert set(found["measures"]) == set(MEASURES) - {"noise_ceiling"}
+    assert found["voxels"]["all"] == 20 and found["voxels"]["significant"] == 20
+    # Half of the voxels are linear and half have a share of 0.6, so the quartiles fall into the two halves.
+    share = found["measures"]["crossfit_share"]
+    assert abs(share["q25"]) < 0.1 < 0.3 < share["q75"] < 0.8
+    assert found["measures"]["null_share"]["n"] == 20
+    assert any("synthetic" in w for w in found["warnings"])
+    again = CliRunner().invoke(main, ["report", str(path), *options[:-1]])
+    assert again.exit_code == 0 and "cross-fitted share" in again.output
+
+
+def test_command_names_a_missing_file(tmp_path):
+    run = CliRunner().invoke(main, ["report", str(tmp_path / "gone.nc")])
+    assert run.exit_code == 1 and "no dataset file" in run.output

@@ -1,0 +1,117 @@
+"""The study on a small planted dataset: cached, resumed after a crash, and right."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import jne
+from jne import EncodingDataset, run_study
+from jne.statistics.area_tables import area_samples, area_table, category_table, level_trend, spearman
+from jne.study.study import _measure
+
+OPTIONS = {"encoder_options": {"hidden_size": 16, "max_epochs": 30, "device": "cpu"}, "n_bootstrap": 50}
+
+
+@pytest.fixture
+def study(tiny_dataset):
+    return run_study(tiny_dataset, **OPTIONS)
+
+
+def test_the_result_is_what_its_parts_give(study, tiny_dataset):
+    X, Y = tiny_dataset.features("test"), tiny_dataset.responses("test")
+    np.testing.assert_allclose(study.result.r2, jne.r2_score(Y, study.encoder.predict(X)))
+    np.testing.assert_allclose(study.result.r2_linear, jne.r2_score(Y, study.linear.predict(X)))
+    direct = jne.nonlinearity(study.encoder, X)
+    np.testing.assert_allclose(study.result.jne, direct.jne, rtol=1e-6)
+    np.testing.assert_allclose(study.result.jne_ss, direct.jne_ss, rtol=1e-6)
+    np.testing.assert_allclose(study.result.noise_ceiling, jne.noise_ceiling(tiny_dataset.repeats()))
+    assert study.linear.activation is None and study.encoder.activation == "relu"
+    assert list(study.result.roi.values) == ["V1", "V4"] * 4
+
+
+def test_the_result_carries_its_parameters(study, tiny_dataset):
+    attributes = xr.open_dataset(study.folder / "study.nc", engine="h5netcdf").attrs
+    assert attributes["seed"] == 0 and attributes["layer"] == "deep" and attributes["synthetic"] == 1
+    assert attributes["data_hash"] == tiny_dataset.hash
+    assert {"format_version", "version_jne", "version_torch", "code_hash", "n_bootstrap"} <= set(attributes)
+
+
+def test_a_second_call_only_reads(study, tiny_dataset, monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("jne.study.study._measure", fail)
+    monkeypatch.setattr(jne.ResidualEncoder, "fit", fail)
+    xr.testing.assert_identical(run_study(tiny_dataset, **OPTIONS).result, study.result)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"layer": "early"}, {"n_bootstrap": 51}, {"q": 0.1}])
+def test_every_parameter_makes_its_own_study(study, tiny_dataset, change):
+    assert run_study(tiny_dataset, **{**OPTIONS, **change}).folder != study.folder
+
+
+def test_changed_data_makes_its_own_study(study, tiny_content):
+    tiny_content["responses"].values[0, 0] += 1
+    assert run_study(EncodingDataset(tiny_content), **OPTIONS).folder != study.folder
+
+
+def test_an_interrupted_study_goes_on_where_it_stopped(tiny_dataset, monkeypatch):
+    monkeypatch.setattr("jne.study.study._measure", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run_study(tiny_dataset, **OPTIONS)
+    monkeypatch.setattr("jne.study.study._measure", _measure)
+    fits = []
+    fit = jne.ResidualEncoder.fit
+    monkeypatch.setattr(jne.ResidualEncoder, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
+    resumed = run_study(tiny_dataset, **OPTIONS)
+    assert not fits and np.isfinite(resumed.result.r2).all()
+
+
+def test_a_dataset_with_folds_is_predicted_by_cross_validation(tiny_content):
+    folds = np.arange(60) % 4
+    data = EncodingDataset(tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", folds)))
+    study = run_study(data, **OPTIONS)
+    predictions = jne.ResidualEncoder(**OPTIONS["encoder_options"]).cross_predict(data)
+    np.testing.assert_allclose(study.result.r2, jne.r2_score(data.responses(), predictions))
+    assert study.result.sizes["sample"] == 60 and "R² cross-validated over 4 folds" in study.result.attrs["evaluation"]
+
+
+@pytest.fixture
+def result():
+    roi = np.repeat(["FFC", "V1", "V4", "V2"], 3)
+    level = np.repeat(["higher", "V1", "V4", "V2"], 3)
+    rng = np.random.default_rng(0)
+    categories = np.array(["faces", "food"] * 10)
+    scores = rng.random((20, 12)) + 5 * (categories == "faces")[:, None] * (roi == "FFC")
+    variables = {"roi": roi.astype(object), "level": level.astype(object), "jne": np.repeat([4.0, 1.0, 3.0, 2.0], 3)}
+    content = {name: ("voxel", values) for name, values in variables.items()}
+    content |= {"jne_ss": (("sample", "voxel"), scores), "category": ("sample", categories.astype(object))}
+    return xr.Dataset(content)
+
+
+def test_areas_come_in_the_order_of_the_hierarchy(result):
+    table = area_table(result, ("jne",))
+    assert list(table.index) == ["V1", "V2", "V4", "FFC"]
+    assert list(table.jne) == [1, 2, 3, 4] and set(table.n_voxels) == {3}
+    assert level_trend(table, "jne") == pytest.approx(1)
+    assert level_trend(table.assign(jne=[4, 3, 2, 1]), "jne") == pytest.approx(-1)
+
+
+def test_the_preferred_category_stands_out_in_its_area_only(result):
+    table = category_table(result)
+    assert table.loc["FFC", "faces"] > 0.9 and abs(table.loc["V1", "faces"]) < 0.5
+    z = area_samples(result)
+    np.testing.assert_allclose(z.mean(), 0, atol=1e-12)
+    np.testing.assert_allclose(z.std(ddof=0), 1)
+
+
+def test_without_areas_all_voxels_are_one(result):
+    z = area_samples(result.drop_vars("roi"))
+    mean = result.jne_ss.values.mean(axis=1)
+    assert list(z) == ["all voxels"]
+    np.testing.assert_allclose(z["all voxels"], (mean - mean.mean()) / mean.std())
+
+
+def test_spearman_leaves_out_what_is_not_finite():
+    assert spearman([1, 2, 3, np.nan], [2, 4, 9, 1]) == pytest.approx(1)
+    assert np.isnan(spearman([1, 2, np.nan], [1, 2, 3])) and np.isnan(spearman([1, 1, 1], [1, 2, 3]))

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from scipy.stats import kstest
+from sklearn import metrics
+
+from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(0)
+    responses = rng.normal(3, 2, (60, 7))
+    return responses, responses + rng.normal(size=responses.shape)
+
+
+def test_r2_and_correlation_equal_their_textbook_definitions(pair):
+    expected = metrics.r2_score(*pair, multioutput="raw_values")
+    np.testing.assert_allclose(r2_score(*pair), expected, rtol=1e-12)
+    pearson = [np.corrcoef(a, b)[0, 1] for a, b in zip(pair[0].T, pair[1].T, strict=True)]
+    np.testing.assert_allclose(correlation_score(*pair), pearson, rtol=1e-12)
+
+
+def test_a_constant_response_has_no_r2():
+    assert np.isnan(r2_score(np.ones((5, 1)), np.zeros((5, 1))))[0]
+
+
+def test_shapes_that_disagree_are_named():
+    with pytest.raises(ValueError, match=r"\(5, 2\).*\(4, 2\)"):
+        r2_score(np.ones((5, 2)), np.ones((4, 2)))
+
+
+def planted_repeats(noise_sd, n_stimuli=4000, n_repeats=3, seed=0):
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(size=(n_stimuli, 1, len(noise_sd)))
+    return signal + rng.normal(size=(n_stimuli, n_repeats, len(noise_sd))) * noise_sd
+
+
+def test_noise_ceiling_recovers_the_planted_one():
+    noise_sd = np.array([0.5, 1.0, 2.0])
+    planted = 3 / (3 + noise_sd**2)  # n ncsnr² / (n ncsnr² + 1), ncsnr = 1 / noise_sd
+    np.testing.assert_allclose(noise_ceiling(planted_repeats(noise_sd)), planted, atol=0.03)
+
+
+def test_noise_ceiling_of_zscored_betas_is_the_published_formula():
+    repeats = planted_repeats(np.array([1.5, 3.0]), n_stimuli=50)
+    repeats = (repeats - repeats.mean((0, 1))) / repeats.std((0, 1))
+    noise = repeats.var(axis=1, ddof=1).mean(axis=0)
+    ncsnr = np.sqrt(np.maximum(1 - noise, 0)) / np.sqrt(noise)
+    np.testing.assert_allclose(noise_ceiling(repeats, zscored=True), 3 * ncsnr**2 / (3 * ncsnr**2 + 1), rtol=1e-12)
+
+
+def test_noise_ceiling_with_unequal_repeats():
+    repeats = planted_repeats(np.array([1.0]), n_stimuli=6000)
+    repeats[::2, 2] = np.nan
+    np.testing.assert_allclose(noise_ceiling(repeats), 1 / (1 + (1 / 2 + 1 / 3) / 2), atol=0.03)
+
+
+def test_noise_ceiling_is_the_r2_of_the_true_signal():
+    rng = np.random.default_rng(1)
+    signal = rng.normal(size=(20_000, 1))
+    repeats = signal[:, None] + rng.normal(size=(20_000, 3, 1))
+    np.testing.assert_allclose(noise_ceiling(repeats), r2_score(repeats.mean(1), signal), atol=0.02)
+
+
+def test_noise_ceiling_edges():
+    assert noise_ceiling(planted_repeats(np.array([1e6])))[0] == pytest.approx(0, abs=0.05)
+    single = np.where(np.arange(2)[None, :, None] == 0, planted_repeats(np.ones(1), n_repeats=2), np.nan)
+    assert np.isnan(noise_ceiling(single)).all()
+    with pytest.raises(ValueError, match="n_stimuli, n_repeats, n_voxels"):
+        noise_ceiling(np.ones((3, 4)))
+
+
+def test_bootstrap_equals_resampling_one_by_one(pair):
+    result = bootstrap_r2(*pair, n_bootstrap=50, random_state=3)
+    draws = np.random.default_rng(3).integers(60, size=(50, 60))
+    samples = np.stack([metrics.r2_score(pair[0][d], pair[1][d], multioutput="raw_values") for d in draws])
+    np.testing.assert_allclose(result.r2_low, np.quantile(samples, 0.025, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(result.r2_high, np.quantile(samples, 0.975, axis=0), rtol=1e-9)
+    below = (samples < 0).sum(axis=0)
+    np.testing.assert_allclose(result.p_value, (below + 1) / 51)
+    np.testing.assert_allclose(result.p_value_release, below / 50)
+
+
+def test_p_values_separate_signal_from_none():
+    rng = np.random.default_rng(0)
+    responses = rng.normal(size=(200, 100))
+    predictions = np.where(np.arange(100) < 50, 0.5 * responses, rng.normal(size=responses.shape))
+    p_values = bootstrap_r2(responses, predictions).p_value.values
+    significant = significant_voxels(p_values)
+    assert significant[:50].all() and not significant[50:].any()
+
+
+def test_benjamini_hochberg_keeps_its_rate_and_its_textbook_example():
+    # Benjamini & Hochberg 1995, section 3.2: four of these fifteen are rejected at q = 0.05.
+    p = np.array([1, 4, 19, 95, 201, 278, 298, 344, 459, 3240, 4262, 5719, 6528, 7590, 10000]) / 1e4
+    assert significant_voxels(p, 0.05).sum() == 4
+    np.testing.assert_array_equal(significant_voxels(np.array([np.nan, 0.001, 0.9])), [False, True, False])
+    uniform = np.random.default_rng(0).random((400, 50))
+    assert kstest(uniform.ravel(), "uniform").pvalue > 0.01
+    assert np.mean([significant_voxels(p).any() for p in uniform]) == pytest.approx(0.05, abs=0.03)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="n_bootstrap=0"):
+        bootstrap_r2(np.ones((3, 1)), np.ones((3, 1)), 0)
+    with pytest.raises(ValueError, match="q=2"):
+        significant_voxels(np.ones(3), 2)
