@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from jne._core.files import results_dir, write_json
+from jne._core import results_dir, write_json
 
 LINUX = sys.platform.startswith("linux")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from jne import nonlinearity
-from jne._core.memory import spans
-from jne.encoders.residual import ResidualNetwork
+from jne._core import spans
+from jne.encoders import ResidualNetwork
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ import psutil
 import yaml
 from _common import machine
 
-from jne._core.files import write_json
+from jne._core import write_json
 from jne.batch import read_grid, summary_table
-from jne.book.notebooks import execute_notebook
+from jne.book import execute_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results" / "batch.json"

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from _common import machine
 from playwright.sync_api import sync_playwright
 
-from jne._core.files import write_json
+from jne._core import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results/book.json"

@@ -20,9 +20,9 @@ import torch
 from _common import machine
 
 import jne
-from jne._core.files import code_hash, provenance, results_dir, write_json
-from jne.simulations.responses import mixed_response
-from jne.statistics.area_tables import partial_spearman, spearman
+from jne._core import code_hash, provenance, results_dir, write_json
+from jne.simulations import mixed_response
+from jne.statistics import partial_spearman, spearman
 
 RESULTS = Path(__file__).parent / "results" / "crossfit.json"
 DESIGN = {"n_train": 7000, "n_validation": 1000, "n_test": 400, "n_features": 128, "n_voxels": 400}

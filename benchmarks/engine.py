@@ -33,7 +33,7 @@ from _methods import (
 )
 from _targets import judge
 
-from jne._core.files import code_hash, results_dir
+from jne._core import code_hash, results_dir
 
 FULL = {
     "repeats": 5,

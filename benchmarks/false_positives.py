@@ -21,15 +21,18 @@ import torch
 from scipy.stats import rankdata
 
 import jne
-from jne._core.files import provenance, write_json
-from jne.cortex.areas import AREAS, LEVELS
-from jne.cortex.mesh import mesh_areas, surface
-from jne.cortex.smooth_maps import area_covariances, smoothed_covariances
-from jne.statistics.area_tables import category_table, spearman
-from jne.statistics.selectivity import called_selective, interaction_test, shuffle_test
-from jne.statistics.subject_tables import subject_interval
-from jne.statistics.trends import trend_test
-from jne.study.selectivity_null import ungated_tables
+from jne._core import provenance, write_json
+from jne.cortex import AREAS, LEVELS, area_covariances, mesh_areas, smoothed_covariances, surface
+from jne.statistics import (
+    called_selective,
+    category_table,
+    interaction_test,
+    shuffle_test,
+    spearman,
+    subject_interval,
+    trend_test,
+)
+from jne.study import ungated_tables
 
 RESULT = Path(__file__).parent / "results/false_positives.json"
 AREA_NAMES = list(AREAS)

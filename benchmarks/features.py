@@ -29,12 +29,8 @@ import torch
 from _common import machine
 from tqdm import tqdm
 
-from jne._core.files import code_hash, provenance, write_json
-from jne.features.allocator import kept_memory
-from jne.features.backbones import load_backbone
-from jne.features.extract import stream_features, write_features
-from jne.features.feature_writer import FeatureWriter
-from jne.features.image_sets import open_images
+from jne._core import code_hash, provenance, write_json
+from jne.features import FeatureWriter, kept_memory, load_backbone, open_images, stream_features, write_features
 
 IMAGES = Path(__file__).parents[2] / "shared" / "data" / "v4" / "images_190923.zip"
 RESULTS = Path(__file__).parent / "results" / "features.json"

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from _common import machine
 
-from jne._core.files import code_hash, provenance, write_json
+from jne._core import code_hash, provenance, write_json
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from nsd_tree import BETAS, make_tree
@@ -70,9 +70,7 @@ def prepare(root: Path, sessions: str, space: str) -> dict[str, float]:
 
 def rates(root: Path, repeats: int) -> dict[str, float]:
     """Seconds to read a session from .nc.gz, to unpack it, and to read its bytes: medians, taken in turn."""
-    from jne.prepare.nsd.betas import read_session
-    from jne.prepare.nsd.layout import Layout
-    from jne.prepare.nsd.space import read_space
+    from jne.prepare import Layout, read_session, read_space
 
     layout = Layout(root, 1)
     (path,), space = layout.session(1), read_space(layout)

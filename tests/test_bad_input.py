@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -375,7 +376,7 @@ def test_a_kill_leaves_no_half_file_and_the_next_call_goes_on(stage, folder):
 
 
 def test_leftovers_of_a_living_process_stay(tmp_path):
-    from jne._core.files import atomic_path, platform
+    from jne._core import atomic_path
 
     alive = tmp_path / f".a.nc.{platform.node()}.{os.getppid()}.part"
     alive.write_bytes(b"in progress")

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 import jne
-from jne.cli import main
-from jne.cli.prepare import prepare
-from jne.datasets import validate
-from jne.datasets.describe import describe
+from jne.cli import main, prepare
+from jne.datasets import MINIMUM_TEST_STIMULI, SPLITS, STIMULUS_VARIABLES, VOXEL_VARIABLES, describe
 
 PAGE = (Path(__file__).parents[1] / "book" / "data.md").read_text()
 
@@ -50,8 +48,8 @@ def test_commands_have_the_options_that_the_page_names(words):
 
 def test_the_page_has_every_variable_of_the_format():
     table = PAGE[PAGE.index("## The dataset file") :]
-    for name in (*validate._STIMULUS_VARIABLES, *validate._VOXEL_VARIABLES, "responses_repeats"):
+    for name in (*STIMULUS_VARIABLES, *VOXEL_VARIABLES, "responses_repeats"):
         assert f"| `{name}` |" in table
-    for name in validate.SPLITS:
+    for name in SPLITS:
         assert name in table
-    assert f"test ({validate.MINIMUM_TEST_STIMULI})" in table
+    assert f"test ({MINIMUM_TEST_STIMULI})" in table

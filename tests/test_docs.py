@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import jne
-from jne.plotting.idea import draw_idea
+from jne.plotting import draw_idea
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBER = re.compile(r"-?\d+\.\d+")

@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -114,42 +114,6 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_parameters(parameters: Mapping) -> str:
-    """Sixteen hexadecimal digits that change with any (JSON-able) parameter."""
-    text = json.dumps(parameters, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@cache
-def code_hash() -> str:
-    """Sixteen hexadecimal digits that change with any source file that can change a result.
-
-    What comes after a result (figures, the book, batches, the command line) is left out: it never reaches back.
-    """
-    digest = hashlib.sha256()
-    package = Path(__file__).parent.parent
-    after = {package / name for name in ("plotting", "book", "batch", "cli")}
-    for source in sorted(package.rglob("*.py")):
-        if source.parent in after:
-            continue
-        digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def cached(kind: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """The result of ``compute``, from ``results/<kind>/`` where these parameters and this code have made it before."""
-    key = {**parameters, "code_hash": code_hash()}
-    path = results_dir() / kind / f"{hash_parameters(key)}.nc"
-    with one_at_a_time(path):
-        if not path.exists():
-            attributes = {
-                name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()
-            }
-            write_netcdf(compute().assign_attrs(**attributes, **provenance()), path)
-    with xr.open_dataset(path, engine="h5netcdf") as result:
-        return result.load()
-
-
 def provenance() -> dict[str, str | int]:
     """Attributes every result carries: the format's version and those of the packages that made it."""
     return {"format_version": FORMAT_VERSION, **_versions()}
@@ -160,12 +124,3 @@ def _versions() -> dict[str, str]:
     # Read from disk once: measuring a small network takes no longer than this.
     names = ("jne", "torch", "numpy", "xarray", "himalaya")
     return {f"version_{name}": importlib.metadata.version(name) for name in names}
-
-
-def results_dir() -> Path:
-    """Where results are cached: ``$JNE_RESULTS``, else ``results/`` in the book's root, else in the working folder."""
-    if folder := os.environ.get("JNE_RESULTS"):
-        return Path(folder)
-    here = Path.cwd()
-    root = next((p for p in (here, *here.parents) if (p / "_toc.yml").exists()), here)
-    return root / "results"

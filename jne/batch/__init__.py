@@ -2,6 +2,8 @@
 
 import sys
 
+from jne._core import lazy_face
+
 try:
     import distributed  # noqa: F401
     import psutil  # noqa: F401
@@ -12,19 +14,4 @@ except ModuleNotFoundError as missing:
         f"{sys.executable} -m pip install -e '.[batch]'"
     ) from missing
 
-from jne.batch.grid import Grid, Run, read_grid
-from jne.batch.resources import Resources
-from jne.batch.submit import batch_folder, pending_runs, run_batch
-from jne.batch.summary import summary_table, write_summary
-
-__all__ = [
-    "Grid",
-    "Resources",
-    "Run",
-    "batch_folder",
-    "pending_runs",
-    "read_grid",
-    "run_batch",
-    "summary_table",
-    "write_summary",
-]
+__getattr__, __dir__, __all__ = lazy_face(__name__, __file__)

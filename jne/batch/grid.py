@@ -11,10 +11,9 @@ from pathlib import Path
 
 import nbformat
 
-from jne._core.files import code_hash, hash_parameters, sha256
+from jne._core import code_hash, hash_parameters, sha256
 from jne.batch.resources import Resources, as_mapping, load_yaml, read_resources, read_slurm
-from jne.book.build import find_root, read_contents
-from jne.book.notebooks import declared_parameters, existing_file, read_parameters
+from jne.book import declared_parameters, existing_file, find_root, read_contents, read_parameters
 
 _SECTIONS = ("notebooks", "parameters_file", "parameters", "grid", "runs", "resources", "slurm")
 

@@ -13,11 +13,8 @@ import yaml
 from jne.batch.grid import Grid, Run
 from jne.batch.run import read_record
 from jne.batch.summary import flatten
-from jne.book.build import check_target, copy_sources, make_html, publish
-from jne.book.notebooks import make_presentable
-from jne.book.pages import figure_source, lay_out
-from jne.plotting.grids import figure_grid, figure_scalars, result_label
-from jne.plotting.style import describe, page_pixels, set_style
+from jne.book import check_target, copy_sources, figure_source, lay_out, make_html, make_presentable, publish
+from jne.plotting import describe, figure_grid, figure_scalars, page_pixels, result_label, set_style
 
 _MOST_SCALARS = 12
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from jne._core.memory import parse_bytes
-from jne.book.notebooks import existing_file
+from jne._core import parse_bytes
+from jne.book import existing_file
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from pathlib import Path
 import nbformat
 from filelock import FileLock
 
-from jne._core.files import code_hash, write_json
+from jne._core import code_hash, write_json
 from jne.batch.grid import Run
 from jne.batch.resources import Resources
 from jne.batch.watch import Watch
-from jne.book.notebooks import BookError, execute_notebook
-from jne.book.records import read_records
+from jne.book import BookError, execute_notebook, read_records
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

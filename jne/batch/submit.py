@@ -12,7 +12,7 @@ from distributed import CancelledError, Client, Future
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from jne._core.files import code_hash, hash_parameters
+from jne._core import code_hash, hash_parameters
 from jne.batch.cluster import connect
 from jne.batch.grid import Grid, Run
 from jne.batch.run import execute_run, read_record, write_record

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jne._core.files import atomic_path
+from jne._core import atomic_path
 from jne.batch.grid import Grid
 from jne.batch.run import read_record
 

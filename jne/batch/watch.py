@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from jne._core.memory import format_bytes
+from jne._core import format_bytes
 from jne.batch.resources import Resources
 
 

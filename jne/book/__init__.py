@@ -1,1 +1,5 @@
-"""Chapters as functions, pages, the build."""
+"""The book: chapters as functions of their parameters, what they record, their pages, the build."""
+
+from jne._core import lazy_face
+
+__getattr__, __dir__, __all__ = lazy_face(__name__, __file__)

@@ -32,8 +32,8 @@ def batch(grid_file, workers, scheduler, out, retry_failed, dry_run, book):
     A run that fails stops no other, and leaves its notebook with the cell that failed. The same command again does
     what is missing, changed or failed, so it also goes on after a stop. The exit status is 1 if any run is not done.
     """
-    from jne.batch.terminal import batch_command
-    from jne.book.notebooks import BookError
+    from jne.batch import batch_command
+    from jne.book import BookError
 
     try:
         status = batch_command(grid_file, workers, scheduler, out, retry_failed, dry_run, book)

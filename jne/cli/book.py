@@ -14,7 +14,7 @@ from jne.cli._main import main
 @click.option("--only", metavar="CHAPTER", multiple=True, help="Run this chapter only; may be given several times.")
 def book(params, data, out, only):
     """Run the chapters and build the book, in a clone of the repository."""
-    from jne.book.build import BookError, build_book
+    from jne.book import BookError, build_book
 
     try:
         build_book(params, data, out, only=only, report=click.echo)

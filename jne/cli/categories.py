@@ -25,7 +25,7 @@ def categories(**options):
       jne prepare categories --stimuli nsd_stim_info_merged.csv \\
           --annotations instances_train2017.json --annotations instances_val2017.json --out categories.csv
     """
-    from jne.prepare.coco import image_categories
+    from jne.prepare import image_categories
 
     table = image_categories(**options)
     counts = ", ".join(f"{name} {count}" for name, count in table["category"].value_counts().items())

@@ -42,8 +42,7 @@ def features(out, **options):
 
     An interrupted run leaves FILE.h5.part; the same command goes on from there. Nothing is downloaded.
     """
-    from jne.features.extract import write_features
-    from jne.features.feature_writer import part_path
+    from jne.features import part_path, write_features
 
     if (part := part_path(out)).exists():
         click.echo(f"Going on with {part}.")

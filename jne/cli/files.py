@@ -15,7 +15,7 @@ from jne.cli._main import main
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 def info(file, as_json):
     """Say what is in the dataset FILE: counts, layers, areas, noise ceiling, splits, licence, hash."""
-    from jne.datasets.describe import describe, describe_text
+    from jne.datasets import describe, describe_text
 
     data = jne.load_dataset(file)
     click.echo(json.dumps(describe(data), indent=2) if as_json else describe_text(data))
@@ -25,8 +25,7 @@ def info(file, as_json):
 @click.argument("file")
 def validate(file):
     """List everything in FILE that breaks the dataset format; exit status 1 if anything does."""
-    from jne.datasets.dataset import open_content
-    from jne.datasets.validate import structure_problems, value_problems
+    from jne.datasets import open_content, structure_problems, value_problems
 
     with open_content(file) as content:
         problems = structure_problems(content) + value_problems(content)

@@ -62,7 +62,7 @@ def images(out, **options):
     Repeats are (units, images, repeats) or (images, units, repeats), with NaN where there is no such repeat. Images
     with the same pixels go into the same split. Nothing is written if something is wrong with the input.
     """
-    from jne.prepare.images import prepare_images
+    from jne.prepare import prepare_images
 
     _report(prepare_images(out=out, progress=sys.stderr.isatty(), **options))
 
@@ -91,6 +91,6 @@ def arrays(source_file, mapping, **options):
 
     With fold, accuracy is cross-validated: every stimulus is predicted by an encoder that saw nothing of its fold.
     """
-    from jne.prepare.arrays import parse_map, prepare_arrays
+    from jne.prepare import parse_map, prepare_arrays
 
     _report(prepare_arrays(source_file, parse_map(mapping), **options))

@@ -39,7 +39,7 @@ def nifti(stimuli, features, out, **options):
           --mask mask.nii.gz --atlas areas.nii.gz --atlas-names areas.csv --out study.nc
       jne book --data study.nc
     """
-    from jne.prepare.nifti import prepare_nifti
+    from jne.prepare import prepare_nifti
 
     _report(prepare_nifti(stimuli, features, out, **options))
 
@@ -70,7 +70,7 @@ def fsaverage(stimuli, features, out, **options):
           --features clip.h5 --left-atlas lh.HCP-MMP1.annot --right-atlas rh.HCP-MMP1.annot --out study.nc
       jne book --data study.nc
     """
-    from jne.prepare.surface import prepare_fsaverage
+    from jne.prepare import prepare_fsaverage
 
     for plural, singular in (("maps", ""), ("masks", "_mask"), ("atlases", "_atlas")):
         given = {side: options.pop(f"{side}{singular}") for side in ("left", "right")}

@@ -67,7 +67,7 @@ def nsd(roi_order, **options):
 
     If interrupted, the same command goes on at the next session, with the same result.
     """
-    from jne.prepare.nsd import prepare_nsd
+    from jne.prepare import prepare_nsd
 
     order = [atlas.strip() for atlas in roi_order.split(",")] if roi_order else None
     data = prepare_nsd(roi_order=order, progress=sys.stderr.isatty(), report=click.echo, **options)

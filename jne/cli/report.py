@@ -39,8 +39,7 @@ def report(file, as_json, layer, seed, n_splits, max_memory, **encoder_options):
       jne report mydata.nc --hidden-size 256 --lr 0.003 --json > report.json
     """
     from jne.datasets import load_dataset
-    from jne.study.report import report, report_text
-    from jne.study.study import run_study
+    from jne.study import report, report_text, run_study
 
     progress = sys.stderr.isatty()
     options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}

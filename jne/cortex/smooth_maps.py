@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from jne._core.files import cached
+from jne._core import cached
 from jne.cortex.mesh import HEMISPHERES, MESH, mesh_adjacency, mesh_areas, smoothing_steps
 
 FWHMS = (0, 5, 10, 20, 40, 80)
@@ -37,7 +37,9 @@ def area_covariances(areas: Sequence[str]) -> np.ndarray:
     if unknown := sorted(set(areas) - {str(name) for side in HEMISPHERES for name in np.unique(mesh_areas(side))}):
         raise ValueError(f"areas: {', '.join(unknown)} are not in HCP-MMP1.0 on {MESH}")
     parameters = {"areas": areas, "fwhms": list(FWHMS)}
-    smooth = cached("smooth-maps", parameters, lambda: smoothed_covariances(**parameters))["covariance"].values
+    smooth = cached("smooth-maps", "smooth-maps", parameters, lambda: smoothed_covariances(**parameters))[
+        "covariance"
+    ].values
     own = np.eye(len(areas))
     # A little of its own for each area: very smooth maps are numerically degenerate.
     mixed = [(1 - nugget) * covariance + max(nugget, 1e-6) * own for covariance in smooth for nugget in NUGGETS]

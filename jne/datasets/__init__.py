@@ -1,5 +1,36 @@
-"""One subject's features and responses, from one file."""
+"""One subject's features and responses: the class, its file, its validation, and the synthetic cortex."""
 
-from jne.datasets.dataset import EncodingDataset, load_dataset, save_dataset
+from jne.datasets.dataset import EncodingDataset, load_dataset, open_content, save_dataset
+from jne.datasets.describe import describe, describe_text
+from jne.datasets.synthetic import synthetic_cortex
+from jne.datasets.synthetic_areas import planted_profile, thinned_vertices
+from jne.datasets.validate import (
+    CARRIED_STIMULUS_VARIABLES,
+    CARRIED_VOXEL_VARIABLES,
+    MINIMUM_TEST_STIMULI,
+    SPLITS,
+    STIMULUS_VARIABLES,
+    VOXEL_VARIABLES,
+    structure_problems,
+    value_problems,
+)
 
-__all__ = ["EncodingDataset", "load_dataset", "save_dataset"]
+__all__ = [
+    "CARRIED_STIMULUS_VARIABLES",
+    "CARRIED_VOXEL_VARIABLES",
+    "MINIMUM_TEST_STIMULI",
+    "SPLITS",
+    "STIMULUS_VARIABLES",
+    "VOXEL_VARIABLES",
+    "EncodingDataset",
+    "describe",
+    "describe_text",
+    "load_dataset",
+    "open_content",
+    "planted_profile",
+    "save_dataset",
+    "structure_problems",
+    "synthetic_cortex",
+    "thinned_vertices",
+    "value_problems",
+]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jne._core.files import FORMAT_VERSION, sha256, write_netcdf
+from jne._core import FORMAT_VERSION, sha256, write_netcdf
 from jne.datasets.validate import SPLITS, feature_layers, structure_problems, value_problems
 
 
@@ -196,7 +196,7 @@ def load_dataset(source: str | Path, **options) -> EncodingDataset:
     source : str or path
         ``"synthetic"``, or the path of a dataset file (``.nc``). A file is read when its values are asked for.
     **options
-        For ``"synthetic"`` only: see `jne.datasets.synthetic.synthetic_cortex`.
+        For ``"synthetic"`` only: see `jne.datasets.synthetic_cortex`.
 
     Returns
     -------

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from jne._core.files import hash_parameters, one_at_a_time, results_dir
+from jne import cortex
+from jne._core import code_hash, hash_parameters, one_at_a_time, results_dir
 from jne.accuracy import noise_ceiling
-from jne.cortex import areas as cortex
-from jne.cortex import mesh as _mesh
-from jne.datasets import synthetic_areas as _anatomy
-from jne.datasets import synthetic_stimuli as _stimuli
 from jne.datasets.dataset import EncodingDataset, load_dataset, save_dataset
 from jne.datasets.synthetic_areas import PROFILES, gate_categories, planted_profile, thinned_vertices
 from jne.datasets.synthetic_stimuli import N_UNITS, TRUE_LAYER, Stimuli, draw_stimuli, hidden_units, stream
@@ -42,7 +37,7 @@ def synthetic_cortex(
 ) -> EncodingDataset:
     """Simulate the responses of one subject's visual cortex.
 
-    The vertices are those of `jne.cortex.areas.load_cortex`. The response of a vertex to a stimulus is ::
+    The vertices are those of `jne.cortex.load_cortex`. The response of a vertex to a stimulus is ::
 
         sqrt(1 - alpha) * z(linear) + sqrt(alpha) * z(nonlinear) + noise
 
@@ -92,7 +87,7 @@ def synthetic_cortex(
     parameters = profiles | {name: int(value) for name, value in numbers.items()}
     if not cache:
         return EncodingDataset(_generate(parameters))
-    path = results_dir() / "datasets" / f"synthetic-{hash_parameters({**parameters, 'code': _code()})}.nc"
+    path = results_dir() / "datasets" / f"synthetic-{hash_parameters({**parameters, 'code': code_hash('dataset')})}.nc"
     with one_at_a_time(path):
         return load_dataset(path) if path.exists() else save_dataset(_generate(parameters), path)
 
@@ -114,12 +109,6 @@ def _check(profiles: dict, numbers: dict) -> None:
             f"n_train={numbers['n_train']} with n_features={numbers['n_features']}; accepted is an n_train of at least "
             f"twice n_features ({2 * numbers['n_features']})"
         )
-
-
-def _code() -> str:
-    """Hash of the source of what makes the dataset: a cached file of an older generator is not reused."""
-    sources = (__file__, _anatomy.__file__, _stimuli.__file__, cortex.__file__, _mesh.__file__)
-    return hashlib.sha256(b"\0".join(Path(source).read_bytes() for source in sources)).hexdigest()
 
 
 def _generate(parameters: dict, block_size: int = 512) -> xr.Dataset:
@@ -174,7 +163,7 @@ def _generate(parameters: dict, block_size: int = 512) -> xr.Dataset:
             **{name: int(value) if isinstance(value, bool) else value for name, value in parameters.items()},
         },
     )
-    content["vertex"].attrs["mesh"] = _mesh.MESH
+    content["vertex"].attrs["mesh"] = cortex.MESH
     content["responses"].attrs["units"] = "standard deviations of the vertex's signal; averages of three presentations"
     return content
 
@@ -222,7 +211,7 @@ def _add_noise(
 
 def _vertex_key(index: int, subject: int, seed: int) -> tuple[int, int, int, int]:
     whole = cortex.load_cortex()
-    return seed, subject, _mesh.HEMISPHERES.index(whole.hemisphere[index]), int(whole.vertex[index])
+    return seed, subject, cortex.HEMISPHERES.index(whole.hemisphere[index]), int(whole.vertex[index])
 
 
 def _weights(purpose: str, keys: list[tuple], size: int) -> np.ndarray:

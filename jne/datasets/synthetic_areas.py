@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jne.cortex import areas as cortex
-from jne.cortex import mesh as _mesh
+from jne import cortex
 from jne.datasets.synthetic_stimuli import stream
 
 PROFILES = {
@@ -37,10 +36,10 @@ def planted_profile(name: str, profile: str, subject: int, seed: int) -> np.ndar
     """
     whole = cortex.load_cortex()
     field = np.empty(len(whole))
-    for side, hemisphere in enumerate(_mesh.HEMISPHERES):
+    for side, hemisphere in enumerate(cortex.HEMISPHERES):
         here = whole.hemisphere == hemisphere
-        white = stream(name, seed, subject, side).standard_normal(_mesh.N_MESH_VERTICES)
-        field[here] = _mesh.smooth(white, hemisphere, FIELD_FWHM)[whole.vertex[here]]
+        white = stream(name, seed, subject, side).standard_normal(cortex.N_MESH_VERTICES)
+        field[here] = cortex.smooth(white, hemisphere, FIELD_FWHM)[whole.vertex[here]]
     field = np.clip((field - field.mean()) / field.std(), -2, 2)
     values = dict(zip(cortex.LEVELS, PROFILES[name][profile], strict=True))
     return np.array([values[level] for level in whole.level]) + SPREAD[name] * field
@@ -50,7 +49,7 @@ def thinned_vertices(thin: int) -> np.ndarray:
     """Indices of the vertices of the visual areas that are kept, ascending."""
     whole = cortex.load_cortex()
     kept = []
-    for hemisphere in _mesh.HEMISPHERES:
+    for hemisphere in cortex.HEMISPHERES:
         for area in cortex.AREAS:
             members = np.flatnonzero((whole.roi == area) & (whole.hemisphere == hemisphere))
             kept.append(members[:: min(thin, max(1, len(members) // MINIMUM_VERTICES))])

@@ -9,8 +9,13 @@ SPLITS = ("train", "validation", "test")
 MINIMUM_TEST_STIMULI = 3
 """With fewer, neither R² nor the spread of a Jacobian over stimuli means anything."""
 
-_STIMULUS_VARIABLES = ("responses", "stimulus_id", "split", "fold", "category", "thumbnail")
-_VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity")
+STIMULUS_VARIABLES = ("responses", "stimulus_id", "split", "fold", "category", "thumbnail")
+VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity")
+CARRIED_VOXEL_VARIABLES = (
+    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
+)  # fmt: skip
+CARRIED_STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
+"""What results over voxels, and over stimuli, take over from a dataset."""
 
 
 def feature_layers(content: xr.Dataset) -> list[str]:
@@ -42,7 +47,7 @@ def structure_problems(content: xr.Dataset) -> list[str]:
 
 def _dimension_problems(content: xr.Dataset) -> list[str]:
     problems = []
-    for axis, names in (("stimulus", _STIMULUS_VARIABLES), ("voxel", _VOXEL_VARIABLES)):
+    for axis, names in (("stimulus", STIMULUS_VARIABLES), ("voxel", VOXEL_VARIABLES)):
         for name in names:
             if name in content and name != "responses" and content[name].dims[:1] != (axis,):
                 problems.append(f"variable {name} has dimensions {content[name].dims}, needed: ({axis}, ...)")

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from jne._core.files import FORMAT_VERSION, atomic_path, provenance
+from jne._core import FORMAT_VERSION, atomic_path, provenance
 from jne.accuracy import r2_score
 from jne.datasets import EncodingDataset
 from jne.encoders.training import Training, leave_out, training_arrays

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from jne._core.device import resolve_device
+from jne._core import resolve_device
 from jne.encoders.base import Encoder
 from jne.encoders.training import Training, check_training
 

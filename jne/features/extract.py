@@ -14,8 +14,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from jne._core.device import resolve_device
-from jne._core.files import provenance
+from jne._core import provenance, resolve_device
 from jne.features.allocator import kept_memory
 from jne.features.backbones import GRIDS, MODELS, Backbone, load_backbone
 from jne.features.feature_file import HDF5, FeatureFile, read_feature_file

@@ -11,7 +11,7 @@ from zlib import error as ZlibError
 import h5py
 import numpy as np
 
-from jne._core.texts import listed
+from jne._core import listed
 from jne.features.images import natural_key
 
 HDF5 = (".h5", ".hdf5", ".hdf")

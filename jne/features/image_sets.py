@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from jne._core.texts import listed
+from jne._core import listed
 from jne.features.images import ImageFiles
 
 BRICK = "imgBrick"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from jne._core.files import sha256
+from jne._core import sha256
 from jne.features.backbones import preprocessing_attributes
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")

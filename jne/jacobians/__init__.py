@@ -1,1 +1,8 @@
-"""Derivatives of any torch model, sample by sample."""
+"""Derivatives of any torch model, sample by sample.
+
+`jne.jacobians.engine` is the door for the measures, which go through Jacobians in blocks.
+"""
+
+from jne.jacobians.jacobian import jacobian, split_readout
+
+__all__ = ["jacobian", "split_readout"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from jne._core.memory import Budget, clamp
+from jne._core import Budget, clamp
 from jne.jacobians.model import Call, close
 
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

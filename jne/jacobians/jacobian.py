@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from jne._core.memory import Budget, clamp, parse_bytes, spans
+from jne._core import Budget, clamp, parse_bytes, spans
 from jne.jacobians.derivatives import differentiate
 from jne.jacobians.model import as_outputs, matrix_precision, moved, prepare
 from jne.jacobians.readout import split_readout

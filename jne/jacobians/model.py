@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core.device import resolve_device
+from jne._core import resolve_device
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "float64": torch.float64}
 

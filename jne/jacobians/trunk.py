@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from jne._core.memory import Budget, clamp, spans
+from jne._core import Budget, clamp, spans
 from jne.jacobians.derivatives import Derivative, differentiate, pull_autograd
 from jne.jacobians.model import as_outputs, close
 
@@ -41,7 +41,7 @@ class Trunk:
     Attributes
     ----------
     mode : str
-        ``products``, or the mode of `jne.jacobians.derivatives.Derivative`.
+        ``products``, or the mode of `jne.jacobians.Derivative`.
     jacobians : callable
         ``X (n, ...) -> (n, n_hidden, n_features)``.
     sample_bytes : int

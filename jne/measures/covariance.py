@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from jne.jacobians.model import Problem
+from jne.jacobians.engine import Problem
 
 _ACCEPTED = (
     "give (n_features, n_features), a factor (n_features, rank) of it, None (training features of an encoder, else X) "

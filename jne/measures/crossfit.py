@@ -10,15 +10,12 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core.files import code_hash, hash_parameters, provenance, write_netcdf
-from jne._core.memory import parse_bytes
+from jne._core import code_hash, hash_parameters, parse_bytes, provenance, whole_number, write_netcdf
 from jne.datasets import EncodingDataset
-from jne.encoders.base import second_moment
-from jne.encoders.training import Training, check_training, training_arrays
+from jne.encoders import Training, check_training, second_moment, training_arrays
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import SHARES, TERMS, jackknife_error, share, split_sd, spread
 from jne.measures.crossfit_splits import draw_groups, draw_splits
-from jne.measures.nonlinearity import whole_number
 
 _TEXT = {
     "crossfit_nonlinear": "C: mean over samples of <J1 - J1bar, J2 - J2bar> in the metric of the feature covariance",
@@ -76,7 +73,7 @@ def crossfit_nonlinearity(
     ----------
     make_encoder : callable
         ``make_encoder(seed)`` gives an unfitted encoder: ``lambda seed: jne.ResidualEncoder(random_state=seed)``. One
-        of your own is a subclass of `jne.encoders.base.Encoder`; if it starts from random weights, let it have
+        of your own is a subclass of `jne.encoders.Encoder`; if it starts from random weights, let it have
         ``initial_module``.
     data : EncodingDataset or tuple
         ``(X, Y, X_val, Y_val, X_test)``, ``(n_samples, n_features)`` and ``(n_samples, n_voxels)``. Of a dataset with
@@ -210,7 +207,7 @@ def _key(settings: dict, arrays: list) -> str:
         None if array is None else hashlib.sha256(np.ascontiguousarray(array)).hexdigest() + str(np.shape(array))
         for array in arrays
     ]
-    return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash()})
+    return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
 
 
 def _split_dataset(terms: np.ndarray, samples: np.ndarray | None) -> xr.Dataset:

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core.memory import Budget
-from jne.encoders.base import moments
-from jne.encoders.training import Training
-from jne.jacobians.model import DTYPES, Problem, choose_device, matrix_precision, prepare
+from jne._core import Budget
+from jne.encoders import Training, moments
+from jne.jacobians.engine import DTYPES, Problem, choose_device, matrix_precision, prepare
 from jne.measures.covariance import covariance_factor
 from jne.measures.crossfit_products import jacobian_products, linear_basis, prediction_products, split_pair
 from jne.measures.crossfit_splits import Split
@@ -87,7 +86,7 @@ class Comparison:
         return Z, linear_basis(Z)
 
     def terms(self, encoders: tuple) -> np.ndarray:
-        """The four `jne.measures.crossfit_shares.TERMS` of every voxel, ``(4, n_voxels)``."""
+        """The four `jne.measures.TERMS` of every voxel, ``(4, n_voxels)``."""
         pair = self._problems(encoders)
         with torch.no_grad(), matrix_precision(self.precision):
             factor = covariance_factor(self.covariance, pair[0])[0]
@@ -205,5 +204,5 @@ def _check_fitted(encoder) -> None:
     if missing:
         raise ValueError(
             f"make_encoder(seed) gave a {type(encoder).__name__} without {', '.join(missing)} after fit; make it a "
-            "subclass of jne.encoders.base.Encoder, which sets them"
+            "subclass of jne.encoders.Encoder, which sets them"
         )

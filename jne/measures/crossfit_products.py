@@ -18,11 +18,18 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from jne._core.memory import Budget, clamp, spans
-from jne.jacobians.derivatives import differentiate, plan
-from jne.jacobians.model import Problem, as_outputs, moved
-from jne.jacobians.readout import split_readout
-from jne.jacobians.trunk import Trunk, make_trunk, unit_vectors
+from jne._core import Budget, clamp, spans
+from jne.jacobians.engine import (
+    Problem,
+    Trunk,
+    as_outputs,
+    differentiate,
+    make_trunk,
+    moved,
+    plan,
+    split_readout,
+    unit_vectors,
+)
 from jne.measures.deviations import centre
 
 Pair = tuple[Problem, Problem]

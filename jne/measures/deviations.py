@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-from jne._core.memory import Budget, clamp, even_step, spans
-from jne.jacobians.derivatives import Derivative, plan
-from jne.jacobians.trunk import Trunk, unit_vectors
+from jne._core import Budget, clamp, even_step, spans
+from jne.jacobians.engine import Derivative, Trunk, plan, unit_vectors
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 import torch
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core.device import check_card
-from jne._core.files import provenance
-from jne._core.memory import Budget, parse_bytes
-from jne.jacobians.derivatives import differentiate
-from jne.jacobians.model import Problem, as_outputs, close, matrix_precision, moved, own_place, prepare
-from jne.jacobians.readout import split_readout
-from jne.jacobians.trunk import make_trunk
+from jne._core import Budget, check_card, parse_bytes, provenance, whole_number
+from jne.jacobians.engine import (
+    Problem,
+    as_outputs,
+    close,
+    differentiate,
+    make_trunk,
+    matrix_precision,
+    moved,
+    own_place,
+    prepare,
+    split_readout,
+)
 from jne.measures.covariance import covariance_factor
 from jne.measures.deviations import by_columns, by_rows, factorised
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
@@ -166,17 +170,6 @@ def _result_bytes(problem: Problem, return_samples: bool) -> int:
 
 def _name(function) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
-
-
-def whole_number(value, name: str, least: int) -> int:
-    """``value`` as a whole number, or a ValueError that names the argument."""
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = None
-    if whole is None or isinstance(value, bool) or whole < least:
-        raise ValueError(f"{name}={value!r} is not a whole number of at least {least}")
-    return whole
 
 
 def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool, tick):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.stats import t as student_t
 
-from jne._core.memory import Budget, clamp, spans
+from jne._core import Budget, clamp, spans
 from jne.measures.deviations import Block
 
 

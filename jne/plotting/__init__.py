@@ -1,7 +1,10 @@
 """Figures: axes in, axes out; and the chapters' whole figures, one call each."""
 
+from jne.plotting import performance
 from jne.plotting.areas import area_label, figure_areas, level_colors, plot_areas, plot_distribution, plot_levels
 from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierarchy, figure_map
+from jne.plotting.grids import figure_grid, figure_scalars, result_label
+from jne.plotting.idea import draw_idea
 from jne.plotting.inputs import figure_clusters, figure_sweeps
 from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
@@ -16,7 +19,7 @@ from jne.plotting.selectivity import (
     plot_stimuli,
 )
 from jne.plotting.simulations import figure_activations, figure_units, plot_measure
-from jne.plotting.style import PAGE_WIDTH, cannot_show, remark, set_style, show, title
+from jne.plotting.style import PAGE_WIDTH, cannot_show, describe, page_pixels, remark, set_style, show, title
 from jne.plotting.surfaces import figure_surfaces, has_surface, plot_surface, show_surface
 from jne.plotting.tables import show_table, show_trends
 from jne.plotting.trends import (
@@ -41,6 +44,8 @@ __all__ = [
     "PAGE_WIDTH",
     "area_label",
     "cannot_show",
+    "describe",
+    "draw_idea",
     "figure_accuracy",
     "figure_activations",
     "figure_agreement",
@@ -55,6 +60,7 @@ __all__ = [
     "figure_crossfit",
     "figure_fitted",
     "figure_followed",
+    "figure_grid",
     "figure_hierarchy",
     "figure_layer_trends",
     "figure_layers",
@@ -63,6 +69,7 @@ __all__ = [
     "figure_order",
     "figure_profiles",
     "figure_recovery",
+    "figure_scalars",
     "figure_surfaces",
     "figure_sweeps",
     "figure_trends",
@@ -71,6 +78,8 @@ __all__ = [
     "has_surface",
     "label_of",
     "level_colors",
+    "page_pixels",
+    "performance",
     "plot_accuracy",
     "plot_against",
     "plot_areas",
@@ -85,6 +94,7 @@ __all__ = [
     "plot_stimuli",
     "plot_surface",
     "remark",
+    "result_label",
     "set_style",
     "short_label",
     "show",

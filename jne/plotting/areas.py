@@ -13,11 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jne.cortex.areas import LEVELS, STANDS_FOR
+from jne.cortex import LEVELS, STANDS_FOR
 from jne.plotting.labels import short_label
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
-from jne.statistics.area_tables import area_table
-from jne.statistics.subject_tables import area_intervals
+from jne.statistics import area_intervals, area_table
 
 
 def level_colors() -> dict[str, tuple]:
@@ -38,7 +37,7 @@ def plot_areas(
     Parameters
     ----------
     table : pandas.DataFrame
-        From `jne.statistics.area_tables.area_table`.
+        From `jne.statistics.area_table`.
     measure : str
         A column of it.
     interval : pair of str, optional

@@ -8,13 +8,13 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from jne.cortex.mesh import MESH
+from jne.cortex import MESH
 from jne.plotting.areas import plot_areas, plot_levels
 from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
 from jne.plotting.style import PAGE_WIDTH, title
-from jne.statistics.area_tables import area_table
+from jne.statistics import area_table
 
 
 def figure_accuracy(result: xr.Dataset) -> Figure:

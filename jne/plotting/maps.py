@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from scipy.spatial import cKDTree
 
-from jne.cortex.mesh import (
+from jne.cortex import (
     HEMISPHERES,
     MESH,
     N_MESH_VERTICES,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from jne.plotting.simulations import SHORT
 from jne.plotting.style import PAGE_WIDTH
-from jne.simulations.responses import activation_label
+from jne.simulations import activation_label
 
 
 def figure_order(frames: Mapping[str, tuple[pd.DataFrame, str]]) -> Figure:

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from jne.statistics.area_tables import spearman
+from jne.statistics import spearman
 
 N_DENSE = 400
 """With more voxels than this, dots hide each other: their density is drawn instead."""

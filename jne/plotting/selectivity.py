@@ -28,7 +28,7 @@ def plot_category_heatmap(
     Parameters
     ----------
     table : pandas.DataFrame
-        From `jne.statistics.area_tables.category_table`.
+        From `jne.statistics.category_table`.
     label : str
         Of the colour bar, with units.
     limit : float, optional
@@ -61,7 +61,7 @@ def figure_categories(
     Parameters
     ----------
     scores, signed : pandas.DataFrame
-        From `jne.statistics.area_tables.category_table`, without and with sign.
+        From `jne.statistics.category_table`, without and with sign.
     first : xarray.Dataset
         One of the results, for the title.
     marked : pandas.DataFrame of bool, optional

@@ -13,8 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.plotting.style import PAGE_WIDTH
-from jne.simulations.closed_forms import closed_form
-from jne.simulations.responses import ACTIVATIONS, activation_label
+from jne.simulations import ACTIVATIONS, activation_label, closed_form
 
 SHORT = {
     "jne": "JNE",

@@ -18,9 +18,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from jne._core.files import atomic_path, hash_parameters
-from jne.cortex.mesh import HEMISPHERES, MESH, fill_from_nearest
-from jne.cortex.views import FSAVERAGE, VIEWS, drawn_mesh, pixel_vertices
+from jne._core import atomic_path, hash_parameters
+from jne.cortex import FSAVERAGE, HEMISPHERES, MESH, VIEWS, drawn_mesh, fill_from_nearest, pixel_vertices
 from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import NOT_SIGNIFICANT
 from jne.plotting.style import PAGE_WIDTH, title

@@ -35,6 +35,6 @@ def _p_value(p: float) -> str:
 
 
 def show_trends(table: pd.DataFrame) -> None:
-    """Display what `jne.statistics.trends.trend_tests` returns."""
+    """Display what `jne.statistics.trend_tests` returns."""
     columns = ["rho", "p"] + (["p_smooth"] if table["p_smooth"].notna().any() else [])
     show_table(table[columns])

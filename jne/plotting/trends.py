@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.labels import short_label
 from jne.plotting.style import PAGE_WIDTH, title
-from jne.statistics.subject_tables import subject_interval
-from jne.statistics.trends import POOLED
+from jne.statistics import POOLED, subject_interval
 
 
 def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
@@ -98,7 +97,7 @@ def figure_layers(tables: Mapping[str, pd.DataFrame], first: xr.Dataset) -> Figu
     Parameters
     ----------
     tables : mapping of measure to pandas.DataFrame
-        From `jne.statistics.area_tables.layer_table`.
+        From `jne.statistics.layer_table`.
     first : xarray.Dataset
         One of the results, for the title.
     """
@@ -150,7 +149,7 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        From `jne.statistics.map_agreement.agreement_table`.
+        From `jne.statistics.agreement_table`.
     first : xarray.Dataset
         One of the results, for the title.
     """

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.plotting.style import PAGE_WIDTH
-from jne.statistics.area_tables import spearman
+from jne.statistics import spearman
 
 _MARKERS = "osD^vPXd"
 

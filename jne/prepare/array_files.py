@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jne._core.texts import listed
-from jne.features.images import ImageFiles
+from jne._core import listed
+from jne.features import ImageFiles
 
 
 def load_array(path: Path, what: str, n_dims: int) -> np.ndarray:

@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from jne._core.files import provenance, sha256
+from jne._core import provenance, sha256
 from jne.accuracy import noise_ceiling
-from jne.datasets.dataset import EncodingDataset, save_dataset
+from jne.datasets import EncodingDataset, save_dataset
 from jne.prepare.array_files import mark_bad, to_float32
 from jne.prepare.splits import check_fractions, check_out, split_stimuli
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jne._core.files import atomic_path
-from jne._core.texts import listed
+from jne._core import atomic_path, listed
 
 OTHER = "other"
 _COLUMNS = ("cocoId", "cocoSplit", "cropBox", "nsdId")

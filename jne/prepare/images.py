@@ -11,11 +11,10 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from jne._core.files import provenance, sha256
-from jne._core.texts import listed
+from jne._core import listed, provenance, sha256
 from jne.accuracy import noise_ceiling
-from jne.datasets.dataset import EncodingDataset, save_dataset
-from jne.features.images import ImageFiles, central_square
+from jne.datasets import EncodingDataset, save_dataset
+from jne.features import ImageFiles, central_square
 from jne.prepare.array_files import find_orientation, load_array, load_repeats, mark_bad, to_float32
 from jne.prepare.splits import check_fractions, check_out, split_stimuli
 
@@ -82,8 +81,7 @@ def prepare_images(
         written.
     """
     # Here, so that `jne prepare --help` does not wait for torch.
-    from jne.features.backbones import load_backbone
-    from jne.features.extract import extract_features
+    from jne.features import extract_features, load_backbone
 
     out = check_out(out)
     check_fractions(test_fraction, validation_fraction)

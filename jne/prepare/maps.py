@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jne._core.files import provenance, sha256
-from jne._core.texts import listed
+from jne._core import listed, provenance, sha256
 from jne.accuracy import noise_ceiling
-from jne.datasets.dataset import EncodingDataset, save_dataset
-from jne.features.feature_file import FeatureFile
+from jne.datasets import EncodingDataset, save_dataset
+from jne.features import FeatureFile
 from jne.prepare.array_files import mark_bad
 from jne.prepare.splits import check_fractions, check_out, split_stimuli
 from jne.prepare.trials import Trials

@@ -11,8 +11,8 @@ import xarray as xr
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import SpatialImage
 
-from jne.datasets.dataset import EncodingDataset
-from jne.features.feature_file import read_feature_file
+from jne.datasets import EncodingDataset
+from jne.features import read_feature_file
 from jne.prepare.maps import Options, joined_hash, name_labels, read_label_names, save_maps
 from jne.prepare.trials import check_count, check_files, read_trials
 
@@ -40,7 +40,7 @@ def prepare_nifti(
         A CSV with a row per map, in their order: ``id``, and if known ``split``, ``category`` and ``repeat``. Maps of
         one id are averaged, and kept for the test stimuli. Without the column ``split``, it is drawn at random.
     features : path
-        A features file with at least these ids; see `jne.features.feature_file.read_feature_file`.
+        A features file with at least these ids; see `jne.features.read_feature_file`.
     out : path
         The file to write; ends in ``.nc``.
     maps : paths
@@ -55,7 +55,7 @@ def prepare_nifti(
         Bring mask and atlas to the grid of the maps, by nearest neighbour; else another grid is an error.
     **options
         ``default_layer, seed, test_fraction, validation_fraction, drop_bad_voxels, name, licence, source`` as in
-        `jne.prepare.arrays.prepare_arrays`.
+        `jne.prepare.prepare_arrays`.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jne.datasets.validate import MINIMUM_TEST_STIMULI
+from jne.datasets import MINIMUM_TEST_STIMULI
 
 _MINIMUM = {"train": 2, "validation": 1, "test": MINIMUM_TEST_STIMULI}
 

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from nibabel.filebasedimages import ImageFileError
 
-from jne.datasets.dataset import EncodingDataset
-from jne.features.feature_file import read_feature_file
+from jne.datasets import EncodingDataset
+from jne.features import read_feature_file
 from jne.prepare.maps import Options, is_none, joined_hash, name_labels, read_label_names, save_maps
 from jne.prepare.trials import Trials, check_count, check_files, read_trials
 
@@ -36,7 +36,7 @@ def prepare_fsaverage(
     Parameters
     ----------
     stimuli, features, out
-        As in `jne.prepare.nifti.prepare_nifti`.
+        As in `jne.prepare.prepare_nifti`.
     maps : dict
         ``left`` and ``right``, or one of them: MGH or GIFTI files, one after the other. None: the columns ``left`` and
         ``right`` of the CSV name each row's files.
@@ -45,11 +45,11 @@ def prepare_fsaverage(
     atlases : dict, optional
         FreeSurfer annotation, GIFTI labels, or surface data of whole numbers of a hemisphere; they become ``roi``.
     atlas_names : path, optional
-        What whole numbers mean, as in `jne.prepare.nifti.prepare_nifti`.
+        What whole numbers mean, as in `jne.prepare.prepare_nifti`.
     mesh : str, optional
         Where the number of vertices does not say it (see `MESHES`).
     **options
-        As in `jne.prepare.nifti.prepare_nifti`.
+        As in `jne.prepare.prepare_nifti`.
 
     Returns
     -------

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jne._core.texts import listed
-from jne.datasets.validate import SPLITS
+from jne._core import listed
+from jne.datasets import SPLITS
 
 COLUMNS = ("id", "split", "category", "repeat")
 

@@ -94,7 +94,7 @@ def wide_network(activation: str) -> dict[str, float]:
     Parameters
     ----------
     activation : str
-        A name from `jne.simulations.responses.ACTIVATIONS`.
+        A name from `jne.simulations.ACTIVATIONS`.
 
     Returns
     -------

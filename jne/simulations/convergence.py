@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jne._core.files import cached
+from jne._core import cached
 from jne.encoders import ResidualEncoder
-from jne.measures.nonlinearity import nonlinearity
+from jne.measures import nonlinearity
 from jne.simulations.recovery import draw_features
 from jne.simulations.responses import mixed_response
 
@@ -57,7 +57,7 @@ def converge(
     """
     parameters = {name: value for name, value in locals().items() if name != "encoder_options"}
     parameters |= {"n_samples": [int(n) for n in n_samples], "encoder_options": dict(encoder_options or {})}
-    result = cached("convergence", parameters, lambda: _converge(**parameters))
+    result = cached("simulation", "convergence", parameters, lambda: _converge(**parameters))
     return result.to_dataframe().reset_index(drop=True)
 
 

@@ -9,14 +9,14 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from jne._core.files import cached
+from jne._core import cached
 from jne.accuracy import prediction_share, r2_score
 from jne.encoders import ResidualEncoder
-from jne.measures.nonlinearity import nonlinearity
+from jne.measures import nonlinearity
 from jne.simulations.activation_order import contradictions
 from jne.simulations.networks import network_seeds
 from jne.simulations.responses import activation_network
-from jne.statistics.area_tables import spearman
+from jne.statistics import spearman
 
 
 def fit_networks(
@@ -63,7 +63,7 @@ def fit_networks(
     parameters["noise_ceilings"] = list(noise_ceilings)
     parameters["encoder_options"] = dict(encoder_options or {})
     parameters["configurations"] = {name: list(activations) for name, activations in configurations.items()}
-    result = cached("fitted_networks", parameters, lambda: _fit_networks(**parameters))
+    result = cached("simulation", "fitted_networks", parameters, lambda: _fit_networks(**parameters))
     return result.to_dataframe(dim_order=["noise_ceiling", "network", "seed"]).reset_index()
 
 

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from torch import nn
 
 from jne.accuracy import prediction_share
-from jne.measures.nonlinearity import nonlinearity
+from jne.measures import nonlinearity
 from jne.simulations.closed_forms import closed_form
 
 

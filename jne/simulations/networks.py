@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from jne._core.files import cached
+from jne._core import cached
 from jne.accuracy import prediction_share
-from jne.measures.nonlinearity import nonlinearity
+from jne.measures import nonlinearity
 from jne.simulations.responses import activation_network
 
 N_FORWARD = 3000
@@ -38,7 +38,7 @@ def survey_networks(
     Parameters
     ----------
     configurations : mapping of str to sequence of str
-        Name of a network -> its activations (`jne.simulations.responses.activation_network`), one per hidden layer.
+        Name of a network -> its activations (`jne.simulations.activation_network`), one per hidden layer.
     n_seeds, random_state, n_features, n_outputs : int
     n_samples : int
         Inputs at which Jacobians are taken.
@@ -58,7 +58,7 @@ def survey_networks(
         "n_samples": n_samples,
         "network_options": {"n_features": n_features, "n_outputs": n_outputs, **network_options},
     }
-    result = cached("networks", parameters, lambda: _survey(**parameters))
+    result = cached("simulation", "networks", parameters, lambda: _survey(**parameters))
     return result.to_dataframe(dim_order=["network", "seed"]).reset_index()
 
 
@@ -118,7 +118,7 @@ def survey_subsets(activations: Sequence[str], *, n_layers: int = 4, **options) 
     Parameters
     ----------
     activations : sequence of str
-        Names from `jne.simulations.responses.ACTIVATIONS`.
+        Names from `jne.simulations.ACTIVATIONS`.
     n_layers : int
     **options
         Passed to `survey_networks`.

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jne._core.files import cached
+from jne._core import cached
 from jne.accuracy import prediction_share, r2_score
 from jne.datasets import EncodingDataset
 from jne.encoders import ResidualEncoder
-from jne.measures.crossfit import crossfit_nonlinearity
-from jne.measures.nonlinearity import nonlinearity
+from jne.measures import crossfit_nonlinearity, nonlinearity
 from jne.simulations.responses import mixed_response
-from jne.statistics.area_tables import partial_spearman, spearman
+from jne.statistics import partial_spearman, spearman
 
 MEASURES = {
     "jne": "JNE, as published",
@@ -107,7 +106,7 @@ def recover(
     parameters = {name: value for name, value in locals().items() if name != "encoder_options"}
     parameters["encoder_options"] = dict(encoder_options or {})
     parameters["noise_ceilings"] = list(noise_ceilings)
-    return cached("recovery", parameters, lambda: _recover(**parameters))
+    return cached("simulation", "recovery", parameters, lambda: _recover(**parameters))
 
 
 def _recover(

@@ -11,8 +11,8 @@ import xarray as xr
 from scipy.stats import norm
 
 from jne.accuracy import prediction_share
-from jne.jacobians.jacobian import jacobian
-from jne.measures.nonlinearity import nonlinearity
+from jne.jacobians import jacobian
+from jne.measures import nonlinearity
 from jne.simulations.networks import network_seeds
 from jne.simulations.responses import activation_network
 

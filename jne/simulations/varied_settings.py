@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jne._core.files import cached
+from jne._core import cached
 from jne.accuracy import prediction_share
 from jne.encoders import ResidualEncoder
-from jne.measures.crossfit import crossfit_nonlinearity
-from jne.measures.nonlinearity import nonlinearity
+from jne.measures import crossfit_nonlinearity, nonlinearity
 from jne.simulations.recovery import draw_features
 from jne.simulations.responses import mixed_response
-from jne.statistics.area_tables import area_share
+from jne.statistics import area_share
 
 TRUTHS = {"nonlinear": 0.4, "linear": 0.0, "shuffled": np.nan}
 """Kind of voxel -> its planted share: a response with a nonlinear part, a linear one, and the first one's responses
@@ -82,7 +81,11 @@ def vary(
             options[factor] = level
         parameters = {"n_train": n_samples, "n_features": n_features, "n_voxels": n_voxels}
         parameters |= {"noise_ceiling": noise_ceiling, "random_state": random_state, "encoder_options": options}
-        found = cached("reproducible", parameters, lambda p=parameters: _measure(**p)).to_dataframe().reset_index()
+        found = (
+            cached("simulation", "reproducible", parameters, lambda p=parameters: _measure(**p))
+            .to_dataframe()
+            .reset_index()
+        )
         rows.append(found.assign(factor=factor, level=level))
     return pd.concat(rows, ignore_index=True)
 

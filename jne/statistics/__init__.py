@@ -1,1 +1,53 @@
-"""Tests and tables over areas and subjects."""
+"""Tests and tables: areas and levels, categories, subjects, maps that are compared."""
+
+from jne.statistics.area_tables import (
+    area_samples,
+    area_share,
+    area_table,
+    category_table,
+    headline,
+    level_trend,
+    partial_spearman,
+    spearman,
+)
+from jne.statistics.map_agreement import agreement_table
+from jne.statistics.selectivity import called_selective, calling_rates, can_test, interaction_test, shuffle_test
+from jne.statistics.subject_tables import (
+    area_intervals,
+    effect_sizes,
+    layer_table,
+    level_trend_table,
+    mean_table,
+    recovery_table,
+    subject_interval,
+)
+from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
+
+__all__ = [
+    "POOLED",
+    "agreement_table",
+    "area_intervals",
+    "area_samples",
+    "area_share",
+    "area_table",
+    "called_selective",
+    "calling_rates",
+    "can_test",
+    "category_table",
+    "effect_sizes",
+    "headline",
+    "interaction_test",
+    "layer_table",
+    "level_trend",
+    "level_trend_table",
+    "mean_table",
+    "partial_spearman",
+    "recovery_table",
+    "shuffle_test",
+    "smooth_null",
+    "spearman",
+    "subject_interval",
+    "table_trends",
+    "trend_test",
+    "trend_tests",
+]

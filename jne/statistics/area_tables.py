@@ -7,8 +7,8 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import spearmanr
 
-from jne.cortex.areas import AREAS, LEVELS
-from jne.measures.crossfit_shares import SHARES, TERMS, share
+from jne.cortex import AREAS, LEVELS
+from jne.measures import SHARES, TERMS, share
 
 
 def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share")) -> pd.DataFrame:

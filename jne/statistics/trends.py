@@ -12,9 +12,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
-from jne.cortex.areas import LEVELS
-from jne.cortex.mesh import HEMISPHERES, MESH, mesh_areas
-from jne.cortex.smooth_maps import area_covariances, covariance_weights
+from jne.cortex import HEMISPHERES, LEVELS, MESH, area_covariances, covariance_weights, mesh_areas
 from jne.statistics.area_tables import area_table
 from jne.statistics.subject_tables import pooled_table
 

@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from jne._core.files import hash_parameters, one_at_a_time, provenance, write_netcdf
-from jne.encoders.training import training_arrays
-from jne.measures.crossfit import crossfit_nonlinearity
-from jne.measures.nonlinearity import nonlinearity, whole_number
+from jne._core import hash_parameters, one_at_a_time, provenance, whole_number, write_netcdf
+from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES
+from jne.encoders import training_arrays
+from jne.measures import crossfit_nonlinearity, nonlinearity
 
 if TYPE_CHECKING:
     from jne.study.study import Study
-
-VOXEL_VARIABLES = (
-    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
-)  # fmt: skip
-STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
-"""What results over voxels, and over stimuli, take over from a dataset."""
 
 
 def crossfit(study: Study, max_memory: str, progress: bool, **settings) -> xr.Dataset:
@@ -82,7 +76,7 @@ def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Data
     with one_at_a_time(path):
         if not path.exists():
             found = compute()
-            names = VOXEL_VARIABLES + (STIMULUS_VARIABLES if "sample" in found.sizes else ())
+            names = CARRIED_VOXEL_VARIABLES + (CARRIED_STIMULUS_VARIABLES if "sample" in found.sizes else ())
             known = study.result[[name for name in names if name in study.result]]
             origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
             write_netcdf(found.merge(known).assign_attrs(**origin, **provenance()), path)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from jne.accuracy import prediction_share
-from jne.statistics.area_tables import spearman
+from jne.statistics import spearman
 from jne.study.study import Study
 
 MEASURES = {

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from jne._core.files import cached, hash_parameters
+from jne._core import cached, hash_parameters
 from jne.accuracy import prediction_share, remove_linear
 from jne.encoders import ResidualEncoder
-from jne.measures.nonlinearity import nonlinearity
-from jne.statistics.area_tables import category_table
+from jne.measures import nonlinearity
+from jne.statistics import category_table
 from jne.study.study import Study
 
 N_UNITS = 64
@@ -108,7 +108,7 @@ def ungated_tables(study: Study, n_draws: int, *, random_state: int = 0, max_mem
 
     def draw(number: int) -> xr.Dataset:
         key = {**parameters, "draw": number}
-        return cached("ungated", key, lambda: _ungated(study, number, random_state, max_memory))
+        return cached("selectivity-null", "ungated", key, lambda: _ungated(study, number, random_state, max_memory))
 
     return xr.concat([draw(number) for number in range(n_draws)], "draw")
 

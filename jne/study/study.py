@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jne._core.files import (
+from jne._core import (
     code_hash,
     hash_parameters,
     one_at_a_time,
@@ -19,12 +19,10 @@ from jne._core.files import (
     write_netcdf,
 )
 from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
-from jne.datasets import EncodingDataset
-from jne.encoders import ResidualEncoder, load_encoder
-from jne.encoders.base import Encoder
-from jne.measures.nonlinearity import nonlinearity
+from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
+from jne.encoders import Encoder, ResidualEncoder, load_encoder
+from jne.measures import nonlinearity
 from jne.study import refits as _refits
-from jne.study.refits import STIMULUS_VARIABLES, VOXEL_VARIABLES
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ def run_study(
         "q": q,
         "data": data.name,
         "data_hash": data.hash,
-        "code_hash": code_hash(),
+        "code_hash": code_hash("study"),
     }
     folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
     path = folder / "study.nc"
@@ -188,10 +186,10 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Da
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
     result["r2_linear"] = "voxel", r2_score(Y, linear_predictions)
     result["correlation"] = "voxel", correlation_score(Y, predictions)
-    for name in VOXEL_VARIABLES:
+    for name in CARRIED_VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
             result[name] = "voxel", _storable(values), data.content[name].attrs
-    for name in STIMULUS_VARIABLES:
+    for name in CARRIED_STIMULUS_VARIABLES:
         if (values := data.get(name)) is not None:
             values = values[data.stimuli(split)]
             result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)

@@ -19,13 +19,13 @@ import yaml
 from click.testing import CliRunner
 
 import jne
-from jne._core import files as _files
+from jne._core import code_hash, one_at_a_time
 from jne.batch import Resources, Run, batch_folder, pending_runs, read_grid, summary_table, write_summary
 from jne.batch.cluster import connect, default_workers, visible_gpus, worker_environments
 from jne.batch.run import execute_run, read_record
-from jne.book.records import read_records
+from jne.book import read_records
 from jne.cli import main
-from jne.plotting.grids import figure_grid, figure_scalars
+from jne.plotting import figure_grid, figure_scalars
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = "seed = 0\noptions = {}"
@@ -183,7 +183,7 @@ def test_records_are_read_from_the_executed_notebook(tmp_path):
         "jne.record('areas', {'V2': 1, 'V1': np.array(float('nan'))})\njne.record('synthetic', True)"
     )
     run = Run("x", write_notebook(tmp_path / "a.ipynb", cell), {})
-    record = execute_run(run, tmp_path, tmp_path, Resources(), {}, _files.code_hash())
+    record = execute_run(run, tmp_path, tmp_path, Resources(), {}, code_hash())
     expected = {"share": 0.25, "areas.V2": 1, "areas.V1": None, "synthetic": True}
     assert record["results"] == expected and list(record["results"]) == list(expected)
     outputs = nbformat.read(tmp_path / "a-x.ipynb", as_version=4).cells[-1].outputs
@@ -196,7 +196,7 @@ def test_records_are_read_from_the_executed_notebook(tmp_path):
 
 def execute(folder, cell, **resources):
     run = Run("x", write_notebook(folder / "a.ipynb", cell), {"seed": 3})
-    return run, execute_run(run, folder / "runs", folder, Resources(**resources), {}, _files.code_hash())
+    return run, execute_run(run, folder / "runs", folder, Resources(**resources), {}, code_hash())
 
 
 def last_error(folder):
@@ -212,7 +212,7 @@ def test_a_failing_run_keeps_its_notebook_and_what_it_recorded(tmp_path):
     assert last_error(tmp_path).ename == "KeyError"
     assert read_record(tmp_path / "runs", run) == record
     write_notebook(tmp_path / "a.ipynb", GOOD)
-    record = execute_run(run, tmp_path / "runs", tmp_path, Resources(), {}, _files.code_hash())
+    record = execute_run(run, tmp_path / "runs", tmp_path, Resources(), {}, code_hash())
     assert record["status"] == "done" and record["results"] == {"square": 9}
 
 
@@ -236,7 +236,7 @@ def test_the_kernel_has_the_threads_and_the_gpu_of_its_worker(tmp_path, monkeypa
     cell += "    jne.record(name, os.environ.get(name, 'unset'))"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     run = Run("x", write_notebook(tmp_path / "a.ipynb", cell), {})
-    arguments = (tmp_path, {"EXTRA": "yes"}, _files.code_hash())
+    arguments = (tmp_path, {"EXTRA": "yes"}, code_hash())
     results = execute_run(run, tmp_path / "r", arguments[0], Resources(threads=3), *arguments[1:])["results"]
     assert results == {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "CUDA_VISIBLE_DEVICES": "1", "EXTRA": "yes"}
     results = execute_run(run, tmp_path / "s", arguments[0], Resources(gpu=0), *arguments[1:])["results"]
@@ -255,7 +255,7 @@ def test_a_run_is_executed_once_by_two_who_want_it_at_the_same_moment(tmp_path):
     outcomes = []
 
     def attempt():
-        outcomes.append(execute_run(run, tmp_path / "runs", tmp_path, Resources(), {}, _files.code_hash()))
+        outcomes.append(execute_run(run, tmp_path / "runs", tmp_path, Resources(), {}, code_hash()))
 
     threads = [threading.Thread(target=attempt) for _ in range(2)]
     [thread.start() for thread in threads]
@@ -289,7 +289,7 @@ def test_a_study_is_computed_once_by_two_who_want_it_at_the_same_moment(tiny_dat
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path):
     code = (
-        "import sys, time\nfrom jne._core.files import one_at_a_time\n"
+        "import sys, time\nfrom jne._core import one_at_a_time\n"
         "with one_at_a_time(sys.argv[1]):\n    print('in', flush=True)\n    time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "x")], stdout=subprocess.PIPE)
@@ -297,7 +297,7 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path):
     entered = threading.Event()
 
     def enter():
-        with _files.one_at_a_time(tmp_path / "x"):
+        with one_at_a_time(tmp_path / "x"):
             entered.set()
 
     waiting = threading.Thread(target=enter)
@@ -312,15 +312,15 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path):
 def test_nothing_of_a_batch_is_in_the_code_hash():
     sources = [path.relative_to(ROOT / "jne") for path in (ROOT / "jne/batch").glob("*.py")]
     assert len(sources) > 5
-    before = _files.code_hash()
-    _files.code_hash.cache_clear()
+    before = code_hash()
+    code_hash.cache_clear()
     original = Path.read_bytes
     try:
         Path.read_bytes = lambda self: b"changed" if self.parent.name == "batch" else original(self)
-        assert _files.code_hash() == before
+        assert code_hash() == before
     finally:
         Path.read_bytes = original
-        _files.code_hash.cache_clear()
+        code_hash.cache_clear()
 
 
 # Clusters

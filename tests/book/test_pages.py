@@ -17,7 +17,7 @@ from PIL import Image
 
 from jne import plotting
 from jne.book.pages import glossary_terms, lay_out, link_terms
-from jne.plotting.style import describe
+from jne.plotting import describe
 
 v4 = nbformat.v4
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from jne import load_dataset
-from jne._core.files import sha256
-from jne.cortex.areas import AREAS, CATEGORY_AREAS, LEVELS, load_cortex
+from jne._core import sha256
+from jne.cortex import AREAS, CATEGORY_AREAS, LEVELS, load_cortex
 from jne.datasets import synthetic
 from jne.datasets import synthetic_stimuli as _stimuli
 from jne.datasets.synthetic import synthetic_cortex

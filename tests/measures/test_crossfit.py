@@ -14,13 +14,12 @@ from torch import nn
 import jne
 from jne import EncodingDataset, run_study
 from jne.accuracy import remove_linear
-from jne.encoders.base import Encoder, second_moment
-from jne.encoders.training import Training
+from jne.encoders import Encoder, Training, second_moment
 from jne.measures.crossfit_pair import Comparison, Units
 from jne.measures.crossfit_shares import jackknife_error
 from jne.measures.crossfit_splits import draw_groups, draw_splits
-from jne.simulations.responses import mixed_response
-from jne.study.refits import shuffle_within
+from jne.simulations import mixed_response
+from jne.study import shuffle_within
 
 N_TRAIN, N_VALIDATION, N_TEST, N_FEATURES, N_VOXELS = 60, 20, 30, 5, 7
 

@@ -16,9 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from jne._core.device import check_card
-from jne._core.files import write_netcdf
-from jne.jacobians.jacobian import jacobian
+from jne._core import check_card, write_netcdf
+from jne.jacobians import jacobian
 from jne.measures.nonlinearity import nonlinearity
 
 ACTIVATIONS = {

@@ -11,12 +11,10 @@ import pytest
 import xarray as xr
 
 from jne import plotting
-from jne.cortex.areas import LEVELS, load_cortex
+from jne.cortex import LEVELS, load_cortex
 from jne.plotting.simulations import plot_measure
-from jne.simulations import clustered_bump, jacobian_clouds, survey_units, sweep_features
-from jne.simulations.inputs import bump, draw_features
-from jne.statistics.area_tables import area_table
-from jne.statistics.map_agreement import agreement_table
+from jne.simulations import bump, clustered_bump, draw_features, jacobian_clouds, survey_units, sweep_features
+from jne.statistics import agreement_table, area_table
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from jne.cortex.areas import load_cortex
-from jne.datasets.synthetic_areas import planted_profile, thinned_vertices
+from jne.cortex import load_cortex
+from jne.datasets import planted_profile, thinned_vertices
 from jne.plotting import plot_flatmap
 
 

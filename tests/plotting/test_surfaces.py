@@ -15,8 +15,7 @@ import xarray as xr
 from PIL import Image
 from scipy.ndimage import binary_fill_holes
 
-from jne.cortex.areas import load_cortex
-from jne.cortex.views import drawn_mesh, pixel_vertices
+from jne.cortex import drawn_mesh, load_cortex, pixel_vertices
 from jne.plotting.surfaces import figure_surfaces, has_surface, on_surface, plot_surface, show_surface, surface_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

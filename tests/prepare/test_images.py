@@ -13,11 +13,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 import jne
-import jne.features.extract
 import jne.prepare.images
 from jne.accuracy import correlation_score, noise_ceiling
 from jne.cli import main
-from jne.features.images import ImageFiles, stimulus_ids
+from jne.features import ImageFiles, stimulus_ids
 from jne.prepare.images import prepare_images
 from jne.prepare.splits import split_stimuli
 
@@ -32,7 +31,7 @@ def quick_features(monkeypatch):
     def mean_colour(images, **options):
         return {"head": np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images])}
 
-    monkeypatch.setattr(jne.features.extract, "extract_features", mean_colour)
+    monkeypatch.setattr("jne.features.extract_features", mean_colour)
 
 
 @pytest.fixture
@@ -355,9 +354,7 @@ def test_bad_input_is_named_and_nothing_is_written(study, case, monkeypatch):
     spoil, options, message = BAD_INPUT[case]
     spoil(study)
     before = sorted(study.rglob("*"))
-    monkeypatch.setattr(
-        jne.features.extract, "extract_features", lambda *a, **k: pytest.fail("features were extracted")
-    )
+    monkeypatch.setattr("jne.features.extract_features", lambda *a, **k: pytest.fail("features were extracted"))
     with pytest.raises(ValueError, match=f"(?s){message}"):
         prepare(study, **options)
     assert sorted(study.rglob("*")) == before
@@ -399,8 +396,8 @@ def test_a_killed_run_leaves_no_file_and_the_next_one_succeeds(study):
         "    open(path, 'wb').write(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "import xarray; xarray.Dataset.to_netcdf = killed\n"
-        "import numpy as np, jne.features.extract\n"
-        "jne.features.extract.extract_features = lambda images, **k: {'head': np.random.rand(len(images), 4)}\n"
+        "import numpy as np, jne.features\n"
+        "jne.features.extract_features = lambda images, **k: {'head': np.random.rand(len(images), 4)}\n"
         "from jne.prepare.images import prepare_images\n"
         f"prepare_images({str(study / 'images')!r}, {str(study / 'responses.npy')!r}, {str(study / 'out.nc')!r})\n"
     )

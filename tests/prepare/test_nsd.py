@@ -39,7 +39,7 @@ from scipy.io import savemat
 import jne
 from jne.accuracy import noise_ceiling
 from jne.cli import main
-from jne.datasets.validate import value_problems
+from jne.datasets import value_problems
 from jne.prepare.nsd import prepare_nsd
 from jne.prepare.nsd import sessions as session_module
 from jne.prepare.nsd.estimate import Estimate

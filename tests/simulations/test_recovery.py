@@ -11,7 +11,7 @@ import jne
 from jne.accuracy import prediction_share
 from jne.simulations import MEASURES, SHARES, bias_table, converge, recover, recovery_table, simulated_voxels, vary
 from jne.simulations.responses import mixed_response
-from jne.statistics.area_tables import partial_spearman
+from jne.statistics import partial_spearman
 
 QUICK = yaml.safe_load((Path(__file__).parents[2] / "book/params/quick.yml").read_text())["trust"]
 FEW, MANY = QUICK["train_sizes"]

@@ -8,12 +8,11 @@ import pytest
 import torch
 import yaml
 
-from jne import jacobian
-from jne import simulations as experiments
+from jne import jacobian, simulations
 from jne.simulations.closed_forms import closed_form, wide_network
 from jne.simulations.inputs import bump, correlated, draw_features, random_rotation, rotated, unit
 from jne.simulations.responses import ACTIVATIONS, activation_network
-from jne.statistics.area_tables import spearman
+from jne.statistics import spearman
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = yaml.safe_load((ROOT / "book/params/quick.yml").read_text())
@@ -26,14 +25,14 @@ BOUNDED = ["sigmoid", "tanh", "sin"]
 @pytest.fixture(scope="module")
 def activations():
     options = {"n_seeds": SIMULATIONS["n_seeds"], "n_samples": SIMULATIONS["n_samples"]}
-    return experiments.survey_networks({name: [name] for name in NAMES}, **options)
+    return simulations.survey_networks({name: [name] for name in NAMES}, **options)
 
 
 @pytest.fixture(scope="module")
 def subsets():
     options = {"n_seeds": SIMULATIONS["n_seeds_layers"], "n_samples": SIMULATIONS["n_samples"]}
     return {
-        scaling: experiments.survey_subsets(CHOSEN, unit_variance=scaling, **options) for scaling in (None, "layers")
+        scaling: simulations.survey_subsets(CHOSEN, unit_variance=scaling, **options) for scaling in (None, "layers")
     }
 
 
@@ -41,10 +40,10 @@ def subsets():
 def fitted():
     layers = {
         name: ["relu" if place in nonlinear else "identity" for place in (1, 2, 3, 4)]
-        for name, nonlinear in experiments.layer_subsets().items()
+        for name, nonlinear in simulations.layer_subsets().items()
     }
     options = {"encoder_options": QUICK["all"]["encoder_options"] | {"device": "cpu"}, **SIMULATIONS["fit_options"]}
-    return experiments.fit_networks({name: [name] for name in NAMES} | layers, **options)
+    return simulations.fit_networks({name: [name] for name in NAMES} | layers, **options)
 
 
 def test_the_identity_scores_zero(activations):
@@ -77,7 +76,7 @@ def test_the_share_orders_activations_more_like_the_truth_than_jne_does(activati
         m: [spearman(p[m], p.true_share) for _, p in activations.groupby("seed")] for m in ("jne", "nonlinear_share")
     }
     assert min(rho["nonlinear_share"]) > 0.96 > max(rho["jne"]) > 0.8
-    pairs = experiments.contradictions(activations, "jne", "true_share")
+    pairs = simulations.contradictions(activations, "jne", "true_share")
     assert ("sin", "relu") in pairs and ("elu", "softplus") in pairs
 
 
@@ -88,15 +87,15 @@ def test_small_slopes_hide_a_nonlinearity_from_jne(activations):
 
 def test_scaled_jne_is_that_of_scaled_outputs():
     options = {"n_seeds": 2, "n_samples": 200}
-    frame = experiments.survey_networks({"relu": ["relu"] * 3}, **options)
-    scaled = experiments.survey_networks({"relu": ["relu"] * 3}, unit_variance="outputs", **options)
+    frame = simulations.survey_networks({"relu": ["relu"] * 3}, **options)
+    scaled = simulations.survey_networks({"relu": ["relu"] * 3}, unit_variance="outputs", **options)
     np.testing.assert_allclose(frame.jne_scaled, scaled.jne, rtol=0.05)
     assert (frame.jne < 0.5 * scaled.jne).all()
 
 
 def test_units_follow_their_closed_forms_and_jne_does_not_see_leaky_relus():
     slopes, p_active = [-1, -0.5, 0, 0.5, 1], [0.05, 0.25, 0.5, 0.75, 0.95]
-    frame = experiments.survey_units(slopes, p_active, n_seeds=4, n_samples=20_000)
+    frame = simulations.survey_units(slopes, p_active, n_seeds=4, n_samples=20_000)
     medians = frame.groupby(["response", "value"]).median()
     for (response, value), row in medians.iterrows():
         exact = closed_form(response, **{"leaky_relu": {"slope": value}, "relu": {"p_active": value}}[response])
@@ -110,13 +109,13 @@ def test_units_follow_their_closed_forms_and_jne_does_not_see_leaky_relus():
 
 
 def test_clouds_are_the_jacobians_that_the_measures_are_made_of():
-    cloud = experiments.jacobian_clouds(["identity", "abs"])
+    cloud = simulations.jacobian_clouds(["identity", "abs"])
     assert np.ptp(cloud["identity"]["jacobian"].values, axis=0).max() == 0
     assert float(cloud["abs"]["delta"].std()) == pytest.approx(float(cloud["abs"]["jne"]), rel=1e-4)
 
 
 def shares(subsets, scaling, measure):
-    steps = experiments.order_steps(subsets[scaling], measure)
+    steps = simulations.order_steps(subsets[scaling], measure)
     return steps.groupby("kind")[["rises", "violated"]].mean(), steps
 
 
@@ -136,8 +135,8 @@ def test_with_standardised_layers_the_claim_holds_in_the_same_order_for_every_ac
     table, _ = shares(subsets, "layers", "jne")
     assert table.rises["one more layer"] > 0.95 and table.rises["one place deeper"] > 0.75
     assert table.violated.max() < 0.15
-    agreement = experiments.order_agreement(subsets["layers"], "jne")
-    drawn = experiments.order_agreement(subsets[None], "jne")
+    agreement = simulations.order_agreement(subsets["layers"], "jne")
+    drawn = simulations.order_agreement(subsets[None], "jne")
     assert agreement["low"] > 0.85 and drawn["high"] < 0.6
 
 
@@ -169,33 +168,33 @@ def test_a_linear_network_scores_zero_whatever_the_scaling(subsets):
 
 
 def test_claimed_steps_are_those_of_the_claim():
-    steps = experiments.claimed_steps(3)
+    steps = simulations.claimed_steps(3)
     assert ("1", "1+2", "one more layer") in steps and ("1+2", "1+3", "one place deeper") in steps
     assert len(steps) == 9 + 4  # 12 ways to add a layer, less the 3 from none; each of two moves, other layer in or out
-    numbers = experiments.layer_subsets(3)
+    numbers = simulations.layer_subsets(3)
     assert all(sum(numbers[lower]) < sum(numbers[higher]) for lower, higher, _ in steps)
 
 
 def test_kendalls_w():
     raters = np.array([[1, 2, 3, 4], [1, 3, 2, 4], [2, 1, 3, 4]]).T
     # By hand: rank sums 4, 6, 8, 12 of mean 7.5, so W = 12 * 35 / (9 * 60).
-    assert experiments.kendalls_w(raters) == pytest.approx(12 * 35 / (9 * 60))
-    assert experiments.kendalls_w(np.tile(np.arange(5.0)[:, None], 3) ** 3) == 1
+    assert simulations.kendalls_w(raters) == pytest.approx(12 * 35 / (9 * 60))
+    assert simulations.kendalls_w(np.tile(np.arange(5.0)[:, None], 3) ** 3) == 1
     random = np.random.default_rng(0).normal(size=(2000, 15, 12))
-    assert experiments.kendalls_w(random).mean() == pytest.approx(1 / 12, rel=0.03)
+    assert simulations.kendalls_w(random).mean() == pytest.approx(1 / 12, rel=0.03)
 
 
 def test_violations_are_found_counted_and_named():
     rows = []
     for seed in range(4):
-        for number, name in enumerate(experiments.layer_subsets()):
+        for number, name in enumerate(simulations.layer_subsets()):
             rows += [(name, activation, seed, number + 0.01 * seed) for activation in ("relu", "tanh")]
     frame = pd.DataFrame(rows, columns=["layers", "activation", "seed", "jne"])
-    assert experiments.name_violations(experiments.order_steps(frame, "jne")) == "no pair"
+    assert simulations.name_violations(simulations.order_steps(frame, "jne")) == "no pair"
     frame.loc[(frame.layers == "1+2") & (frame.activation == "tanh"), "jne"] = 0.5
-    steps = experiments.order_steps(frame, "jne")
-    assert experiments.name_violations(steps) == "1+2 below 1 (tanh); 1+2 below 2 (tanh)"
-    assert experiments.name_violations(steps, 1) == "1+2 below 1 (tanh); and 1 more"
+    steps = simulations.order_steps(frame, "jne")
+    assert simulations.name_violations(steps) == "1+2 below 1 (tanh); 1+2 below 2 (tanh)"
+    assert simulations.name_violations(steps, 1) == "1+2 below 1 (tanh); and 1 more"
 
 
 def test_a_fitted_encoder_gives_a_linear_network_a_score_the_higher_the_noisier(fitted):
@@ -211,13 +210,13 @@ def test_a_fitted_encoder_misses_odd_activations_though_it_predicts_them(fitted)
     for name, true in {"sin": 0.6, "tanh": 0.3}.items():
         odd = medians.loc[name]
         assert odd.r2 > 0.75 and odd.jne_true > true and odd.jne < 1.2 * linear.jne
-    swapped = experiments.ranking_changes(fitted[fitted.network.isin(NAMES)], "jne").swapped[1.0]
+    swapped = simulations.ranking_changes(fitted[fitted.network.isin(NAMES)], "jne").swapped[1.0]
     assert ("sin", "relu") in swapped
 
 
 def test_fitting_to_noise_upsets_the_ranking_by_jne_and_not_that_by_shares(fitted):
     for frame in (fitted[fitted.network.isin(NAMES)], fitted[~fitted.network.isin(NAMES)]):
-        rho = {m: experiments.ranking_changes(frame, m).rho for m in ("jne", "nonlinear_share", "prediction_share")}
+        rho = {m: simulations.ranking_changes(frame, m).rho for m in ("jne", "nonlinear_share", "prediction_share")}
         assert rho["jne"][0.2] < 0.2 and rho["jne"][0.2] < rho["jne"][1.0]
         for share in ("nonlinear_share", "prediction_share"):
             # Over seeds of the whole simulation 0.6 to 0.9 with much noise, 0.85 and more without.
@@ -225,7 +224,7 @@ def test_fitting_to_noise_upsets_the_ranking_by_jne_and_not_that_by_shares(fitte
 
 
 def test_other_features_change_jne_as_the_closed_form_says_and_leave_the_share():
-    frame = experiments.sweep_features(n_samples=500)
+    frame = simulations.sweep_features(n_samples=500)
     for measure in ("jne", "mean_deviation"):
         ratio = frame[measure] / frame[f"{measure}_exact"]
         assert ratio.max() / ratio.min() == pytest.approx(1, abs=1e-4)
@@ -245,7 +244,7 @@ def test_transforms_are_what_they_are_called():
 
 
 def test_a_rotation_takes_away_the_difference_between_reading_one_feature_and_all():
-    frame = experiments.compare_readers(n_samples=500).set_index(["network", "transform"])
+    frame = simulations.compare_readers(n_samples=500).set_index(["network", "transform"])
     ratio = frame.jne["all features"] / frame.jne["one feature"]
     assert ratio["as they are"] == pytest.approx(32**0.5, rel=0.1)  # ||w||_1 of equal weights over that of one
     assert 0.7 < ratio["rotated"] < 1.4
@@ -255,7 +254,7 @@ def test_a_rotation_takes_away_the_difference_between_reading_one_feature_and_al
 
 
 def test_clusters_break_the_share_and_not_that_from_predictions():
-    frame = experiments.clustered_bump([0.15, 0.8], n_samples=3000).set_index(["features", "width"])
+    frame = simulations.clustered_bump([0.15, 0.8], n_samples=3000).set_index(["features", "width"])
     tight = frame.loc["clustered", 0.15]
     # The bump has variance 2/9 over three equal clusters, the slope 0.01 (8/3 + 0.15²) as far as it is linear.
     assert tight.true_share == pytest.approx((2 / 9) / (2 / 9 + 0.01 * (8 / 3 + 0.15**2)), abs=0.01)

@@ -17,7 +17,7 @@ from jne.statistics.selectivity import (
     shuffle_test,
 )
 from jne.statistics.subject_tables import mean_table
-from jne.study.selectivity_null import ungated_responses, ungated_tables
+from jne.study import ungated_responses, ungated_tables
 
 AREAS = [f"area {number}" for number in range(12)]
 CATEGORIES = list("abcdefgh")

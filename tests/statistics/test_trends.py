@@ -9,9 +9,16 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 import jne
-from jne.cortex import mesh as _mesh
-from jne.cortex.areas import AREAS, LEVELS, smooth
-from jne.cortex.smooth_maps import area_covariances, covariance_weights, smoothed_covariances
+from jne.cortex import (
+    AREAS,
+    LEVELS,
+    N_MESH_VERTICES,
+    area_covariances,
+    covariance_weights,
+    mesh_areas,
+    smooth,
+    smoothed_covariances,
+)
 from jne.statistics.area_tables import area_table
 from jne.statistics.subject_tables import effect_sizes, pooled_table, recovery_table, subject_interval
 from jne.statistics.trends import POOLED, smooth_null, trend_test, trend_tests
@@ -84,9 +91,9 @@ def test_smoothed_covariances_are_those_of_smooth():
     rng = np.random.default_rng(2)
     averages = np.zeros((n, len(FEW)))
     for side in ("left", "right"):
-        label = _mesh.mesh_areas(side)
+        label = mesh_areas(side)
         for row in averages:
-            smoothed = smooth(rng.standard_normal(_mesh.N_MESH_VERTICES), side, fwhm)
+            smoothed = smooth(rng.standard_normal(N_MESH_VERTICES), side, fwhm)
             row += [smoothed[label == area].mean() / 2 for area in FEW]
     expected = smoothed_covariances(FEW, (fwhm,))["covariance"].values[0]
     measured = averages.T @ averages / n

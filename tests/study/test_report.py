@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from jne.cli import main
 from jne.datasets import save_dataset
-from jne.simulations.responses import mixed_response
+from jne.simulations import mixed_response
 from jne.study.report import MEASURES, report_text, summarise
 
 FACTS = {"name": "made", "synthetic": False, "layer": "deep", "evaluation": "held-out test stimuli",

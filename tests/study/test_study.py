@@ -6,7 +6,7 @@ import xarray as xr
 
 import jne
 from jne import EncodingDataset, run_study
-from jne.statistics.area_tables import area_samples, area_table, category_table, level_trend, spearman
+from jne.statistics import area_samples, area_table, category_table, level_trend, spearman
 from jne.study.study import _measure
 
 OPTIONS = {"encoder_options": {"hidden_size": 16, "max_epochs": 30, "device": "cpu"}, "n_bootstrap": 50}

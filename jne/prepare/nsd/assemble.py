@@ -11,9 +11,8 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core.files import FORMAT_VERSION, atomic_path, need_space
-from jne._core.memory import spans
-from jne.datasets.dataset import EncodingDataset, load_dataset, open_content
+from jne._core import FORMAT_VERSION, atomic_path, need_space, spans
+from jne.datasets import EncodingDataset, load_dataset, open_content
 from jne.prepare.nsd.ceiling import ceiling_from_repeats
 from jne.prepare.nsd.sessions import Presentations
 

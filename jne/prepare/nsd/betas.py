@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.openers import ImageOpener
 
-from jne._core.memory import spans
+from jne._core import spans
 from jne.prepare.nsd.layout import READ_ERRORS, damaged, hint
 
 VOLUME_SCALE = 300

@@ -6,7 +6,7 @@ import h5netcdf
 import numpy as np
 import pandas as pd
 
-from jne._core.memory import spans
+from jne._core import spans
 from jne.accuracy import noise_ceiling
 from jne.prepare.nsd.layout import Layout, read_map
 from jne.prepare.nsd.space import Space

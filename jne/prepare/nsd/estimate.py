@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jne._core.memory import Budget, format_bytes, parse_bytes
+from jne._core import Budget, format_bytes, parse_bytes
 from jne.prepare.nsd.betas import BLOCK_BYTES
 from jne.prepare.nsd.features import ImageFeatures
 from jne.prepare.nsd.sessions import VOXEL_BLOCK, session_groups
@@ -18,7 +18,7 @@ _BASE = 300e6
 
 
 class Estimate:
-    """Bytes that `jne.prepare.nsd.prepare_nsd` needs.
+    """Bytes that `jne.prepare.prepare_nsd` needs.
 
     Attributes
     ----------

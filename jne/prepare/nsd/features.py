@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jne._core.files import sha256
-from jne.features.feature_file import read_feature_file
+from jne._core import sha256
+from jne.features import read_feature_file
 
 _ORIGIN = ("feature_model", "feature_weights_sha256", "feature_grids", "preprocessing", "preprocessing_sha256")
 """Attributes of a features file that a dataset keeps."""
@@ -23,7 +23,7 @@ class ImageFeatures:
     Parameters
     ----------
     path : path
-        What `jne.features.feature_file.read_feature_file` reads, with the nsdId, which counts from 0, as
+        What `jne.features.read_feature_file` reads, with the nsdId, which counts from 0, as
         ``stimulus_id``: a number, or at the end of a text such as ``nsd00042``.
     images : array of int
         nsdId of the wanted images.

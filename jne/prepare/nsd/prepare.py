@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core.files import provenance, sha256
-from jne.datasets.dataset import EncodingDataset
+from jne._core import provenance, sha256
+from jne.datasets import EncodingDataset
 from jne.prepare.nsd.assemble import write_dataset
 from jne.prepare.nsd.categories import read_categories
 from jne.prepare.nsd.ceiling import ceiling_from_ncsnr

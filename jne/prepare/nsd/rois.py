@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jne.cortex.areas import AREAS
+from jne.cortex import AREAS
 from jne.prepare.nsd.layout import Layout, read_map
 
 ATLASES = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "floc-words", "streams", "HCP_MMP1")

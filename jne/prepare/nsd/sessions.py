@@ -13,8 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from jne._core.files import atomic_path, code_hash, hash_parameters, need_space
-from jne._core.memory import spans
+from jne._core import atomic_path, code_hash, hash_parameters, need_space, spans
 from jne.prepare.nsd.betas import VOLUME_SCALE, read_session
 from jne.prepare.nsd.space import Space
 
@@ -63,7 +62,7 @@ def prepare_session(
             "points": [str(space.shapes), hashlib.sha256(space.points.tobytes()).hexdigest()],
             "runs": runs.tolist(),
             "zscore": zscore,
-            "code": code_hash(),
+            "code": code_hash("session"),
         }
     )
     if path.is_file():

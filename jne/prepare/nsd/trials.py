@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from jne.datasets.validate import MINIMUM_TEST_STIMULI
+from jne.datasets import MINIMUM_TEST_STIMULI
 from jne.prepare.nsd.layout import READ_ERRORS, damaged
 
 N_IMAGES = 73_000

@@ -1,0 +1,67 @@
+"""Results that are kept: where, under which key, and which code has a part in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+import xarray as xr
+
+from jne._core.files import one_at_a_time, provenance, write_netcdf
+
+_MEASURED = ("_core", "accuracy", "datasets", "jacobians", "encoders", "measures")
+MADE_BY = {
+    "dataset": ("_core", "accuracy", "cortex", "datasets"),
+    "session": ("_core", "prepare"),
+    "smooth-maps": ("_core", "cortex"),
+    "crossfit": _MEASURED,
+    "study": (*_MEASURED, "study"),
+    "selectivity-null": (*_MEASURED, "cortex", "statistics", "study"),
+    "simulation": (*_MEASURED, "cortex", "statistics", "simulations"),
+    "run": (*_MEASURED, "cortex", "features", "prepare", "statistics", "study", "simulations"),
+}
+"""Kinds of what is kept, and the wings of this package that have a part in it; what comes after them has none."""
+
+
+def hash_parameters(parameters: Mapping) -> str:
+    """Sixteen hexadecimal digits that change with any (JSON-able) parameter."""
+    text = json.dumps(parameters, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def code_hash(kind: str = "run") -> str:
+    """Sixteen hexadecimal digits that change with any source file that has a part in this kind of result."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent.parent
+    for wing in MADE_BY[kind]:
+        for source in sorted((package / wing).rglob("*.py")) or [package / f"{wing}.py"]:
+            digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def cached(kind: str, name: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """The result of ``compute``, from ``results/<name>/`` where these parameters and this code have made it before."""
+    key = {**parameters, "code_hash": code_hash(kind)}
+    path = results_dir() / name / f"{hash_parameters(key)}.nc"
+    with one_at_a_time(path):
+        if not path.exists():
+            attributes = {
+                name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()
+            }
+            write_netcdf(compute().assign_attrs(**attributes, **provenance()), path)
+    with xr.open_dataset(path, engine="h5netcdf") as result:
+        return result.load()
+
+
+def results_dir() -> Path:
+    """Where results are cached: ``$JNE_RESULTS``, else ``results/`` in the book's root, else in the working folder."""
+    if folder := os.environ.get("JNE_RESULTS"):
+        return Path(folder)
+    here = Path.cwd()
+    root = next((p for p in (here, *here.parents) if (p / "_toc.yml").exists()), here)
+    return root / "results"

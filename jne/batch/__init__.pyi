@@ -1,0 +1,10 @@
+from jne.batch.grid import Grid as Grid
+from jne.batch.grid import Run as Run
+from jne.batch.grid import read_grid as read_grid
+from jne.batch.resources import Resources as Resources
+from jne.batch.submit import batch_folder as batch_folder
+from jne.batch.submit import pending_runs as pending_runs
+from jne.batch.submit import run_batch as run_batch
+from jne.batch.summary import summary_table as summary_table
+from jne.batch.summary import write_summary as write_summary
+from jne.batch.terminal import batch_command as batch_command

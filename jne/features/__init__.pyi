@@ -1,0 +1,13 @@
+from jne.features.allocator import kept_memory as kept_memory
+from jne.features.backbones import load_backbone as load_backbone
+from jne.features.extract import extract_features as extract_features
+from jne.features.extract import stream_features as stream_features
+from jne.features.extract import write_features as write_features
+from jne.features.feature_file import FeatureFile as FeatureFile
+from jne.features.feature_file import read_feature_file as read_feature_file
+from jne.features.feature_writer import FeatureWriter as FeatureWriter
+from jne.features.feature_writer import part_path as part_path
+from jne.features.image_sets import open_images as open_images
+from jne.features.images import ImageFiles as ImageFiles
+from jne.features.images import central_square as central_square
+from jne.features.images import stimulus_ids as stimulus_ids

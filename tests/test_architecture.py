@@ -1,0 +1,116 @@
+"""The house: which wing may import which, and that everybody comes in by a wing's door."""
+
+import ast
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+import jne
+from jne._core import MADE_BY, code_hash
+
+ROOT = Path(__file__).resolve().parent.parent
+WINGS = sorted(path.parent.name for path in (ROOT / "jne").glob("*/__init__.py"))
+DOORS = {"jne.jacobians.engine"}  # for the measures, and for the benchmarks of what is behind it
+
+
+def sources():
+    """Every source of package, tests, benchmarks, examples and chapters: ``(name, wing or None, syntax tree)``."""
+    for folder in ("jne", "tests", "benchmarks", "examples"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).parts
+            wing = parts[1] if folder in ("jne", "tests") and len(parts) > 2 else None
+            yield "/".join(parts), wing, ast.parse(path.read_text())
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["cell_type"] == "code":
+                yield path.name, None, ast.parse("".join(cell["source"]))
+
+
+def imported(tree):
+    """``(module, name or None)`` of every import of this package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "jne":
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names if alias.name.split(".")[0] == "jne")
+
+
+def inner(module, name, wing):
+    """Whether an import reaches past the door of another wing."""
+    parts = module.split(".")
+    if len(parts) == 1:
+        return name is not None and name not in {*jne.__all__, *WINGS, "accuracy"}
+    if parts[1] == wing or module in DOORS or parts[1] == "accuracy":
+        return False
+    return len(parts) > 2 or (name is not None and name not in importlib.import_module(module).__all__)
+
+
+def test_nobody_imports_the_inner_modules_of_another_wing():
+    found = [f"{file}: {m}.{n}" for file, wing, tree in sources() for m, n in imported(tree) if inner(m, n, wing)]
+    assert not found
+
+
+def test_the_top_of_the_package_is_the_wings_and_accuracy():
+    assert len(WINGS) <= 15
+    assert {path.name for path in (ROOT / "jne").glob("*.py*") if path.suffix != ".typed"} == {
+        "__init__.py",
+        "__init__.pyi",
+        "accuracy.py",
+    }
+
+
+def wings_behind(start):
+    """Every wing that running ``start`` may run code of; names are followed through the doors to their modules."""
+    found, seen, waiting = set(), set(), [start]
+    while waiting:
+        module = waiting.pop()
+        path = ROOT / Path(*module.split(".")).with_suffix(".py")
+        if module in seen or not path.is_file():
+            continue
+        seen.add(module)
+        for source, name in imported(ast.parse(path.read_text())):
+            if source != "jne":
+                found.add(source.split(".")[1])
+                value = getattr(importlib.import_module(source), name or "", None)
+                waiting.append(getattr(value, "__module__", source))
+    return found
+
+
+MAKERS = {
+    "dataset": ["jne.datasets.synthetic"],
+    "session": ["jne.prepare.nsd.sessions"],
+    "smooth-maps": ["jne.cortex.smooth_maps"],
+    "crossfit": ["jne.measures.crossfit"],
+    "study": ["jne.study.study"],
+    "selectivity-null": ["jne.study.selectivity_null"],
+    "simulation": [
+        f"jne.simulations.{name}"
+        for name in ("convergence", "fitted_networks", "networks", "recovery", "varied_settings")
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_cache_key_knows_every_wing_that_has_a_part(kind):
+    assert set().union(*map(wings_behind, MAKERS[kind])) <= set(MADE_BY[kind])
+
+
+def test_every_kind_that_is_kept_has_its_maker_in_the_test_above():
+    assert {*MAKERS, "run"} == set(MADE_BY)
+
+
+@pytest.mark.parametrize("wing", [*WINGS, "accuracy"])
+def test_an_edit_changes_exactly_the_keys_that_depend_on_its_wing(wing, monkeypatch):
+    """A comment in a reader, a figure, an encoder ...: whose results are computed again."""
+    before = {kind: code_hash(kind) for kind in MADE_BY}
+    edited = next(iter(sorted((ROOT / "jne" / wing).glob("[a-z]*.py"))), ROOT / "jne" / f"{wing}.py")
+    original = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: original(self) + b"# comment" * (self == edited))
+    code_hash.cache_clear()
+    try:
+        changed = {kind for kind in MADE_BY if code_hash(kind) != before[kind]}
+    finally:
+        code_hash.cache_clear()
+    assert changed == {kind for kind, wings in MADE_BY.items() if wing in wings}
