@@ -15,6 +15,9 @@ from jne._core.files import sha256 as sha256
 from jne._core.files import write_json as write_json
 from jne._core.files import write_netcdf as write_netcdf
 from jne._core.lazy import lazy_face as lazy_face
+from jne._core.machine import available_cores as available_cores
+from jne._core.machine import thread_environment as thread_environment
+from jne._core.machine import visible_gpus as visible_gpus
 from jne._core.memory import Budget as Budget
 from jne._core.memory import clamp as clamp
 from jne._core.memory import even_step as even_step

@@ -23,6 +23,7 @@ MADE_BY = {
     "selectivity-null": (*_MEASURED, "cortex", "statistics", "study"),
     "simulation": (*_MEASURED, "cortex", "statistics", "simulations"),
     "run": (*_MEASURED, "cortex", "features", "prepare", "statistics", "study", "simulations"),
+    "chapter": (*_MEASURED, "cortex", "features", "prepare", "statistics", "study", "simulations", "plotting", "book"),
 }
 """Kinds of what is kept, and the wings of this package that have a part in it; what comes after them has none."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ import dask
 import psutil
 from distributed import Client, Nanny, Scheduler, SpecCluster
 
+from jne._core import available_cores, visible_gpus
 from jne.batch.resources import Resources
 
 _CONFIG = {
@@ -79,8 +78,7 @@ def dashboard(client: Client) -> str:
 
 def default_workers(resources: Resources, gpus: int) -> int:
     """How many runs this machine carries at a time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    carried = [cores // resources.threads]
+    carried = [available_cores() // resources.threads]
     if resources.memory:
         carried.append(int(0.9 * psutil.virtual_memory().total / resources.memory))
     if gpus:
@@ -93,17 +91,6 @@ def _client(address: str) -> Client:
         return Client(address, timeout=WAIT)
     except OSError as error:
         raise OSError(f"scheduler: nothing answers at {address} ({error}). Is `dask scheduler` running?") from error
-
-
-def visible_gpus() -> list[str]:
-    """The GPUs of this machine that CUDA may use, by the names that CUDA_VISIBLE_DEVICES takes."""
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in named.split(",") if name.strip()]
-    if not shutil.which("nvidia-smi"):
-        return []
-    import torch
-
-    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def worker_environments(workers: int, gpus: list[str]) -> list[dict[str, str]]:

@@ -12,13 +12,11 @@ from pathlib import Path
 import nbformat
 from filelock import FileLock
 
-from jne._core import code_hash, write_json
+from jne._core import code_hash, thread_environment, write_json
 from jne.batch.grid import Run
 from jne.batch.resources import Resources
 from jne.batch.watch import Watch
 from jne.book import BookError, execute_notebook, read_records
-
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def read_record(folder: Path, run: Run) -> dict | None:
@@ -84,7 +82,7 @@ def _execute(run: Run, folder: Path, root: Path, resources: Resources, environme
     status, error, log = "done", {}, folder / f"{run.name}.log"
     with Watch(resources) as watch, log.open("w") as printed:
         try:
-            threads = dict.fromkeys(_THREADS, str(resources.threads))
+            threads = thread_environment(resources.threads)
             gpu = {"CUDA_VISIBLE_DEVICES": ""} if resources.gpu == 0 else {}
             environment = {**threads, **gpu, **environment}
             options = {"environment": environment, "started": watch.started, "log": printed}

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 import jne
-from jne.book.measured import measured
-from jne.book.notebooks import (
-    BookError,
-    execute_notebook,
-    existing_file,
-    install_hint,
-    make_presentable,
-    read_parameters,
-)
+from jne._core import whole_number
+from jne.book.chapters import default_jobs, needed_chapters, read_chapter, run_chapters
+from jne.book.html import check_target, copy_sources, make_html, publish
+from jne.book.notebooks import existing_file, install_hint, make_presentable, read_parameters
 from jne.book.pages import glossary_terms, lay_out
+from jne.book.progress import Progress
 
 try:
-    import yaml
+    from rich.console import Console
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
@@ -37,8 +33,11 @@ def build_book(
     out: str | Path | None = None,
     *,
     only: Iterable[str] = (),
+    jobs: int | None = None,
+    rerun: bool = False,
     root: str | Path | None = None,
     report: Callable[[str], object] = print,
+    console: Console | None = None,
 ) -> Path:
     """Execute the chapters and build the HTML book.
 
@@ -54,10 +53,17 @@ def build_book(
     only : iterable of str, default=()
         Names of chapters; the others appear as they are in the repository, without figures. The default ``out``
         then ends in ``only/html``.
+    jobs : int, optional
+        How many chapters run at a time; by default one per core that this process may use, and one where there is a
+        card.
+    rerun : bool, default=False
+        Run even the chapters that an earlier build ran with the same notebook, parameters, files and code.
     root : path, optional
         Folder with ``_toc.yml``; found from the working folder or the package by default.
     report : callable, default=print
         Called with every line of progress.
+    console : rich.console.Console, optional
+        Where to show live progress, if it is a terminal.
 
     Returns
     -------
@@ -67,43 +73,30 @@ def build_book(
     Raises
     ------
     BookError
-        If a cell of a chapter fails, or a page gives a warning.
+        If cells of chapters fail (after all others have run), or a page gives a warning.
+    ValueError
+        If an argument is unusable, or another build is at work on the same ``out``.
     """
     root = find_root(root)
-    chapters, pages = read_contents(root)
-    selected = _select(only, chapters)
+    paths, pages = read_contents(root)
+    selected = _select(only, paths)
+    jobs = default_jobs() if jobs is None else whole_number(jobs, "jobs", 1)
     data = None if data is None else existing_file(data, "data")
-    values = read_parameters(params, {name: root / path for name, path in chapters.items()}, data=data, root=root)
+    values = read_parameters(params, {name: root / path for name, path in paths.items()}, data=data, root=root)
+    chapters = {name: read_chapter(name, path, values[name], root) for name, path in paths.items()}
 
     work = root / "_build"
     work = work / data.stem if data else work
     work = work / "only" if selected != list(chapters) else work
     out = (work / "html" if out is None else Path(out).expanduser()).resolve()
     check_target(out)
-
-    stage = work / "stage"
-    copy_sources(root, stage, [*pages, *chapters.values()])
-    seconds = {}
-    for name in selected:
-        report(f"Running {chapters[name]} ...")
-        start = time.perf_counter()
-        execute_notebook(root / chapters[name], stage / chapters[name], values[name], root=root)
-        seconds[name] = time.perf_counter() - start
-    for name in selected:
-        make_presentable(stage / chapters[name], values[name], root)
-
-    report("Making the pages ...")
-    start = time.perf_counter()
-    downloads = {path: (stage / path).read_bytes() for path in chapters.values()}
-    facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
-    terms = glossary_terms(root / "book/glossary.md")
-    for name, path in chapters.items():
-        lay_out(stage / path, str(path), facts if name in selected else {}, terms)
-    html = make_html(stage, work / "sphinx")
-    for path, content in downloads.items():  # in place of the source of the page
-        (html / "_sources" / path).write_bytes(content)
-    publish(html, out)
-    seconds["pages"] = time.perf_counter() - start
+    if out != work / "html":
+        work = out.with_name(f"{out.name}-build")
+    with _alone(work, out):
+        html, seconds = _build(chapters, pages, selected, work, params, jobs, rerun, root, report, console)
+        publish(html, out)
+        if work.name == f"{out.name}-build":
+            shutil.rmtree(work)
 
     for name, value in seconds.items():
         report(f"  {name:<{max(map(len, seconds))}} {value:7.1f} s")
@@ -111,6 +104,45 @@ def build_book(
         report(f"Not executed, so without figures: {', '.join(skipped)}")
     report(f"The book is at {out / 'index.html'}")
     return out / "index.html"
+
+
+def _build(
+    chapters, pages, selected, work, params, jobs, rerun, root, report, console
+) -> tuple[Path, dict[str, float]]:
+    """Run and lay out in the folder ``work``: the finished HTML there, and the seconds that each part took."""
+    stage = work / "stage"
+    copy_sources(root, stage, [*pages, *(chapter.path for chapter in chapters.values())])
+    running = [chapters[name] for name in needed_chapters(chapters, selected)]
+    progress = Progress(len(running), report, console)
+    seconds = run_chapters(running, root=root, stage=stage, jobs=jobs, progress=progress, rerun=rerun)
+    seconds = {name: seconds[name] for name in chapters if name in seconds}
+    for chapter in running:
+        make_presentable(stage / chapter.path, chapter.values, root)
+
+    report("Making the pages ...")
+    start = time.perf_counter()
+    downloads = {chapter.path: (stage / chapter.path).read_bytes() for chapter in chapters.values()}
+    facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
+    terms = glossary_terms(root / "book/glossary.md")
+    for chapter in chapters.values():
+        lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms)
+    html = make_html(stage, work / "sphinx")
+    for path, content in downloads.items():  # in place of the source of the page
+        (html / "_sources" / path).write_bytes(content)
+    return html, {**seconds, "pages": time.perf_counter() - start}
+
+
+@contextmanager
+def _alone(work: Path, out: Path) -> Iterator[None]:
+    """Refuse a second build of the same book at the same time."""
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(work.parent / f".{work.name}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(
+            f"out: another build is at work on {out}; wait until it has ended, or give another folder with --out"
+        ) from None
 
 
 def find_root(root: str | Path | None = None) -> Path:
@@ -150,82 +182,6 @@ def _version(root: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         return f"jne {jne.__version__}"
     return f"jne {jne.__version__}, commit {commit}"
-
-
-def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
-    """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it."""
-    shutil.rmtree(stage, ignore_errors=True)
-    shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
-    for document in documents:
-        (stage / document).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / document, stage / document)
-    shutil.copyfile(root / "_toc.yml", stage / "_toc.yml")
-    config = yaml.safe_load((root / "_config.yml").read_text())
-    sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
-    if mathjax := importlib.util.find_spec("sphinx-mathjax-offline"):
-        # One file with its glyphs as SVG: Firefox loads no fonts for a page opened from disk.
-        source, target = Path(mathjax.origin).parent / "static/mathjax", stage / "_mathjax/mathjax"
-        shutil.copytree(source / "input/tex/extensions", target / "input/tex/extensions")
-        shutil.copyfile(source / "tex-svg.js", target / "tex-svg.js")
-        sphinx["mathjax_path"] = "mathjax/tex-svg.js"
-        sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
-    _set_repository(config)
-    sphinx["myst_substitutions"] = measured(root)
-    (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-
-def _set_repository(config: dict) -> None:
-    """Buttons that lead to the repository (source, issues, Binder, Colab): all of them where its address is known."""
-    repository = config.setdefault("repository", {})
-    repository["url"] = (os.environ.get("JNE_REPOSITORY") or repository.get("url") or "").removesuffix("/")
-    known = bool(repository["url"])
-    config.setdefault("html", {}).update(use_repository_button=known, use_issues_button=known)
-    if not known:
-        config["launch_buttons"] = {}
-
-
-def make_html(stage: Path, target: Path, *, strict: bool = True) -> Path:
-    """Run Jupyter Book on ``stage``; every warning is an error if ``strict``.
-
-    Starts anew, as a second run repeats no warnings.
-    """
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    options = ["build", str(stage), "--path-output", str(target), *(["-W", "-n", "--keep-going"] if strict else [])]
-    log = target / "log.txt"
-    with log.open("w") as stream:
-        run = subprocess.run(
-            [sys.executable, "-c", command, *options],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"NO_COLOR": "1"},
-        )
-    html = target / "_build/html"
-    if run.returncode or not (html / "index.html").is_file():
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text()).replace(f"{stage}/", "").splitlines()
-        bad = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL)\b", line)]
-        raise BookError("the pages are not in order:\n\n" + "\n".join(bad or lines[-15:]) + f"\n\nThe whole log: {log}")
-    return html
-
-
-def check_target(out: Path) -> None:
-    """Refuse to replace a folder that is no book."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "searchindex.js").is_file()):
-        raise ValueError(f"out: {out} holds something else than a book; give a new or an empty folder")
-
-
-def publish(html: Path, out: Path) -> None:
-    """Move the finished pages to ``out`` in one step, so that a book is there at any time."""
-    new, old = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(html, new)
-    if out.exists():
-        out.rename(old)
-    new.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _select(only: Iterable[str], chapters: Mapping[str, Path]) -> list[str]:

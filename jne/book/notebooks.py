@@ -1,16 +1,13 @@
-"""Chapters as functions: which parameters a notebook takes, and running it with them."""
+"""Chapters as functions: which parameters a notebook takes, and what a reader sees of those that were used."""
 
 from __future__ import annotations
 
 import ast
-import logging
-import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from pprint import pformat
-from typing import IO
 
 
 def install_hint(missing: ModuleNotFoundError) -> str:
@@ -23,29 +20,9 @@ def install_hint(missing: ModuleNotFoundError) -> str:
 
 try:
     import nbformat
-    import papermill
     import yaml
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
-
-
-# Papermill warns about parameters that its line-by-line parser cannot read; `read_parameters` is the judge here. Its
-# errors are raised as well.
-logging.getLogger("papermill").setLevel(logging.CRITICAL)
-
-
-class BookError(RuntimeError):
-    """A chapter or the book failed; the message says where, and what is left to look at.
-
-    ``cell`` is the source of the cell that stopped a chapter, ``reason`` what it stopped with.
-    """
-
-    def __init__(self, message: str, *, cell: str = "", reason: str = ""):
-        super().__init__(message)
-        self.cell, self.reason = cell, reason
 
 
 def declared_parameters(notebook: str | Path | nbformat.NotebookNode) -> dict[str, ast.expr]:
@@ -107,86 +84,6 @@ def read_parameters(
         if data and "data" in names:
             values[name]["data"] = str(data)
     return values
-
-
-class _ThisPython(AsyncKernelManager):
-    """Starts the interpreter that runs this code, whichever kernels are installed under the name python3."""
-
-    # Without it every kernel prints a warning in the terminal.
-    transport_encryption = "auto"
-    environment: Mapping[str, str] = {}
-    started: Callable[[int], object] | None = None
-    printed: IO | None = None
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        spec = get_kernel_dict()
-        spec["argv"] = [sys.executable, *spec["argv"][1:]]
-        # A progress bar would become one block of output per update.
-        spec["env"] = {"TQDM_DISABLE": "1", "JNE_PROGRESS": "0"}
-        # Threads that spin while they wait make a fit several times slower on a machine that does something else too.
-        spec["env"]["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
-        spec["env"] |= self.environment
-        return KernelSpec(**spec)
-
-    async def _async_pre_start_kernel(self, **options) -> tuple[list[str], dict]:
-        streams = {"stdout": self.printed, "stderr": self.printed} if self.printed else {}
-        return await super()._async_pre_start_kernel(**options, **streams)
-
-    async def _async_post_start_kernel(self, **options) -> None:
-        await super()._async_post_start_kernel(**options)
-        if self.started:
-            self.started(self.provisioner.pid)
-
-
-def execute_notebook(
-    notebook: Path,
-    executed: Path,
-    parameters: Mapping,
-    *,
-    root: Path,
-    environment: Mapping[str, str] | None = None,
-    started: Callable[[int], object] | None = None,
-    log: IO | None = None,
-) -> None:
-    """Execute ``notebook`` with ``parameters`` in the folder ``root`` and save the result, complete or not.
-
-    ``environment`` is added to that of the kernel; ``started`` is called with the kernel's process id; ``log`` takes
-    what the kernel would print in the terminal.
-    """
-    executed.parent.mkdir(parents=True, exist_ok=True)
-    # Where a chapter puts a file that its page shows, beside the executed notebook.
-    environment = {"JNE_PAGE_FOLDER": str(executed.parent.absolute()), **(environment or {})}
-    kernel = {"environment": environment, "started": started and staticmethod(started), "printed": log}
-    try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(executed),
-            dict(parameters),
-            kernel_name="python3",
-            language="python",
-            kernel_manager_class=type("_Kernel", (_ThisPython,), kernel),
-            progress_bar=False,
-            cwd=str(root),
-        )
-    except papermill.PapermillExecutionError as error:
-        source, what = error.source, f"{error.ename}: {error.evalue}"
-    except RuntimeError as error:
-        done = [
-            c for c in nbformat.read(executed, as_version=4).cells if c.metadata.get("papermill", {}).get("start_time")
-        ]
-        source = done[-1].source if done else ""
-        what = f"{error}\nIts process was killed: most often the machine had too little memory."
-    else:
-        return
-    indented = "\n".join(f"    {line}" for line in source.strip().splitlines())
-    shown = notebook.relative_to(root) if notebook.is_relative_to(root) else notebook
-    raise BookError(
-        f"{shown} stopped in this cell:\n\n{indented}\n\n{what[:3000]}\n\n"
-        f"The notebook as far as it got, with the whole traceback: {executed}",
-        cell=source,
-        reason=what,
-    )
 
 
 def make_presentable(path: Path, values: Mapping, root: Path) -> None:

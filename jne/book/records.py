@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -10,6 +12,9 @@ from pathlib import Path
 
 KEY = "jne_record"
 """Where the metadata of an output keep a record: pages warn of a kind of data that they cannot show."""
+
+RECORDS = "JNE_RECORDS"
+"""The environment variable that names, for a chapter that comes after others, the file of what these recorded."""
 
 
 def record(name: str, value: bool | int | float | str | Mapping[str, bool | int | float | str]) -> None:
@@ -66,6 +71,22 @@ def read_records(notebook: Path | Mapping) -> dict[str, bool | int | float | str
         for entry in kept
     }
     return {key: item for name, value in last.items() for key, item in _flat(name, value).items()}
+
+
+def chapter_records() -> dict[str, dict[str, bool | int | float | str | None]]:
+    """What the chapters that this one comes after have recorded: ``{chapter: {name: value}}``.
+
+    A notebook names them in its metadata, ``{"jne": {"after": ["hierarchy"]}}``; `jne book` runs them before it, or
+    takes them from an earlier build.
+
+    Raises
+    ------
+    ValueError
+        If the notebook runs on its own, where nobody has run the others.
+    """
+    if not (path := os.environ.get(RECORDS)):
+        raise ValueError("this chapter reads what others record: run it with `jne book --only CHAPTER`")
+    return json.loads(Path(path).read_text())
 
 
 def _flat(name: str, value) -> dict:

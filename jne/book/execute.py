@@ -1,0 +1,175 @@
+"""One notebook, run by papermill in a process of this Python, told cell by cell."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from jne.book.notebooks import install_hint
+
+try:
+    import nbformat
+    import papermill
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import NBClientEngine, papermill_engines
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(install_hint(missing)) from missing
+
+# Papermill warns about parameters that its line-by-line parser cannot read; `read_parameters` is the judge here. Its
+# errors are raised as well.
+logging.getLogger("papermill").setLevel(logging.CRITICAL)
+
+START_SECONDS = 120
+"""How long a notebook's process has to answer at first; the environment variable JNE_KERNEL_SECONDS overrides it."""
+
+_STARTING = threading.Lock()
+
+
+class BookError(RuntimeError):
+    """A chapter or the book failed; the message says where, and what is left to look at.
+
+    ``cell`` is the source of the cell that stopped a chapter, ``reason`` what it stopped with.
+    """
+
+    def __init__(self, message: str, *, cell: str = "", reason: str = ""):
+        super().__init__(message)
+        self.cell, self.reason = cell, reason
+
+
+class _ThisPython(AsyncKernelManager):
+    """Starts the interpreter that runs this code, whichever kernels are installed under the name python3."""
+
+    # Without it every kernel prints a warning in the terminal.
+    transport_encryption = "auto"
+
+    def __init__(self, environment: Mapping[str, str], started: Callable[[int], object] | None):
+        super().__init__(kernel_name="python3")
+        self.environment, self.started = environment, started
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        spec = get_kernel_dict()
+        spec["argv"] = [sys.executable, *spec["argv"][1:]]
+        # A progress bar would become one block of output per update.
+        spec["env"] = {"TQDM_DISABLE": "1", "JNE_PROGRESS": "0"}
+        # Threads that spin while they wait make a fit several times slower on a machine that does something else too.
+        spec["env"]["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+        spec["env"] |= self.environment
+        return KernelSpec(**spec)
+
+    async def start_kernel(self, **options) -> None:
+        # Two that start at once could choose the same ports.
+        with _STARTING:
+            await super().start_kernel(**options)
+        if self.started:
+            self.started(self.provisioner.pid)
+
+    async def _async_interrupt_kernel(self) -> None:
+        # Before it is shut down a kernel is interrupted, and one that is idle reports that as an error.
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
+
+
+class _Engine(NBClientEngine):
+    """Papermill's own way of running a notebook, with a kernel manager that is given, and word of every cell."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, *, manager, on_cell, folder, printed, **_):
+        begin, total = nb_man.cell_start, len(nb_man.nb.cells)
+
+        def cell_start(cell, cell_index=None, **options):
+            on_cell((cell_index or 0) + 1, total)
+            begin(cell, cell_index, **options)
+
+        nb_man.cell_start = cell_start
+        seconds = _start_seconds()
+        client = PapermillNotebookClient(nb_man, km=manager, kernel_name=kernel_name, startup_timeout=seconds)
+        streams = {"stdout": printed, "stderr": printed} if printed else {}
+        client.execute(cwd=folder, cleanup_kc=True, **streams)
+
+
+papermill_engines.register("jne", _Engine)
+
+
+def execute_notebook(
+    notebook: Path,
+    executed: Path,
+    parameters: Mapping,
+    *,
+    root: Path,
+    environment: Mapping[str, str] | None = None,
+    started: Callable[[int], object] | None = None,
+    on_cell: Callable[[int, int], object] = lambda number, total: None,
+    log: IO | None = None,
+) -> None:
+    """Execute ``notebook`` with ``parameters`` in the folder ``root`` and save the result, complete or not.
+
+    ``environment`` is added to that of the kernel; ``started`` is called with the kernel's process id, ``on_cell`` with
+    the number of each cell that begins and how many there are; ``log`` takes what the kernel would print in the
+    terminal.
+
+    Raises
+    ------
+    BookError
+        If a cell fails, the process dies, or it does not answer in time.
+    """
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    # Where a chapter puts a file that its page shows, beside the executed notebook.
+    environment = {"JNE_PAGE_FOLDER": str(executed.parent.absolute()), **(environment or {})}
+    begun = []
+
+    def tell(number: int, total: int) -> None:
+        begun.append(number)
+        on_cell(number, total)
+
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(executed.absolute()),
+            dict(parameters),
+            engine_name="jne",
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            manager=_ThisPython(environment, started),
+            on_cell=tell,
+            folder=str(root),
+            printed=log,
+        )
+    except papermill.PapermillExecutionError as error:
+        source, what = error.source, f"{error.ename}: {error.evalue}"
+    except RuntimeError as error:
+        if begun:
+            source = nbformat.read(executed, as_version=4).cells[begun[-1] - 1].source
+            what = f"{error}\nIts process was killed: most often the machine had too little memory."
+        else:
+            source = ""
+            what = (
+                f"{error}\nIts process did not answer in {_start_seconds()} s, most often because the machine is busy. "
+                f"Give it longer: JNE_KERNEL_SECONDS={5 * _start_seconds()}"
+            )
+    else:
+        return
+    indented = "\n".join(f"    {line}" for line in source.strip().splitlines())
+    shown = notebook.relative_to(root) if notebook.is_relative_to(root) else notebook
+    stopped = f"stopped in this cell:\n\n{indented}" if begun else "did not start:"
+    raise BookError(
+        f"{shown} {stopped}\n\n{what[:3000]}\n\nThe notebook as far as it got, with the whole traceback: {executed}",
+        cell=source,
+        reason=what,
+    )
+
+
+def _start_seconds() -> int:
+    given = os.environ.get("JNE_KERNEL_SECONDS", "")
+    if given and not (given.isdigit() and int(given)):
+        raise ValueError(f"JNE_KERNEL_SECONDS={given!r}; accepted are whole seconds, such as 300")
+    return int(given or START_SECONDS)
