@@ -162,7 +162,8 @@ def _run(chapter: Chapter, root: Path, stage: Path, *, started, on_cell, rerun: 
     with one_at_a_time(kept):
         fresh = rerun or not kept.exists()
         if fresh:
-            folder = stage / ".chapters" / chapter.name
+            folder = stage.with_name("chapters") / chapter.name
+            shutil.rmtree(folder, ignore_errors=True)
             executed = folder / chapter.path
             environment = thread_environment(threads)
             if records:

@@ -1,10 +1,14 @@
 """The book: parameters, execution, the stage, the pages, and what is left when something fails."""
 
 import ast
+import html
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -12,13 +16,17 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from jne.book.build import BookError, build_book, find_root, read_contents
+from jne.book.build import build_book, find_root, read_contents
+from jne.book.execute import BookError, execute_notebook
 from jne.book.measured import measured
-from jne.book.notebooks import declared_parameters, execute_notebook, make_presentable, read_parameters
+from jne.book.notebooks import declared_parameters, make_presentable, read_parameters
 from jne.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETERS = 'data = "synthetic"  # a dataset = a file\nseed: int = 0\noptions = {\n    "thin": 1,\n}  # très'
+BUILD = (
+    "import sys; from jne.book import build_book; build_book(root=sys.argv[1], report=lambda t: print(t, flush=True))"
+)
 CODE = [
     "import sys, os, warnings\nfrom tqdm import tqdm\nimport matplotlib.pyplot as plt",
     "for _ in tqdm(range(3)): pass",
@@ -28,11 +36,14 @@ CODE = [
 ]
 
 
-def write_notebook(path, *cells, title="A chapter", parameters=PARAMETERS):
+def write_notebook(path, *cells, title="A chapter", parameters=PARAMETERS, about=None):
     """A small chapter: title, parameters cell, then code cells."""
     v4 = nbformat.v4
     notebook = v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            **({"jne": about} if about else {}),
+        }
     )
     tagged = v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     notebook.cells = [v4.new_markdown_cell(f"# {title}"), tagged, *map(v4.new_code_cell, cells)]
@@ -178,21 +189,144 @@ def test_warning_in_a_page_fails_and_the_last_book_survives(tmp_path):
 
 
 @pytest.mark.slow
-def test_failing_cell_stops_the_build(tmp_path):
-    root = make_root(tmp_path, ("first", "second", "third"))
+def test_a_failing_chapter_stops_no_other_and_the_last_book_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("JNE_RESULTS", str(tmp_path / "kept"))
+    root = make_root(tmp_path / "clone", ("first", "second", "third", "fourth"))
+    (root / "_build/html").mkdir(parents=True)
+    (root / "_build/html/searchindex.js").write_text("the last good book")
     write_notebook(
         root / "book/second.ipynb", "before = 1", "value = 40 + 2\nprint('so far')\nraise KeyError('no ' + str(value))"
     )
+    write_notebook(root / "book/third.ipynb", "1 / 0", about={"after": ["first"]})
+    write_notebook(root / "book/fourth.ipynb", "never = 1", about={"after": ["second"]})
     lines = []
     with pytest.raises(BookError) as caught:
-        build_book(root=root, report=lines.append)
+        build_book(root=root, jobs=2, report=lines.append)
     message = str(caught.value)
-    left = root / "_build/stage/book/second.ipynb"
-    assert message.startswith("book/second.ipynb stopped in this cell:\n\n    value = 40 + 2\n    print('so far')")
-    assert "KeyError: 'no 42'" in message and str(left) in message and len(message.splitlines()) < 15
+    left = root / "_build/chapters/second/book/second.ipynb"
+    assert "book/second.ipynb stopped in this cell:\n\n    value = 40 + 2\n    print('so far')" in message
+    assert "KeyError: 'no 42'" in message and str(left) in message and len(message.splitlines()) < 30
+    assert "book/third.ipynb stopped in this cell:\n\n    1 / 0\n\nZeroDivisionError: division by zero" in message
+    assert "book/fourth.ipynb was not run: it comes after second" in message
     assert "so far" in left.read_text() and "Traceback" in left.read_text()
-    assert lines == ["Running book/first.ipynb ...", "Running book/second.ipynb ..."]
-    assert not (root / "_build/html").exists()
+    assert any(line.endswith("second: failed; the others go on") for line in lines)
+    assert any(re.search(r"first: \d+\.\d s$", line) for line in lines)
+    assert (root / "_build/html/searchindex.js").read_text() == "the last good book"
+
+
+@pytest.mark.slow
+def test_a_chapter_is_kept_until_something_it_is_made_of_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("JNE_RESULTS", str(tmp_path / "kept"))
+    root = make_root(tmp_path / "clone")
+    write_notebook(root / "book/second.ipynb", "import time\nprint('at', time.time_ns())")
+
+    def printed(**options):
+        index = build_book(root=root, report=lambda line: None, **options)
+        return re.search(r"at (\d+)", (index.parent / "book/second.html").read_text())[1]
+
+    first = printed()
+    assert printed() == first
+    (root / "book/params/other.yml").write_text("all: {seed: 4}")
+    assert printed(params="other") != first and printed() == first
+    rerun = printed(rerun=True)
+    assert rerun != first and printed() == rerun
+
+
+@pytest.mark.slow
+def test_a_chapter_reads_what_those_before_it_recorded(tmp_path, monkeypatch):
+    """Also where it is built alone, and from what an earlier build has kept."""
+    monkeypatch.setenv("JNE_RESULTS", str(tmp_path / "kept"))
+    root = make_root(tmp_path / "clone")
+    write_notebook(root / "book/first.ipynb", "import jne\njne.record('answer', {'V2': 42, 'V1': 0.5})")
+    reading = "from jne.book import chapter_records\nprint(list(chapter_records()['first'].items()))"
+    write_notebook(root / "book/second.ipynb", reading, about={"after": ["first"]})
+    expected = "[('answer.V2', 42), ('answer.V1', 0.5)]"
+    for only in (["second"], []):
+        lines = []
+        index = build_book(root=root, only=only, report=lines.append)
+        page = (index.parent / "book/second.html").read_text()
+        assert expected in html.unescape(re.sub(r"<[^>]+>", "", page))
+    assert "[1/2] first: as in an earlier build" in lines
+
+
+@pytest.mark.slow
+def test_a_second_build_of_the_same_book_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    root = make_root(tmp_path)
+    write_notebook(root / "book/first.ipynb", "import time\ntime.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", BUILD, str(root)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline().startswith("Running")
+        with pytest.raises(ValueError, match=r"another build is at work on .*_build/html; wait .* --out"):
+            build_book(root=root, report=lambda line: None)
+        write_notebook(root / "book/first.ipynb", "print('quick')")
+        index = build_book(root=root, out=tmp_path / "elsewhere/html", report=lambda line: None)
+        assert "quick" in (index.parent / "book/first.html").read_text()
+        assert [path.name for path in index.parent.parent.iterdir()] == ["html", ".html-build.lock"]
+        other.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+@pytest.mark.parametrize("phase", ["chapters", "pages"])
+def test_a_client_that_is_killed_leaves_nothing_running(tmp_path, phase):
+    root = make_root(tmp_path)
+    if phase == "chapters":
+        write_notebook(root / "book/first.ipynb", "import time\ntime.sleep(300)")
+    command = [sys.executable, "-c", BUILD, str(root)]
+    mark = {"JNE_TEST_MARK": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | mark) as client:
+        wanted = "Running first" if phase == "chapters" else "Making the pages"
+        while not client.stdout.readline().startswith(wanted):
+            pass
+        deadline = time.monotonic() + 60
+        while len(marked(tmp_path)) < 2:  # the client, and what it has started
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        client.kill()
+    while marked(tmp_path):
+        assert time.monotonic() < deadline, marked(tmp_path)
+        time.sleep(0.1)
+
+
+def marked(folder):
+    """Processes that were started, directly or not, with the mark of this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            content, state = path.read_bytes(), (path.parent / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if f"JNE_TEST_MARK={folder}".encode() in content and state != "Z":
+            found.append(path.parent.name)
+    return found
+
+
+def test_a_process_that_does_not_answer_in_time_is_said_to_be_just_that(tmp_path, monkeypatch):
+    notebook = write_notebook(tmp_path / "a.ipynb", "pass")
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("JNE_KERNEL_SECONDS", "1")
+    monkeypatch.setattr(
+        "jne.book.execute.get_kernel_dict", lambda: {"argv": ["python", str(slow)], "language": "python"}
+    )
+    with pytest.raises(
+        BookError, match=r"(?s)a\.ipynb did not start.*not answer in 1 s.*JNE_KERNEL_SECONDS=5"
+    ) as caught:
+        execute_notebook(notebook, tmp_path / "out/a.ipynb", {}, root=tmp_path)
+    assert "memory" not in str(caught.value)
+    monkeypatch.setenv("JNE_KERNEL_SECONDS", "soon")
+    with pytest.raises(ValueError, match="JNE_KERNEL_SECONDS='soon'; accepted are whole seconds"):
+        execute_notebook(notebook, tmp_path / "out/a.ipynb", {}, root=tmp_path)
+
+
+def test_a_kernel_that_ends_well_reports_no_interrupt(tmp_path):
+    """An idle kernel that is interrupted before it is shut down says KeyboardInterrupt, in some of the cases."""
+    interrupts = []
+    notebook = write_notebook(tmp_path / "a.ipynb", "import signal, pathlib\n"
+        "signal.signal(signal.SIGINT, lambda *_: pathlib.Path('interrupted').touch())")  # fmt: skip
+    with (tmp_path / "log").open("w") as log:
+        execute_notebook(notebook, tmp_path / "out/a.ipynb", {}, root=tmp_path, log=log, started=interrupts.append)
+    assert len(interrupts) == 1 and not (tmp_path / "interrupted").exists()
+    assert "KeyboardInterrupt" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.slow
@@ -318,7 +452,7 @@ def test_find_root(tmp_path, monkeypatch):
 
 
 def test_missing_extra_names_the_command(monkeypatch):
-    for name in ("jne.book.build", "jne.book.notebooks"):
+    for name in ("jne.book.build", "jne.book.execute", "jne.book.chapters"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "papermill", None)
     result = CliRunner().invoke(main, ["book"])
