@@ -2,41 +2,82 @@
 
 from __future__ import annotations
 
+import abc
 import json
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from tqdm import tqdm
 
 from jne._core import FORMAT_VERSION, atomic_path, provenance
 from jne.accuracy import r2_score
 from jne.datasets import EncodingDataset
-from jne.encoders.training import Training, leave_out, training_arrays
+from jne.encoders.training import Training, check_training, leave_out, training_arrays
 
 _CLASSES: dict[str, type[Encoder]] = {}
 
 
-class Encoder:
-    """Base of the encoders; a subclass sets ``module_`` in `_fit` and lists its parameters in ``__init__``.
+class Encoder(BaseEstimator, abc.ABC):
+    """Base of the encoders, and of your own: a scikit-learn estimator around a torch module.
 
-    After ``fit``: ``module_`` is the torch module from z-scored features to z-scored responses, ``covariance_`` the
-    covariance of the z-scored training features (or a factor F of it, with ``F @ F.T``, where that is smaller), and
-    ``layer_`` the feature layer used.
+    A subclass stores the arguments of its ``__init__`` under their own names, unchanged, and defines
+
+    - ``_fit(arrays, progress)``, which calls ``self._fit_scaling(X, Y)`` with the stimuli it trains on and sets
+      ``module_``, fitted to ``scale_features(X)`` and ``scale_responses(Y)``; the arrays are checked before;
+    - ``_make_module(n_features, n_voxels)``, a new module of the same shape, which a file's weights are put into.
+
+    That is all that `fit`, ``sklearn.base.clone``, `save`, `load_encoder`, `jne.nonlinearity`,
+    `jne.crossfit_nonlinearity` and `jne.run_study` need. For a fit that starts from random weights there are two
+    things more: a parameter ``random_state``, and `initial_module`. To be saved, parameters are numbers, texts, truth
+    values, None, or sequences of them; a file names the class, which must be defined before the file is loaded.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        From z-scored features ``(n_samples, n_features)`` to z-scored responses ``(n_samples, n_voxels)``.
+    x_mean_, x_scale_, y_mean_, y_scale_ : array ``(n_features,)`` and ``(n_voxels,)``
+        What z-scores features and responses.
+    covariance_ : array
+        Covariance of the z-scored training features, or a factor F of it (``F @ F.T``) where that is smaller.
+    layer_ : str or None
+        Feature layer of the dataset.
+    history_ : dict
+        How training went, in whatever JSON can hold; empty if `_fit` sets none.
     """
 
-    parameters: tuple[str, ...] = ()
-    standardize = True
+    module_: torch.nn.Module
+    x_mean_: np.ndarray
+    x_scale_: np.ndarray
+    y_mean_: np.ndarray
+    y_scale_: np.ndarray
+    covariance_: np.ndarray
+    layer_: str | None
+    history_: dict[str, Any]
+    standardize: bool = True
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        known = _CLASSES.get(cls.__name__, cls)
+        if known.__module__ != cls.__module__:
+            raise TypeError(
+                f"{known.__module__} has an encoder class {cls.__name__} already, and files name their class; "
+                "give this one another name"
+            )
         _CLASSES[cls.__name__] = cls
 
-    def get_params(self) -> dict:
-        """The parameters, as given."""
-        return {name: getattr(self, name) for name in self.parameters}
+    @abc.abstractmethod
+    def _fit(self, arrays: Training, progress: bool) -> None:
+        """Call `_fit_scaling` and set ``module_``; torch's gradients are on."""
+
+    @abc.abstractmethod
+    def _make_module(self, n_features: int, n_voxels: int) -> torch.nn.Module:
+        """A new module with this encoder's parameters, whatever its weights."""
 
     def fit(
         self,
@@ -71,19 +112,31 @@ class Encoder:
         ValueError
             If shapes disagree, a value is not finite, or a voxel's training response is constant.
         """
-        self._fit(self._training(data, Y, X_val, Y_val, layer), progress)
-        return self
-
-    def _training(self, data, Y, X_val, Y_val, layer) -> Training:
         if isinstance(data, EncodingDataset):
             self.layer_ = layer or data.default_layer
-            arrays = training_arrays(data, layer)
-        else:
-            self.layer_ = None
-            if any(array is None for array in (Y, X_val, Y_val)):
-                raise ValueError("fit takes a dataset, or the four arrays X, Y, X_val and Y_val")
-            arrays = Training(*(np.asarray(array, np.float32) for array in (data, Y, X_val, Y_val)))
-        return arrays
+            return self._fit_arrays(training_arrays(data, layer), progress)
+        if Y is None or X_val is None or Y_val is None:
+            raise ValueError("fit takes a dataset, or the four arrays X, Y, X_val and Y_val")
+        self.layer_ = None
+        return self._fit_arrays(Training(*(np.asarray(a, np.float32) for a in (data, Y, X_val, Y_val))), progress)
+
+    @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
+    def _fit_arrays(self, arrays: Training, progress: bool) -> Self:
+        check_training(arrays)
+        self.history_ = {}
+        self._fit(arrays, progress)
+        if unset := [name for name in ("module_", *_ARRAYS) if not hasattr(self, name)]:
+            raise TypeError(
+                f"{type(self).__name__}._fit left {', '.join(unset)} unset; let it call self._fit_scaling(X, Y) and "
+                "set self.module_"
+            )
+        self.module_.eval()
+        return self
+
+    def with_seed(self, random_state: int) -> Self:
+        """An unfitted copy with these parameters and another seed; without a ``random_state``, a mere copy."""
+        copy = clone(self)
+        return copy.set_params(random_state=random_state) if "random_state" in self.get_params(deep=False) else copy
 
     def initial_module(self, n_features: int, n_voxels: int) -> torch.nn.Module | None:
         """The module with the random weights that fitting starts from; None where it does not start from any.
@@ -91,9 +144,6 @@ class Encoder:
         `jne.crossfit_nonlinearity` compares those of two encoders, which must not be the same.
         """
         return None
-
-    def _fit(self, arrays: Training, progress: bool) -> None:
-        raise TypeError(f"{type(self).__name__} must define _fit")
 
     def _fit_scaling(self, X: np.ndarray, Y: np.ndarray) -> None:
         self.x_mean_, self.x_scale_ = moments(X, self.standardize)
@@ -124,7 +174,7 @@ class Encoder:
             Samples per step; it bounds memory and does not change the result.
         """
         Z = torch.from_numpy(self.scale_features(X))
-        device = next(self.module_.parameters()).device
+        device = next(self.module_.parameters(), Z).device
         blocks = [self.module_(block.to(device)).cpu().numpy() for block in Z.split(batch_size)]
         return np.concatenate(blocks) * self.y_scale_ + self.y_mean_
 
@@ -156,15 +206,13 @@ class Encoder:
         for number in bar:
             tested = folds == labels[number]
             arrays = leave_out(X[~tested], Y[~tested], folds[~tested], validation=labels[(number + 1) % len(labels)])
-            encoder = type(self)(**self.get_params())
-            encoder._fit(arrays, progress=False)
-            predictions[tested] = encoder.predict(X[tested])
+            predictions[tested] = clone(self)._fit_arrays(arrays, progress=False).predict(X[tested])
         return predictions
 
     def score(self, data: EncodingDataset | np.ndarray, Y: np.ndarray | None = None) -> np.ndarray:
         """R² per voxel ``(n_voxels,)`` on a dataset's test stimuli, or on arrays ``X, Y``."""
         if isinstance(data, EncodingDataset):
-            data, Y = data.features("test", self.layer_), data.responses("test")
+            return r2_score(data.responses("test"), self.predict(data.features("test", self.layer_)))
         if Y is None:
             raise ValueError("score takes a dataset, or the two arrays X and Y")
         return r2_score(Y, self.predict(data))
@@ -177,13 +225,14 @@ class Encoder:
             tensors[name] = torch.from_numpy(np.ascontiguousarray(getattr(self, name)))
         header = {
             "class": type(self).__name__,
-            "parameters": self.get_params(),
+            "parameters": self.get_params(deep=False),
             "layer": self.layer_,
             "history": self.history_,
             **provenance(),
         }
+        text = json.dumps(header, default=_plain)
         with atomic_path(path) as part:
-            save_file(tensors, part, metadata={"jne": json.dumps(header)})
+            save_file(tensors, part, metadata={"jne": text})
         return Path(path)
 
     @classmethod
@@ -194,15 +243,26 @@ class Encoder:
             raise ValueError(f"{path} holds a {type(encoder).__name__}, not a {cls.__name__}; use jne.load_encoder")
         return encoder
 
+    def describe(self) -> str:
+        """Class and all parameters, what a result says of its encoder; ``repr`` shows those that are not defaults."""
+        parameters = self.get_params(deep=False)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in parameters.items())})"
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "x_mean_"):
-            raise ValueError(f"this {type(self).__name__} is not fitted; call fit first")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
 
 
 _ARRAYS = ("x_mean_", "x_scale_", "y_mean_", "y_scale_", "covariance_")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy as JSON has them."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(
+        f"{value!r}, in a parameter or in history_, cannot be saved; give numbers, texts or sequences of them"
+    )
 
 
 def load_encoder(path: str | Path) -> Encoder:
@@ -211,7 +271,8 @@ def load_encoder(path: str | Path) -> Encoder:
     Raises
     ------
     ValueError
-        If the file is damaged, is no encoder, or comes from a newer version.
+        If the file is damaged, is no encoder, comes from a newer version, or holds an encoder of a class of your own
+        that is not defined yet.
 
     Examples
     --------
@@ -229,16 +290,21 @@ def load_encoder(path: str | Path) -> Encoder:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-    if header is None or header.get("class") not in _CLASSES:
+    if not header or "class" not in header:
         raise ValueError(f"{path} is a safetensors file, but not one written by an encoder of jne")
     if header["format_version"] > FORMAT_VERSION:
         raise ValueError(f"{path} has format_version {header['format_version']}; update jne to read it")
-    encoder = _CLASSES[header["class"]](**header["parameters"])
+    if header["class"] not in _CLASSES:
+        raise ValueError(f"{path} holds a {header['class']}; define that class, or import its module, and load again")
+    # JSON has no tuples, which sequences among parameters are by default.
+    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in header["parameters"].items()}
+    encoder = _CLASSES[header["class"]](**parameters)
     encoder.layer_, encoder.history_ = header["layer"], header["history"]
     for name in _ARRAYS:
         setattr(encoder, name, tensors.pop(name).numpy())
     encoder.module_ = encoder._make_module(len(encoder.x_mean_), len(encoder.y_mean_))
     encoder.module_.load_state_dict({name.removeprefix("module."): value for name, value in tensors.items()})
+    encoder.module_.eval()
     return encoder
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from tqdm import tqdm
 
 from jne._core import resolve_device
 from jne.encoders.base import Encoder
-from jne.encoders.training import Training, check_training
+from jne.encoders.training import Training
 
 ACTIVATIONS: dict[str | None, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -89,10 +91,6 @@ class ResidualEncoder(Encoder):
     True
     """
 
-    parameters = (
-        "hidden_size n_blocks activation batch_size lr weight_decay max_epochs patience standardize device random_state"
-    ).split()
-
     def __init__(
         self,
         hidden_size: int = 1024,
@@ -107,17 +105,6 @@ class ResidualEncoder(Encoder):
         device: str = "auto",
         random_state: int = 0,
     ):
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation={activation!r}; accepted are {', '.join(map(repr, ACTIVATIONS))}")
-        for name, value, least in (
-            ("hidden_size", hidden_size, 1),
-            ("n_blocks", n_blocks, 0),
-            ("batch_size", batch_size, 1),
-            ("max_epochs", max_epochs, 1),
-            ("patience", patience, 1),
-        ):
-            if value is not None and value < least:
-                raise ValueError(f"{name}={value}; needed: at least {least}")
         self.hidden_size = hidden_size
         self.n_blocks = n_blocks
         self.activation = activation
@@ -129,6 +116,15 @@ class ResidualEncoder(Encoder):
         self.standardize = standardize
         self.device = device
         self.random_state = random_state
+        self._check_parameters()
+
+    def _check_parameters(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation={self.activation!r}; accepted are {', '.join(map(repr, ACTIVATIONS))}")
+        for name, least in (("hidden_size", 1), ("n_blocks", 0), ("batch_size", 1), ("max_epochs", 1), ("patience", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name}={value}; needed: at least {least}")
 
     def _make_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
         return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation)
@@ -139,28 +135,29 @@ class ResidualEncoder(Encoder):
             torch.manual_seed(self.random_state)
             return self._make_module(n_features, n_voxels)
 
-    @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
     def _fit(self, arrays: Training, progress: bool) -> None:
-        check_training(arrays)
+        self._check_parameters()  # again, as set_params may have changed them
         self._fit_scaling(arrays.X, arrays.Y)
         device = resolve_device(self.device)
         x, x_val = (torch.from_numpy(self.scale_features(a)).to(device) for a in (arrays.X, arrays.X_val))
         y, y_val = (torch.from_numpy(self.scale_responses(a)).to(device) for a in (arrays.Y, arrays.Y_val))
         self.module_ = self.initial_module(x.shape[1], y.shape[1]).to(device)
         self.history_ = self._train(x, y, x_val, y_val, progress)
-        self.module_.eval()
 
-    def _train(self, x, y, x_val, y_val, progress: bool) -> dict:
+    def _train(
+        self, x: torch.Tensor, y: torch.Tensor, x_val: torch.Tensor, y_val: torch.Tensor, progress: bool
+    ) -> dict[str, Any]:
         optimizer = torch.optim.AdamW(self.module_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         order = torch.Generator().manual_seed(self.random_state)
-        history = {"train_loss": [], "validation_loss": []}
-        best_loss, best_epoch, best_weights = float("inf"), -1, None
+        train_loss: list[float] = []
+        validation_loss: list[float] = []
+        best_loss, best_epoch, best_weights = float("inf"), -1, self.module_.state_dict()
         bar = tqdm(range(self.max_epochs), desc="fit", unit="epoch", disable=None if progress else True)
         for epoch in bar:
-            history["train_loss"].append(self._epoch(optimizer, x, y, order))
+            train_loss.append(self._epoch(optimizer, x, y, order))
             with torch.no_grad():
                 loss = nn.functional.mse_loss(self.module_(x_val), y_val).item()
-            history["validation_loss"].append(loss)
+            validation_loss.append(loss)
             bar.set_postfix(validation=f"{loss:.4f}", refresh=False)
             if not np.isfinite(loss):
                 raise ValueError(f"the validation loss is {loss} after epoch {epoch}; lower lr (it is {self.lr})")
@@ -171,9 +168,11 @@ class ResidualEncoder(Encoder):
             elif epoch - best_epoch >= self.patience:
                 break
         self.module_.load_state_dict(best_weights)
-        return {**history, "best_epoch": best_epoch}
+        return {"train_loss": train_loss, "validation_loss": validation_loss, "best_epoch": best_epoch}
 
-    def _epoch(self, optimizer, x, y, order) -> float:
+    def _epoch(
+        self, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, order: torch.Generator
+    ) -> float:
         n_samples = len(x)
         size = min(self.batch_size or n_samples, n_samples)
         batches = [slice(None)] if size == n_samples else torch.randperm(n_samples, generator=order).split(size)

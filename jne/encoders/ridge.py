@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from himalaya.kernel_ridge import KernelRidgeCV
@@ -10,7 +12,7 @@ from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
 
 from jne.encoders.base import Encoder
-from jne.encoders.training import Training, check_training
+from jne.encoders.training import Training
 
 
 class RidgeEncoder(Encoder):
@@ -51,31 +53,30 @@ class RidgeEncoder(Encoder):
     (True, True)
     """
 
-    parameters = ("alphas", "cv", "standardize", "n_targets_batch", "random_state")
-
     def __init__(
         self,
-        alphas: tuple[float, ...] = tuple(10.0 ** np.arange(-1, 7)),
+        alphas: Sequence[float] = tuple(10.0**exponent for exponent in range(-1, 7)),
         cv: int = 5,
         standardize: bool = True,
         n_targets_batch: int | None = 5000,
         random_state: int = 0,
     ):
-        alphas = tuple(float(alpha) for alpha in alphas)
-        if not alphas or min(alphas) <= 0:
-            raise ValueError(f"alphas={alphas}; needed: one or more positive numbers")
         self.alphas = alphas
         self.cv = cv
         self.standardize = standardize
         self.n_targets_batch = n_targets_batch
         self.random_state = random_state
+        self._check_parameters()
+
+    def _check_parameters(self) -> None:
+        if len(self.alphas) == 0 or min(self.alphas) <= 0:
+            raise ValueError(f"alphas={self.alphas}; needed: one or more positive numbers")
 
     def _make_module(self, n_features: int, n_voxels: int) -> nn.Linear:
         return nn.Linear(n_features, n_voxels, bias=False)
 
-    @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
     def _fit(self, arrays: Training, progress: bool) -> None:
-        check_training(arrays)
+        self._check_parameters()  # again, as set_params may have changed them
         X, Y = np.concatenate([arrays.X, arrays.X_val]), np.concatenate([arrays.Y, arrays.Y_val])
         self._fit_scaling(X, Y)
         folds = self._inner_folds(arrays)

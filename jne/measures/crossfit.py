@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from jne._core import code_hash, hash_parameters, parse_bytes, provenance, whole_number, write_netcdf
 from jne.datasets import EncodingDataset
-from jne.encoders import Training, check_training, second_moment, training_arrays
+from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import SHARES, TERMS, jackknife_error, share, split_sd, spread
 from jne.measures.crossfit_splits import draw_groups, draw_splits
@@ -149,8 +149,9 @@ def crossfit_nonlinearity(
     metric = second_moment(units.features(arrays.X)) if covariance is None else covariance
     compare = Comparison(units, X_test, X_unseen, metric, device, precision, limit, step)
     check_start(make_encoder, splits[0].seeds, arrays, compare, return_samples)
+    encoder = make_encoder(0)
     settings = {
-        "encoder": _describe(make_encoder(0)),
+        "encoder": encoder.describe() if isinstance(encoder, Encoder) else repr(encoder),
         "n_groups": n_groups,
         "random_state": random_state,
         "covariance": "training features" if covariance is None else "given",
@@ -194,11 +195,6 @@ def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
     if X_test.ndim != 2 or X_test.shape[1] != arrays.X.shape[1]:
         raise ValueError(f"X_test has shape {X_test.shape} and X has {arrays.X.shape[1]} features")
     return arrays, X_test, np.concatenate(unseen)
-
-
-def _describe(encoder) -> str:
-    parameters = encoder.get_params() if hasattr(encoder, "get_params") else repr(encoder)
-    return f"{type(encoder).__name__} {parameters}"
 
 
 def _key(settings: dict, arrays: list) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from sklearn.base import clone
 
 from jne._core import hash_parameters, one_at_a_time, provenance, whole_number, write_netcdf
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES
@@ -23,7 +24,7 @@ def crossfit(study: Study, max_memory: str, progress: bool, **settings) -> xr.Da
 
     def compute() -> xr.Dataset:
         return crossfit_nonlinearity(
-            lambda seed: _again(study, seed),
+            study.encoder.with_seed,
             study.data,
             layer=study.encoder.layer_,
             max_memory=max_memory,
@@ -45,7 +46,7 @@ def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr
         rng = np.random.default_rng(random_state)
         folds = np.zeros(len(arrays.X)) if arrays.groups is None else arrays.groups
         order, order_val = shuffle_within(folds, rng), rng.permutation(len(arrays.X_val))
-        encoder = _again(study, study.encoder.get_params().get("random_state", 0))
+        encoder = clone(study.encoder)
         encoder.fit(arrays.X, arrays.Y[order], arrays.X_val, arrays.Y_val[order_val], progress=progress)
         X = data.features("test" if data.folds is None else "all", layer)
         measured = nonlinearity(encoder, X, max_memory=max_memory, return_samples=False, progress=progress)
@@ -64,11 +65,6 @@ def shuffle_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         members = np.flatnonzero(groups == group)
         order[members] = rng.permutation(members)
     return order
-
-
-def _again(study: Study, seed: int):
-    """An unfitted encoder with the study's options, and another seed."""
-    return type(study.encoder)(**{**study.encoder.get_params(), "random_state": seed})
 
 
 def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:

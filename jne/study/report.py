@@ -84,7 +84,7 @@ def _facts(study: Study) -> dict:
         "evaluation": attributes["evaluation"],
         "n_samples": int(study.result.sizes["sample"]),
         "n_features": len(study.encoder.x_mean_),
-        "encoder": repr(study.encoder),
+        "encoder": study.encoder.describe(),
     }
 
 

@@ -11,7 +11,6 @@ import xarray as xr
 
 from jne._core import cached, hash_parameters
 from jne.accuracy import prediction_share, remove_linear
-from jne.encoders import ResidualEncoder
 from jne.measures import nonlinearity
 from jne.statistics import category_table
 from jne.study.study import Study
@@ -120,8 +119,7 @@ def _ungated(study: Study, draw: int, random_state: int, max_memory: str) -> xr.
     seed = int(np.random.SeedSequence([random_state, draw, key]).generate_state(1)[0])
     X, X_val, X_test = (study.data.features(split, study.encoder.layer_) for split in ("train", "validation", "test"))
     Y, Y_val = ungated_responses(study, seed)
-    encoder = ResidualEncoder(**{**study.encoder.get_params(), "random_state": seed % 2**31})
-    encoder.fit(X, Y, X_val, Y_val)
+    encoder = study.encoder.with_seed(seed % 2**31).fit(X, Y, X_val, Y_val)
     measured = nonlinearity(encoder, X_test, covariance=False, max_memory=max_memory)
     measured = measured.assign({name: study.result[name] for name in ("roi", "category")})
     tables = {name: category_table(measured, signed=signed) for name, signed in (("jne_ss", False), ("signed", True))}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from sklearn.base import clone
 
 from jne._core import (
     code_hash,
@@ -33,7 +34,7 @@ class Study:
     ----------
     data : EncodingDataset
     encoder, linear : Encoder
-        The nonlinear encoder, and the same architecture without its activation.
+        The nonlinear encoder, and its linear reference (see `run_study`).
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
         ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
@@ -96,6 +97,7 @@ def run_study(
     layer: str | None = None,
     *,
     seed: int = 0,
+    encoder: Encoder | type[Encoder] = ResidualEncoder,
     encoder_options: Mapping | None = None,
     n_bootstrap: int = 200,
     q: float = 0.05,
@@ -119,8 +121,13 @@ def run_study(
         Feature layer; by default the dataset's own default.
     seed : int
         Seeds the encoders and the bootstrap.
+    encoder : Encoder or subclass of it
+        The nonlinear encoder, or its class; what is fitted is a copy with ``seed`` as ``random_state``. The linear
+        reference is the same without activation, or, where it is no `ResidualEncoder`, one of those with its defaults
+        and without activation. A cached study knows the name and parameters of a class of your own, not its code: give
+        another ``folder`` when that has changed.
     encoder_options : mapping, optional
-        Options of `ResidualEncoder`, such as ``{"hidden_size": 256}``.
+        Options of the encoder, such as ``{"hidden_size": 256}``.
     n_bootstrap : int
         Resamples of the test stimuli, for R².
     q : float
@@ -145,9 +152,11 @@ def run_study(
     >>> study.result.sizes["sample"], study.encoder.get_params()["hidden_size"]
     (50, 16)
     """
+    prototype, reference = _prototypes(encoder, dict(encoder_options or {}), seed)
     parameters = {
         "layer": layer or data.default_layer or "all layers",
         "seed": seed,
+        "encoder": prototype.describe(),
         "encoder_options": dict(encoder_options or {}),
         "n_bootstrap": n_bootstrap,
         "q": q,
@@ -158,8 +167,8 @@ def run_study(
     folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
     path = folder / "study.nc"
     with one_at_a_time(path):
-        nonlinear = _encoder(folder / "nonlinear.safetensors", data, layer, seed, parameters, {}, progress)
-        linear = _encoder(folder / "linear.safetensors", data, layer, seed, parameters, {"activation": None}, progress)
+        nonlinear = _fitted(prototype, folder / "nonlinear.safetensors", data, layer, progress)
+        linear = _fitted(reference, folder / "linear.safetensors", data, layer, progress)
         if not path.exists():
             write_json(parameters, folder / "parameters.json")
             result = _measure(data, nonlinear, linear, parameters, max_memory, progress)
@@ -168,12 +177,26 @@ def run_study(
         return Study(data, nonlinear, linear, result.load(), folder)
 
 
-def _encoder(path, data, layer, seed, parameters, fixed, progress) -> Encoder:
+def _prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> tuple[Encoder, Encoder]:
+    """The unfitted encoder of a study, and its linear reference."""
+    if isinstance(encoder, type) and issubclass(encoder, Encoder):
+        prototype = encoder(**options)
+    elif isinstance(encoder, Encoder):
+        prototype = clone(encoder).set_params(**options)
+    else:
+        raise ValueError(f"encoder={encoder!r}; give an encoder (a subclass of jne.encoders.Encoder), or its class")
+    if "random_state" not in options:
+        prototype = prototype.with_seed(seed)
+    residual = prototype if isinstance(prototype, ResidualEncoder) else ResidualEncoder(random_state=seed)
+    return prototype, clone(residual).set_params(activation=None)
+
+
+def _fitted(prototype: Encoder, path: Path, data: EncodingDataset, layer: str | None, progress: bool) -> Encoder:
+    """A prototype fitted to a dataset, from its file or written there."""
     if path.exists():
         return load_encoder(path)
-    encoder = ResidualEncoder(**{"random_state": seed, **parameters["encoder_options"], **fixed})
-    encoder.fit(data, layer=layer, progress=progress).save(path)
-    return encoder
+    prototype.fit(data, layer=layer, progress=progress).save(path)
+    return prototype
 
 
 def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:

@@ -27,18 +27,18 @@ N_TRAIN, N_VALIDATION, N_TEST, N_FEATURES, N_VOXELS = 60, 20, 30, 5, 7
 class OddEncoder(Encoder):
     """An encoder that does not end in a linear layer, and is only drawn, not trained."""
 
-    parameters = ("random_state",)
-
     def __init__(self, random_state=0):
         self.random_state = random_state
 
-    def initial_module(self, n_features, n_voxels):
+    def _make_module(self, n_features, n_voxels):
         generator = torch.Generator().manual_seed(self.random_state)
         module = nn.Sequential(nn.Linear(n_features, 6), nn.Tanh(), nn.Linear(6, n_voxels), nn.Softplus())
         with torch.no_grad():
             for p in module.parameters():
                 p.copy_(torch.randn(p.shape, generator=generator))
         return module
+
+    initial_module = _make_module
 
     def _fit(self, arrays, progress):
         self._fit_scaling(arrays.X, arrays.Y)

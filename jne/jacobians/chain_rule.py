@@ -1,0 +1,208 @@
+"""The chain rule of a trunk of linear layers, elementwise activations and sums, written out as matrix products.
+
+One class per operation; each makes a `Value`, what a step gives and its Jacobian, of the values that it reads. Where an
+activation's slope is 0 (half of a ReLU layer) the rows and columns of the products are left out.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+_ACTIVATIONS = (
+    nn.ReLU, nn.LeakyReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.CELU, nn.Tanh, nn.Sigmoid,
+    nn.LogSigmoid, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Tanhshrink,
+)  # fmt: skip
+_ACTIVATION_FUNCTIONS = {
+    torch.relu, torch.tanh, torch.sigmoid, F.relu, F.leaky_relu, F.relu6, F.gelu, F.silu, F.mish, F.elu, F.selu, F.celu,
+    F.tanh, F.sigmoid, F.logsigmoid, F.softplus, F.softsign, F.hardtanh, F.hardswish, F.hardsigmoid,
+}  # fmt: skip
+_ACTIVATION_METHODS = {"relu", "relu_", "tanh", "sigmoid"}
+_PASSED_ON = (nn.Identity, nn.Dropout)
+_SUMS = {operator.add, operator.iadd, torch.add}
+# Leaving out zero rows pays once products are large against a copy of their rows.
+_MASK_FROM = 2**22
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a step gives, and its Jacobian.
+
+    Attributes
+    ----------
+    h : Tensor ``(n, k)``
+    J : Tensor ``(n or 1, j, n_features)``, or None for the identity
+    weight : Tensor ``(k, j)``, optional
+        Then the Jacobian is ``weight @ J``, a product not yet taken; without it, it is J, and j is k.
+    active : Tensor ``(n, j)``, optional
+        Marks the rows of J that may differ from 0; None is all of them.
+    owned : bool
+        Whether nobody else refers to J, so that its memory may be used for the next one.
+    """
+
+    h: torch.Tensor
+    J: torch.Tensor | None
+    weight: torch.Tensor | None = None
+    active: torch.Tensor | None = None
+    owned: bool = False
+
+    @property
+    def jacobian(self) -> torch.Tensor:
+        """``(n or 1, k, n_features)``."""
+        J = self.settled().J
+        return torch.eye(self.h.shape[1], dtype=self.h.dtype, device=self.h.device)[None] if J is None else J
+
+    def settled(self) -> Value:
+        """The value with its pending product taken."""
+        if self.weight is None:
+            return self
+        if self.J is None:
+            return Value(self.h, self.weight[None])  # the layer's own weight: never to be overwritten
+        return Value(self.h, torch.bmm(self.weight.expand(len(self.J), -1, -1), self.J), owned=True)
+
+
+class Operation(Protocol):
+    """What one step does to the values that it reads."""
+
+    def __call__(self, *values: Value) -> Value: ...
+
+
+class PassOn:
+    """The value as it is: input, output, and modules that do nothing in evaluation."""
+
+    def __call__(self, *values: Value) -> Value:
+        return values[0]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``y = W x + b``, so ``J_y = W J_x``; the product waits for an activation, which may spare rows of it."""
+
+    layer: nn.Linear
+
+    def __call__(self, *values: Value) -> Value:
+        before = values[0].settled()
+        return replace(before, h=self.layer(before.h), weight=self.layer.weight)
+
+
+class Sum:
+    """``y = a + b``, so ``J_y = J_a + J_b``, in the memory of one of them where that is its own."""
+
+    def __call__(self, *values: Value) -> Value:
+        a, b = (value.settled() for value in values)
+        active = None if a.active is None or b.active is None else a.active | b.active
+        for one, other in ((a, b), (b, a)):
+            if one.owned and one.J is not None and other.J is not None and len(one.J) >= len(other.J):
+                return Value(a.h + b.h, one.J.add_(other.J), active=active, owned=True)
+        return Value(a.h + b.h, a.jacobian + b.jacobian, active=active, owned=True)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """``y = f(x)`` for every element, so ``J_y[n] = diag(f'(x[n])) J_x[n]``."""
+
+    function: Callable[[torch.Tensor], torch.Tensor]
+
+    def __call__(self, *values: Value) -> Value:
+        with torch.enable_grad():
+            x = values[0].h.detach().requires_grad_()
+            y = self.function(x.clone())  # it may write into its input
+            slope = torch.autograd.grad(y.sum(), x)[0]
+        return Value(y.detach(), _scaled(values[0], slope), active=slope != 0, owned=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation of a recognised trunk, its name, and the names of the steps that it reads; the input's is ""."""
+
+    name: str
+    operation: Operation
+    inputs: tuple[str, ...]
+
+
+def recognise(module: nn.Module) -> list[Step] | None:
+    """The operations of a trunk of linear layers, activations and sums, in order; None for any other."""
+    try:
+        traced = fx.symbolic_trace(module)
+    except Exception:  # a forward method may raise anything at all when it is traced; it is then not recognised
+        return None
+    modules = dict(traced.named_modules())
+    steps = []
+    for node in traced.graph.nodes:
+        step = _step(node, modules.get(node.target) if node.op == "call_module" else None)
+        if step is None:
+            return None
+        steps.append(step)
+    return steps
+
+
+def chain_rule(steps: list[Step], X: torch.Tensor) -> torch.Tensor:
+    """Jacobians ``(n or 1, n_outputs, n_features)`` of recognised steps at ``X (n, n_features)``."""
+    readers = Counter(name for step in steps for name in step.inputs)
+    last_use = {name: i for i, step in enumerate(steps) for name in step.inputs} | {steps[-1].name: len(steps)}
+    values = {"": Value(X, None)}
+    with torch.no_grad():
+        for i, step in enumerate(steps):
+            value = step.operation(*(values[name] for name in step.inputs))
+            # What several steps read is nobody's own.
+            values[step.name] = value if readers[step.name] < 2 else replace(value, owned=False)
+            values = {name: kept for name, kept in values.items() if last_use.get(name, -1) > i}
+        return values[steps[-1].name].jacobian
+
+
+def _step(node: fx.Node, module: nn.Module | None) -> Step | None:
+    inputs = tuple(arg.name for arg in node.args if isinstance(arg, fx.Node))
+    if node.op == "placeholder":
+        return None if node.prev.name else Step(node.name, PassOn(), ("",))
+    if node.op == "call_function" and node.target in _SUMS:
+        return Step(node.name, Sum(), inputs) if len(inputs) == 2 == len(node.args) and not node.kwargs else None
+    if len(inputs) != 1:
+        return None
+    if node.op == "output" or isinstance(module, _PASSED_ON):
+        return Step(node.name, PassOn(), inputs)
+    if type(module) is nn.Linear:
+        return Step(node.name, Linear(module), inputs)
+    function = _elementwise(node, module)
+    return None if function is None else Step(node.name, Activation(function), inputs)
+
+
+def _elementwise(node: fx.Node, module: nn.Module | None) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The activation that a node computes of its first argument; None where it is none."""
+    if any(isinstance(arg, fx.Node) for arg in (*node.args[1:], *node.kwargs.values())):
+        return None
+    function: Callable[..., torch.Tensor]
+    if isinstance(module, _ACTIVATIONS):
+        function = module
+    elif node.op == "call_function" and callable(node.target) and node.target in _ACTIVATION_FUNCTIONS:
+        function = node.target
+    elif node.op == "call_method" and isinstance(node.target, str) and node.target in _ACTIVATION_METHODS:
+        function = getattr(torch.Tensor, node.target)
+    else:
+        return None
+    return lambda x: function(x, *node.args[1:], **node.kwargs)
+
+
+def _scaled(value: Value, slope: torch.Tensor) -> torch.Tensor:
+    """``diag(slope[n]) J[n]`` of a value, a new tensor; slopes of 0 save the rows of a pending product."""
+    weight, J = value.weight, value.J
+    if weight is None or J is None or len(J) == 1:
+        return slope[:, :, None] * value.jacobian
+    work = weight.numel() * J.shape[2]
+    if J.is_cuda or work < _MASK_FROM or (slope != 0).sum() > 0.8 * slope.numel():
+        return value.jacobian.mul_(slope[:, :, None])
+    out = slope.new_zeros(*slope.shape, J.shape[2])
+    for i, row_slope in enumerate(slope):
+        rows = row_slope.nonzero()[:, 0]
+        W, J_i = weight.index_select(0, rows), J[i]
+        if value.active is not None:
+            columns = value.active[i].nonzero()[:, 0]
+            W, J_i = W.index_select(1, columns), J_i.index_select(0, columns)
+        out[i].index_copy_(0, rows, (W @ J_i).mul_(row_slope[rows, None]))
+    return out
