@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core import code_hash, hash_parameters, parse_bytes, provenance, whole_number, write_netcdf
+from jne._core import code_hash, hash_parameters, kept, parse_bytes, provenance, whole_number
 from jne.datasets import EncodingDataset
 from jne.encoders import Training, check_training, second_moment, training_arrays
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, jackknife_error, share, split_sd, spread
-from jne.measures.crossfit_splits import draw_groups, draw_splits
+from jne.measures.crossfit_splits import Split, draw_groups, draw_splits
 from jne.measures.registry import GRADIENT, known_measure
 
 _PARTS = {
@@ -151,16 +151,13 @@ def crossfit_nonlinearity(
     found = []
     with tqdm(total=n_splits * (2 + n_groups), desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
-            path = None if where is None else where / f"split-{number}.nc"
-            if path is None or not path.exists():
+
+            def compare_halves(split: Split = split) -> xr.Dataset:
                 terms, samples = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, bar.update)
-                found.append(_split_dataset(terms, samples))
-                if path is not None:
-                    write_netcdf(found[-1], path)
-            else:
-                with xr.open_dataset(path, engine="h5netcdf") as kept:
-                    found.append(kept.load())
-                bar.update(2 + n_groups)
+                return _split_dataset(terms, samples)
+
+            found.append(compare_halves() if where is None else kept(where / f"split-{number}.nc", compare_halves))
+            bar.update((number + 1) * (2 + n_groups) - bar.n)  # of fits that were found
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
     sizes |= {"n_prediction_samples": len(X_unseen), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
     settings |= {"n_splits": n_splits, "layer": layer or getattr(data, "default_layer", None) or "all features"}

@@ -12,11 +12,11 @@ import xarray as xr
 from jne._core import (
     code_hash,
     hash_parameters,
+    kept,
     one_at_a_time,
     provenance,
     results_dir,
     write_json,
-    write_netcdf,
 )
 from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
@@ -160,20 +160,20 @@ def run_study(
     with one_at_a_time(path):
         nonlinear = _encoder(folder / "nonlinear.safetensors", data, layer, seed, parameters, {}, progress)
         linear = _encoder(folder / "linear.safetensors", data, layer, seed, parameters, {"activation": None}, progress)
-        if not path.exists():
+
+        def measure() -> xr.Dataset:
             write_json(parameters, folder / "parameters.json")
-            result = _measure(data, nonlinear, linear, parameters, max_memory, progress)
-            write_netcdf(result, path)
-    with xr.open_dataset(path, engine="h5netcdf") as result:
-        return Study(data, nonlinear, linear, result.load(), folder)
+            return _measure(data, nonlinear, linear, parameters, max_memory, progress)
+
+        return Study(data, nonlinear, linear, kept(path, measure), folder)
 
 
 def _encoder(path, data, layer, seed, parameters, fixed, progress) -> Encoder:
-    if path.exists():
-        return load_encoder(path)
-    encoder = ResidualEncoder(**{"random_state": seed, **parameters["encoder_options"], **fixed})
-    encoder.fit(data, layer=layer, progress=progress).save(path)
-    return encoder
+    def fit() -> Encoder:
+        encoder = ResidualEncoder(**{"random_state": seed, **parameters["encoder_options"], **fixed})
+        return encoder.fit(data, layer=layer, progress=progress)
+
+    return kept(path, fit, read=load_encoder, write=lambda encoder, path: encoder.save(path))
 
 
 def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:
