@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from jne._core import resolve_device
+from jne._core import resolve_device, whole_number
 from jne.encoders.base import Encoder
 from jne.encoders.training import Training, check_training
 
@@ -116,8 +116,8 @@ class ResidualEncoder(Encoder):
             ("max_epochs", max_epochs, 1),
             ("patience", patience, 1),
         ):
-            if value is not None and value < least:
-                raise ValueError(f"{name}={value}; needed: at least {least}")
+            if value is not None:
+                whole_number(value, name, least)
         self.hidden_size = hidden_size
         self.n_blocks = n_blocks
         self.activation = activation

@@ -125,8 +125,12 @@ def level_trend(table: pd.DataFrame, measure: str) -> float:
 
     Areas are the unit, never voxels: neighbouring voxels are not independent observations.
     """
-    rank = table["level"].map({level: rank for rank, level in enumerate(LEVELS)})
-    return spearman(rank.to_numpy(float), table[measure].to_numpy(float))
+    return spearman(level_ranks(table), table[measure].to_numpy(float))
+
+
+def level_ranks(table: pd.DataFrame) -> np.ndarray:
+    """Rank of each area's level ``(n_areas,)``, V1 = 0."""
+    return table["level"].map({level: rank for rank, level in enumerate(LEVELS)}).to_numpy(float)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
