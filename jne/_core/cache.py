@@ -6,12 +6,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import xarray as xr
 
 from jne._core.files import one_at_a_time, provenance, write_netcdf
+
+Made, Read = TypeVar("Made"), TypeVar("Read")
 
 _MEASURED = ("_core", "accuracy", "datasets", "jacobians", "encoders", "measures")
 MADE_BY = {
@@ -45,18 +49,37 @@ def code_hash(kind: str = "run") -> str:
     return digest.hexdigest()[:16]
 
 
+def read_netcdf(path: Path) -> xr.Dataset:
+    """A NetCDF file of this package, in memory."""
+    with xr.open_dataset(path, engine="h5netcdf") as result:
+        return result.load()
+
+
+def kept(
+    path: Path,
+    compute: Callable[[], Made],
+    *,
+    read: Callable[[Path], Read] = read_netcdf,
+    write: Callable[[Made, Path], object] = write_netcdf,
+    lock: Callable[[Path], AbstractContextManager] = one_at_a_time,
+) -> Read:
+    """What ``path`` holds; where it is not there yet, it is computed and written first.
+
+    Of several processes that ask at the same moment one computes and the others wait, by ``lock``. What is returned has
+    been read in any case, so that it is the same the first time and later.
+    """
+    with lock(path):
+        if not path.exists():
+            write(compute(), path)
+    return read(path)
+
+
 def cached(kind: str, name: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
     """The result of ``compute``, from ``results/<name>/`` where these parameters and this code have made it before."""
     key = {**parameters, "code_hash": code_hash(kind)}
+    attributes = {name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()}
     path = results_dir() / name / f"{hash_parameters(key)}.nc"
-    with one_at_a_time(path):
-        if not path.exists():
-            attributes = {
-                name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()
-            }
-            write_netcdf(compute().assign_attrs(**attributes, **provenance()), path)
-    with xr.open_dataset(path, engine="h5netcdf") as result:
-        return result.load()
+    return kept(path, lambda: compute().assign_attrs(**attributes, **provenance()))
 
 
 def results_dir() -> Path:

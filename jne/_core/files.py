@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 from filelock import FileLock
 
 FORMAT_VERSION = 1
 """Version of the files this package writes; it grows when a reader must know the difference."""
+HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 
 
 @contextmanager
@@ -106,6 +108,11 @@ def write_json(content: Mapping, path: str | Path, *, sort_keys: bool = True) ->
     with atomic_path(path) as part:
         part.write_text(json.dumps(content, indent=2, sort_keys=sort_keys) + "\n")
     return Path(path)
+
+
+def plain(value):
+    """An attribute of a file as Python's own number or text."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def sha256(path: str | Path) -> str:

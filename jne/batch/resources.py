@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from jne._core import parse_bytes
+from jne._core import parse_bytes, whole_number
 from jne.book import existing_file
 
 
@@ -39,11 +39,11 @@ def read_resources(given, file: Path) -> Resources:
     """The section ``resources`` of a grid file."""
     where = f"{file}, resources"
     options = dict(as_mapping(given, where, [field.name for field in fields(Resources)]))
-    for name, accepted in (("threads", "whole numbers from 1"), ("gpu", "0 and 1")):
-        value = options.get(name)
-        wrong = isinstance(value, bool) or not isinstance(value, int) or value < 1 - (name == "gpu")
-        if value is not None and (wrong or (name == "gpu" and value > 1)):
-            raise ValueError(f"{where}: {name} is {value!r}; accepted are {accepted}")
+    for name, least in (("threads", 1), ("gpu", 0)):
+        if options.get(name) is not None:
+            whole_number(options[name], f"{where}: {name}", least)
+    if (options.get("gpu") or 0) > 1:
+        raise ValueError(f"{where}: gpu is {options['gpu']!r}; accepted are 0 and 1")
     if options.get("memory") is not None:
         options["memory"] = parse_bytes(options["memory"], f"{where}: memory")
     if options.get("timeout") is not None:

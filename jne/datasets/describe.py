@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from jne._core import plain
 from jne.datasets.dataset import EncodingDataset
 from jne.datasets.validate import SPLITS
 
@@ -45,7 +46,7 @@ def describe(data: EncodingDataset) -> dict:
         "n_repeats": None if repeats is None else repeats.shape[1],
         "mesh": None if vertex is None else vertex.attrs.get("mesh"),
         "n_dropped_voxels": int(data.attrs.get("n_dropped_voxels", 0)),
-        **{name: _plain(data.attrs.get(name)) for name in _KNOWN_ATTRIBUTES},
+        **{name: plain(data.attrs.get(name)) for name in _KNOWN_ATTRIBUTES},
     }
 
 
@@ -99,7 +100,3 @@ def _ceiling_text(quartiles: dict | None) -> str:
         return "not known (no repeats)"
     unknown = f"; {quartiles['n_unknown']} voxels unknown" if quartiles["n_unknown"] else ""
     return f"median {quartiles['median']:.2f}, quartiles {quartiles['q25']:.2f} to {quartiles['q75']:.2f}{unknown}"
-
-
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else value

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
 
 import numpy as np
 import xarray as xr
 
 from jne import cortex
-from jne._core import code_hash, hash_parameters, one_at_a_time, results_dir
+from jne._core import code_hash, hash_parameters, kept, results_dir, whole_number, zscore
 from jne.accuracy import noise_ceiling
 from jne.datasets.dataset import EncodingDataset, load_dataset, save_dataset
 from jne.datasets.synthetic_areas import PROFILES, gate_categories, planted_profile, thinned_vertices
@@ -88,8 +87,7 @@ def synthetic_cortex(
     if not cache:
         return EncodingDataset(_generate(parameters))
     path = results_dir() / "datasets" / f"synthetic-{hash_parameters({**parameters, 'code': code_hash('dataset')})}.nc"
-    with one_at_a_time(path):
-        return load_dataset(path) if path.exists() else save_dataset(_generate(parameters), path)
+    return kept(path, lambda: _generate(parameters), read=load_dataset, write=save_dataset)
 
 
 def _check(profiles: dict, numbers: dict) -> None:
@@ -99,9 +97,7 @@ def _check(profiles: dict, numbers: dict) -> None:
     if not isinstance(profiles["gate"], bool):
         raise ValueError(f"gate={profiles['gate']!r}; accepted are True and False")
     for name, least in _LEAST.items():
-        value = numbers[name]
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise ValueError(f"{name}={value!r}; accepted are whole numbers from {least}")
+        whole_number(numbers[name], name, least)
     if numbers["subject"] not in SUBJECTS:
         raise ValueError(f"subject={numbers['subject']!r}; accepted are {', '.join(map(str, SUBJECTS))}")
     if numbers["n_train"] < 2 * numbers["n_features"]:
@@ -185,7 +181,7 @@ def _signals(
             rows = np.flatnonzero(gate[block] == category)
             nonlinear[rows] = weights[rows] @ library
         share = alpha[block, None]
-        yield block, np.sqrt(1 - share) * _zscore(linear) + np.sqrt(share) * _zscore(nonlinear)
+        yield block, np.sqrt(1 - share) * zscore(linear, axis=1) + np.sqrt(share) * zscore(nonlinear, axis=1)
 
 
 def _add_noise(
@@ -222,7 +218,3 @@ def _grid(values: np.ndarray, bits: int) -> np.ndarray:
     # On such a grid every product and sum of the matrix products fits a float64 exactly, so neither the size of a
     # block nor thinning can change the last bit of a response through another order of summation.
     return np.round(np.ldexp(values, bits)) / 2.0**bits
-
-
-def _zscore(rows: np.ndarray) -> np.ndarray:
-    return (rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, keepdims=True)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jne._core import random_rotation, zscore
+from jne.accuracy import remove_linear
+
 CATEGORIES = ("faces", "bodies", "animals", "food", "words", "vehicles", "indoor scenes", "outdoor scenes")
 SCENES = ("indoor scenes", "outdoor scenes")
 
@@ -131,17 +134,15 @@ def hidden_units(stimuli: Stimuli, seed: int, gate: str = "") -> np.ndarray:
     """
     features = stimuli.layers[TRUE_LAYER].astype(float)
     rng = stream("units", seed)
-    drive = features @ rng.standard_normal((features.shape[1], N_UNITS))
-    drive = (drive - drive.mean(axis=0)) / drive.std(axis=0)
+    drive = zscore(features @ rng.standard_normal((features.shape[1], N_UNITS)))
     shift = rng.uniform(-0.75, 0.75, N_UNITS)
     activations = (np.abs, np.square, _relu, _bump, _tanh, _softplus)
     units = np.stack([activations[k % len(activations)](drive[:, k] - shift[k]) for k in range(N_UNITS)], axis=1)
     if gate:
         units *= (UNGATED_SHARE + (1 - UNGATED_SHARE) * stimuli.gate(gate))[:, None]
-    basis = np.linalg.qr(np.column_stack([np.ones(len(features)), features]))[0]
     # The second pass removes what rounding left after the first.
     for _ in range(2):
-        units -= basis @ (basis.T @ units)
+        units = remove_linear(features, units)
     return (units / units.std(axis=0)).T
 
 
@@ -150,18 +151,13 @@ def _centres(rng: np.random.Generator, n_features: int) -> np.ndarray:
     n = len(CATEGORIES)
     corners = np.eye(n) - 1 / n
     out = np.zeros((n, n_features))
-    out[:, :n] = corners @ _rotation(rng, n) * SEPARATION / np.sqrt(2)
+    out[:, :n] = corners @ random_rotation(rng, n) * SEPARATION / np.sqrt(2)
     return out
 
 
 def _spectrum(n_features: int) -> np.ndarray:
     spectrum = np.arange(1, n_features + 1) ** -SPECTRUM_EXPONENT
     return spectrum * n_features / spectrum.sum()
-
-
-def _rotation(rng: np.random.Generator, size: int) -> np.ndarray:
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return q * np.sign(np.diag(r))
 
 
 def _layer(latent: np.ndarray, name: str, seed: int) -> np.ndarray:
@@ -173,9 +169,9 @@ def _layer(latent: np.ndarray, name: str, seed: int) -> np.ndarray:
     warp, share_kept = LAYERS[name]
     rng = stream("layers", seed, list(LAYERS).index(name))
     kept = np.where(np.arange(n_features) < round(share_kept * n_features), latent, 0)
-    turned = kept @ _rotation(rng, n_features)
+    turned = kept @ random_rotation(rng, n_features)
     phase = rng.uniform(0, 2 * np.pi, n_features)
-    warped = np.sqrt(2) * np.sin(2 * latent @ _rotation(rng, n_features) + phase)
+    warped = np.sqrt(2) * np.sin(2 * latent @ random_rotation(rng, n_features) + phase)
     return (np.sqrt(1 - warp) * turned + np.sqrt(warp) * warped).astype(np.float32)
 
 

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from jne._core import provenance, resolve_device
+from jne._core import HDF5_ENDINGS, provenance, resolve_device
 from jne.features.allocator import kept_memory
 from jne.features.backbones import GRIDS, MODELS, Backbone, load_backbone
-from jne.features.feature_file import HDF5, FeatureFile, read_feature_file
+from jne.features.feature_file import FeatureFile, read_feature_file
 from jne.features.feature_writer import FeatureWriter
 from jne.features.image_sets import open_images
 from jne.features.images import ImageFiles, as_rgb, decode
@@ -156,7 +156,7 @@ def write_features(
     ['head']
     """
     out = Path(out)
-    if out.suffix not in HDF5 or out.is_dir():
+    if out.suffix not in HDF5_ENDINGS or out.is_dir():
         raise ValueError(f"out: {out}; needed: the path of a file that ends in .h5 or .hdf5")
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r}; accepted: {', '.join(DTYPES)}")

@@ -11,10 +11,9 @@ from zlib import error as ZlibError
 import h5py
 import numpy as np
 
-from jne._core import listed
+from jne._core import HDF5_ENDINGS, listed, plain
 from jne.features.images import natural_key
 
-HDF5 = (".h5", ".hdf5", ".hdf")
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, ZlibError, BadZipFile)
 
 
@@ -104,7 +103,7 @@ def read_feature_file(path: str | Path) -> FeatureFile:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"features: there is no file {path}; `jne features` makes one")
-    if path.suffix not in (".npz", *HDF5):
+    if path.suffix not in (".npz", *HDF5_ENDINGS):
         raise ValueError(f"features: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
     try:
         ids, shapes, attrs = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
@@ -136,10 +135,6 @@ def _read_hdf5(path: Path):
             item = file["stimulus_id"]
             ids = item.asstr()[...] if h5py.check_string_dtype(item.dtype) else item[...]
         return ids, {name: (file[name].shape, file[name].dtype) for name in names}, attrs
-
-
-def plain(value):
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check(path: Path, ids: np.ndarray | None, shapes: Mapping[str, tuple], attrs: Mapping) -> None:

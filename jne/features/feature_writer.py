@@ -11,8 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jne._core import FORMAT_VERSION, atomic_path
-from jne.features.feature_file import plain
+from jne._core import FORMAT_VERSION, atomic_path, plain
 
 
 class FeatureWriter:

@@ -10,11 +10,10 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from jne._core import listed
+from jne._core import HDF5_ENDINGS, listed
 from jne.features.images import ImageFiles
 
 BRICK = "imgBrick"
-_HDF5 = (".hdf5", ".h5", ".hdf")
 
 
 class ImageBrick(Sequence):
@@ -92,7 +91,7 @@ def open_images(path: str | Path, select: Iterable[str | Path] = ()) -> ImageSet
         If there are no such images, or an id is not among them.
     """
     path = Path(path)
-    brick = path.is_file() and path.suffix.lower() in _HDF5
+    brick = path.is_file() and path.suffix.lower() in HDF5_ENDINGS
     source = ImageBrick(path) if brick else ImageFiles(path)
     select = list(select)
     if not select:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from jne._core import Budget, clamp, parse_bytes, spans
+from jne._core import Budget, clamp, parse_bytes, spans, whole_number
 from jne.jacobians.derivatives import differentiate
 from jne.jacobians.model import as_outputs, matrix_precision, moved, prepare
 from jne.jacobians.readout import split_readout
@@ -63,8 +63,8 @@ def jacobian(
            [0., 8.]], dtype=float32)
     """
     limit = parse_bytes(max_memory)
-    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
-        raise ValueError(f"chunk={chunk!r} is not a number of samples; give a positive whole number, or None")
+    if chunk is not None:
+        chunk = whole_number(chunk, "chunk", 1)
     problem = prepare(model, X, device, precision)
     size = problem.X.element_size()
     shape = (problem.n_samples, problem.n_voxels, problem.n_features)

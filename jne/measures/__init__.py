@@ -1,7 +1,19 @@
 """How nonlinear each response is: JNE and JNE-SS, the shares, and what two fits share."""
 
 from jne.measures.crossfit import crossfit_nonlinearity
-from jne.measures.crossfit_shares import SHARES, TERMS, share
+from jne.measures.crossfit_shares import SHARES, TERMS, Terms, share
 from jne.measures.nonlinearity import nonlinearity
+from jne.measures.registry import REGISTRY, Measure, label_of, short_label
 
-__all__ = ["SHARES", "TERMS", "crossfit_nonlinearity", "nonlinearity", "share"]
+__all__ = [
+    "REGISTRY",
+    "SHARES",
+    "TERMS",
+    "Measure",
+    "Terms",
+    "crossfit_nonlinearity",
+    "label_of",
+    "nonlinearity",
+    "share",
+    "short_label",
+]

@@ -10,30 +10,20 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core import code_hash, hash_parameters, parse_bytes, provenance, whole_number, write_netcdf
+from jne._core import code_hash, hash_parameters, kept, parse_bytes, provenance, whole_number
 from jne.datasets import EncodingDataset
 from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
-from jne.measures.crossfit_shares import SHARES, TERMS, jackknife_error, share, split_sd, spread
-from jne.measures.crossfit_splits import draw_groups, draw_splits
+from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, jackknife_error, share, split_sd, spread
+from jne.measures.crossfit_splits import Split, draw_groups, draw_splits
+from jne.measures.registry import GRADIENT, known_measure
 
-_TEXT = {
-    "crossfit_nonlinear": "C: mean over samples of <J1 - J1bar, J2 - J2bar> in the metric of the feature covariance",
-    "crossfit_linear": "C0: <J1bar, J2bar> in the metric of the feature covariance",
-    "crossfit_residual": "covariance of two fits' predictions, each less its best linear map",
-    "crossfit_predicted": "covariance of two fits' predictions",
-    "nonlinear_share": "cross-fitted share (C/2) / (C/2 + C0)",
-    "prediction_share": "cross-fitted share from predictions, crossfit_residual / crossfit_predicted",
-    "reliable": "whether C/2 + C0 is more than two standard errors above zero",
-    "crossfit_jne_ss": "cross-fitted JNE-SS: product of two fits' L1 deviations, each less its mean over samples",
-}
 _PARTS = {
     "": "{}",
     "_se": "jackknife standard error of {}",
     "_split_sd": "split s.d. (no standard error: splits share data) of {}",
     "_jackknife": "without one group of training stimuli: {}",
 }
-_UNITS = "z-scored response units per z-scored feature unit"
 
 
 def crossfit_nonlinearity(
@@ -162,21 +152,18 @@ def crossfit_nonlinearity(
     found = []
     with tqdm(total=n_splits * (2 + n_groups), desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
-            path = None if where is None else where / f"split-{number}.nc"
-            if path is None or not path.exists():
+
+            def compare_halves(split: Split = split) -> xr.Dataset:
                 terms, samples = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, bar.update)
-                found.append(_split_dataset(terms, samples))
-                if path is not None:
-                    write_netcdf(found[-1], path)
-            else:
-                with xr.open_dataset(path, engine="h5netcdf") as kept:
-                    found.append(kept.load())
-                bar.update(2 + n_groups)
+                return _split_dataset(terms, samples)
+
+            found.append(compare_halves() if where is None else kept(where / f"split-{number}.nc", compare_halves))
+            bar.update((number + 1) * (2 + n_groups) - bar.n)  # of fits that were found
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
     sizes |= {"n_prediction_samples": len(X_unseen), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
     settings |= {"n_splits": n_splits, "layer": layer or getattr(data, "default_layer", None) or "all features"}
     settings |= {"device": str(compare.where), "max_memory": limit, "n_voxels_batch": step or "auto"}
-    return _dataset(found).assign_attrs({**settings, **sizes, "units": _UNITS, **provenance()})
+    return _dataset(found).assign_attrs({**settings, **sizes, "units": GRADIENT.format(z="z-scored "), **provenance()})
 
 
 def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
@@ -206,8 +193,8 @@ def _key(settings: dict, arrays: list) -> str:
     return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
 
 
-def _split_dataset(terms: np.ndarray, samples: np.ndarray | None) -> xr.Dataset:
-    content = {"terms": (("term", "estimate", "voxel"), terms.swapaxes(0, 1))}
+def _split_dataset(terms: Terms, samples: np.ndarray | None) -> xr.Dataset:
+    content = {name: (("estimate", "voxel"), values) for name, values in zip(TERMS, terms, strict=True)}
     if samples is not None:
         content["crossfit_jne_ss"] = ("sample", "voxel"), samples
     return xr.Dataset(content)
@@ -215,15 +202,16 @@ def _split_dataset(terms: np.ndarray, samples: np.ndarray | None) -> xr.Dataset:
 
 def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
     """Averages over splits, and their errors."""
-    every = np.stack([split["terms"].values for split in splits])  # (split, term, 1 + group, voxel)
-    mean = every.mean(axis=0)
-    terms, deleted, single = mean[:, 0], mean[:, 1:], every[:, :, 0].swapaxes(0, 1)
+    every = Terms(*map(np.stack, zip(*map(Terms.of, splits), strict=True)))  # (split, 1 + group, voxel) each
+    mean = every.each(lambda term: term.mean(axis=0))
+    terms, deleted = mean.each(lambda term: term[0]), mean.each(lambda term: term[1:])
+    single = every.each(lambda term: term[:, 0])
     values = {}
-    for number, name in enumerate(TERMS):
-        values[name] = terms[number]
-        values[f"{name}_se"] = jackknife_error(deleted[number])
-        values[f"{name}_split_sd"] = spread(single[number])
-        values[f"{name}_jackknife"] = deleted[number]
+    for name, term, without, alone in zip(TERMS, terms, deleted, single, strict=True):
+        values[name] = term
+        values[f"{name}_se"] = jackknife_error(without)
+        values[f"{name}_split_sd"] = spread(alone)
+        values[f"{name}_jackknife"] = without
     for name in SHARES:
         found = share(name, terms, deleted)
         values |= {name: found.value, f"{name}_se": found.se, f"{name}_split_sd": split_sd(name, single)}
@@ -238,8 +226,6 @@ def _variable(name: str, values: np.ndarray) -> xr.Variable:
     part = next((part for part in _PARTS if part and name.endswith(part)), "")
     base = name.removesuffix(part)
     first = {"_jackknife": "group", "": "sample"}.get(part)
-    units = "1" if base in SHARES or base == "reliable" else "squared z-scored response units"
-    if base == "crossfit_jne_ss":
-        units = f"({_UNITS})^2"
-    attributes = {"long_name": _PARTS[part].format(_TEXT[base]), "units": units}
+    measure = known_measure(KEYS.get(base, base))
+    attributes = {"long_name": _PARTS[part].format(measure.definition), "units": measure.unit_of(zscored=True)}
     return xr.Variable((first, "voxel")[2 - values.ndim :], values, attributes)

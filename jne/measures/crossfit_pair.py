@@ -16,6 +16,7 @@ from jne.encoders import Training, moments
 from jne.jacobians.engine import DTYPES, Problem, choose_device, matrix_precision, prepare
 from jne.measures.covariance import covariance_factor
 from jne.measures.crossfit_products import jacobian_products, linear_basis, prediction_products, split_pair
+from jne.measures.crossfit_shares import Terms
 from jne.measures.crossfit_splits import Split
 from jne.measures.nonlinearity import deviations
 
@@ -85,20 +86,20 @@ class Comparison:
         Z = torch.from_numpy(self.units.features(self.X_unseen)).to(self.where, DTYPES[self.precision])
         return Z, linear_basis(Z)
 
-    def terms(self, encoders: tuple) -> np.ndarray:
-        """The four `jne.measures.TERMS` of every voxel, ``(4, n_voxels)``."""
+    def terms(self, encoders: tuple) -> Terms:
+        """The `Terms` of every voxel, ``(n_voxels,)`` each; those of predictions NaN where stimuli are too few."""
         pair = self._problems(encoders)
         with torch.no_grad(), matrix_precision(self.precision):
             factor = covariance_factor(self.covariance, pair[0])[0]
             split = split_pair(pair)
             held = self.held + factor.numel() * factor.element_size()
             budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
-            found = jacobian_products(pair, split, factor, budget, self.step)
+            nonlinear, linear = jacobian_products(pair, split, factor, budget, self.step)
+            residual, predicted = torch.full_like(linear, torch.nan), torch.full_like(linear, torch.nan)
             if len(self.X_unseen) >= self.enough:
-                found += prediction_products(pair, split, *self._linear_map, budget, self.step)
-            terms = torch.stack(found).cpu().numpy()
-        missing = np.full((4 - len(terms), terms.shape[1]), np.nan)
-        return np.concatenate([terms, missing]) * np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
+                residual, predicted = prediction_products(pair, split, *self._linear_map, budget, self.step)
+        gain = np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
+        return Terms(*(term.cpu().numpy() * gain for term in (nonlinear, linear, residual, predicted)))
 
     def samples(self, encoders: tuple) -> np.ndarray:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
@@ -139,8 +140,8 @@ def fit_halves(
     compare: Comparison,
     return_samples: bool,
     tick: Callable[[], object],
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Everything one split gives: ``(1 + n_groups, 4, n_voxels)`` terms, first of all groups and then without each.
+) -> tuple[Terms, np.ndarray | None]:
+    """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, first of all groups and then without each.
 
     And, if asked for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
     """
@@ -161,7 +162,8 @@ def fit_halves(
         refitted = list(both)
         refitted[half] = fit(half, without=group)
         terms.append(compare.terms(tuple(refitted)))
-    return np.stack(terms), compare.samples(tuple(both)) if return_samples else None
+    every = Terms(*map(np.stack, zip(*terms, strict=True)))
+    return every, compare.samples(tuple(both)) if return_samples else None
 
 
 def check_start(

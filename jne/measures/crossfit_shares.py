@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 
-TERMS = ("crossfit_nonlinear", "crossfit_linear", "crossfit_residual", "crossfit_predicted")
-"""C and C0 of the Jacobians; covariance of the predictions' residuals from their linear maps, and of the predictions.
-Arrays of terms have them along the first axis."""
 
-SHARES = {
-    "nonlinear_share": lambda terms: (terms[0] / 2, terms[0] / 2 + terms[1]),
-    "prediction_share": lambda terms: (terms[2], terms[3]),
+class Terms(NamedTuple):
+    """What two fits have in common, arrays of one shape, the voxels last.
+
+    ``nonlinear`` and ``linear`` are C and C0 of their Jacobians; ``residual`` is the covariance of their predictions'
+    residuals from linear maps, ``predicted`` that of their predictions.
+    """
+
+    nonlinear: np.ndarray
+    linear: np.ndarray
+    residual: np.ndarray
+    predicted: np.ndarray
+
+    @classmethod
+    def of(cls, result: xr.Dataset, suffix: str = "") -> Terms:
+        """The terms of a result, ``<term><suffix>`` each."""
+        return cls(*(result[name + suffix].values for name in TERMS))
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Terms:
+        """The terms with a function applied to each."""
+        return Terms(*map(change, self))
+
+
+TERMS = tuple(f"crossfit_{name}" for name in Terms._fields)
+"""What the `Terms` are called in results."""
+
+SHARES: dict[str, Callable[[Terms], tuple[np.ndarray, np.ndarray]]] = {
+    "nonlinear_share": lambda terms: (terms.nonlinear / 2, terms.nonlinear / 2 + terms.linear),
+    "prediction_share": lambda terms: (terms.residual, terms.predicted),
 }
 """Each share's numerator and denominator."""
+
+KEYS = {"nonlinear_share": "crossfit_share", "prediction_share": "crossfit_prediction_share"}
+"""What the `SHARES` are called in the registry of measures, where the plain ones have these names."""
 
 
 class Share(NamedTuple):
@@ -31,16 +58,16 @@ def jackknife_error(deleted: np.ndarray) -> np.ndarray:
     return np.sqrt((n_groups - 1) / n_groups * ((deleted - deleted.mean(axis=0)) ** 2).sum(axis=0))
 
 
-def share(name: str, terms: np.ndarray, deleted: np.ndarray) -> Share:
-    """A share from terms ``(4, ...)`` and the terms without each group, ``(4, n_groups, ...)``."""
+def share(name: str, terms: Terms, deleted: Terms) -> Share:
+    """A share from terms ``(...)`` and the terms without each group, ``(n_groups, ...)``."""
     value, above = _divide(name, terms)
     values, denominators = _divide(name, deleted)
     reliable = above > 2 * jackknife_error(denominators)
     return Share(np.where(reliable, value, np.nan), np.where(reliable, jackknife_error(values), np.nan), reliable)
 
 
-def split_sd(name: str, terms: np.ndarray) -> np.ndarray:
-    """Standard deviation over splits of each split's own share, ``(4, n_splits, ...)``; NaN of one split."""
+def split_sd(name: str, terms: Terms) -> np.ndarray:
+    """Standard deviation over splits of each split's own share, of terms ``(n_splits, ...)``; NaN of one split."""
     return spread(_divide(name, terms)[0])
 
 
@@ -49,7 +76,7 @@ def spread(values: np.ndarray) -> np.ndarray:
     return values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
 
 
-def _divide(name: str, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _divide(name: str, terms: Terms) -> tuple[np.ndarray, np.ndarray]:
     numerator, denominator = SHARES[name](terms)
     with np.errstate(divide="ignore", invalid="ignore"):
         return numerator / denominator, denominator

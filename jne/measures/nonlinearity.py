@@ -22,17 +22,9 @@ from jne.jacobians.engine import (
 )
 from jne.measures.covariance import covariance_factor
 from jne.measures.deviations import by_columns, by_rows, factorised
+from jne.measures.registry import GRADIENT, REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
 
-_TEXT = {
-    "jne": "JNE: standard deviation over samples of the L1 deviation of the Jacobian from its mean",
-    "jne_ss": "JNE-SS: squared difference of a sample's L1 deviation from the mean L1 deviation",
-    "deviation_sign": "whether a sample's L1 deviation is above (1) or below (-1) the mean L1 deviation",
-    "mean_deviation": "mean over samples of the L1 deviation of the Jacobian from its mean",
-    "gain": "L1 norm of the mean Jacobian",
-    "relative": "mean deviation over gain",
-    "nonlinear_share": "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
-}
 _ERROR_TEXT = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
 
 
@@ -145,9 +137,7 @@ def nonlinearity(
         blocks, how = _blocks(problem, readout, factor, budget, step, return_samples, bar.update)
         counts = resamples(problem.n_samples, n_bootstrap, random_state).to(problem.X.device)
         variables = collect(blocks, problem.n_voxels, counts, columns, return_samples)
-    measure = (
-        "z-scored response units per z-scored feature unit" if problem.encoder else "response units per feature unit"
-    )
+    units = GRADIENT.format(z="z-scored " if problem.encoder else "")
     settings = {
         "model": type(model).__name__ if isinstance(model, torch.nn.Module) or problem.encoder else _name(model),
         "covariance": source,
@@ -161,7 +151,8 @@ def nonlinearity(
         "random_state": random_state,
     }
     sizes = {"n_samples": problem.n_samples, "n_voxels": problem.n_voxels, "n_features": problem.n_features}
-    return _dataset(variables, measure).assign_attrs({**settings, **sizes, **how, "units": measure, **provenance()})
+    result = _dataset(variables, problem.encoder)
+    return result.assign_attrs({**settings, **sizes, **how, "units": units, **provenance()})
 
 
 def _result_bytes(problem: Problem, return_samples: bool) -> int:
@@ -240,13 +231,13 @@ def _given_split(problem: Problem, readout: tuple) -> tuple[torch.nn.Module, tor
     return moved(trunk, problem.X), weight
 
 
-def _dataset(variables: dict[str, np.ndarray], measure: str) -> xr.Dataset:
-    units = {"jne_ss": f"({measure})^2", "relative": "1", "nonlinear_share": "1", "deviation_sign": "1"}
-    content = {}
-    for name in sorted(variables, key=lambda name: list(_TEXT).index(name) if name in _TEXT else len(_TEXT)):
+def _dataset(variables: dict[str, np.ndarray], zscored: bool) -> xr.Dataset:
+    order, content = list(REGISTRY), {}
+    for name in sorted(variables, key=lambda name: order.index(name) if name in order else len(order)):
         values = variables[name]
         base, _, error = name.rpartition("_") if name.rpartition("_")[2] in _ERROR_TEXT else (name, "", "")
-        text = f"{_ERROR_TEXT[error]} of {base}" if error else _TEXT[base]
+        measure = known_measure(base)
+        text = f"{_ERROR_TEXT[error]} of {base}" if error else measure.definition
         dims = ("sample", "voxel")[2 - values.ndim :]
-        content[name] = xr.Variable(dims, values, {"long_name": text, "units": units.get(base, measure)})
+        content[name] = xr.Variable(dims, values, {"long_name": text, "units": measure.unit_of(zscored)})
     return xr.Dataset(content)

@@ -1,12 +1,12 @@
 """Figures: axes in, axes out; and the chapters' whole figures, one call each."""
 
+from jne.measures import label_of, short_label
 from jne.plotting import performance
 from jne.plotting.areas import area_label, figure_areas, level_colors, plot_areas, plot_distribution, plot_levels
 from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierarchy, figure_map
 from jne.plotting.grids import figure_grid, figure_scalars, result_label
 from jne.plotting.idea import draw_idea
 from jne.plotting.inputs import figure_clusters, figure_sweeps
-from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.networks import figure_fitted, figure_order
 from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jne.cortex import LEVELS, STANDS_FOR
-from jne.plotting.labels import short_label
+from jne.measures import short_label
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
 from jne.statistics import area_intervals, area_table
 

@@ -9,8 +9,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from jne.cortex import MESH
+from jne.measures import REGISTRY, label_of, short_label
 from jne.plotting.areas import plot_areas, plot_levels
-from jne.plotting.labels import label_of, short_label
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
 from jne.plotting.style import PAGE_WIDTH, title
@@ -24,14 +24,15 @@ def figure_accuracy(result: xr.Dataset) -> Figure:
     """
     if "noise_ceiling" not in result:
         figure, ax = plt.subplots(figsize=(4.6, 4.2))
-        plot_against(result.r2_linear, result.r2, xlabel="R², linear encoder", ylabel="R², nonlinear encoder", ax=ax)
+        labels = {"xlabel": REGISTRY["r2_linear"].label, "ylabel": REGISTRY["r2"].label}
+        plot_against(result.r2_linear, result.r2, ax=ax, **labels)
         ax.axline((0, 0), slope=1, color="k", linewidth=1)
     else:
         figure, axes = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 3.3))
         ceiling, linear, nonlinear = (result[name].values for name in ("noise_ceiling", "r2_linear", "r2"))
         significant = result.significant.values
-        plot_accuracy(ceiling, linear, label="R², linear encoder", ax=axes[0])
-        plot_accuracy(ceiling, nonlinear, label="R², nonlinear encoder", significant=significant, ax=axes[1])
+        plot_accuracy(ceiling, linear, label=REGISTRY["r2_linear"].label, ax=axes[0])
+        plot_accuracy(ceiling, nonlinear, label=REGISTRY["r2"].label, significant=significant, ax=axes[1])
         plot_difference(ceiling, linear, nonlinear, significant=significant, ax=axes[2])
     figure.suptitle(title(result, "prediction accuracy per voxel"))
     return figure

@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from jne.measures import REGISTRY, short_label
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH
 
 SIGNED_CMAP = "vlag"
@@ -110,7 +111,13 @@ def figure_scalars(table: pd.DataFrame, results: list[str], varied: list[str], t
 
 
 def result_label(name: str) -> str:
-    """A recorded name in words."""
+    """A recorded name in words: a measure's, ``<measure>_vs_<what>``, or its own."""
+    measure, between, other = name.partition("_vs_")
+    words = short_label(measure) if measure in REGISTRY else _words(measure)
+    return f"{words} vs {_words(other)}" if between else words
+
+
+def _words(name: str) -> str:
     return " ".join("JNE" if word == "jne" else word for word in name.split("_"))
 
 

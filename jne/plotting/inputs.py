@@ -7,6 +7,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from jne.measures import short_label
 from jne.plotting.style import PAGE_WIDTH
 
 _KINDS = {
@@ -28,10 +29,10 @@ def figure_sweeps(frame: pd.DataFrame) -> Figure:
     unchanged = frame[(frame["kind"] == "scale") & (frame["value"] == 1)].iloc[0]
     for ax, (kind, (title, label)) in zip(axes, _KINDS.items(), strict=True):
         part = frame[frame["kind"] == kind]
-        for number, (measure, name) in enumerate({"jne": "JNE", "nonlinear_share": "nonlinear share"}.items()):
+        for number, measure in enumerate(("jne", "nonlinear_share")):
             color, exact = f"C{number}", f"{measure}_exact"
             ax.plot(part["value"], part[exact] / unchanged[exact], color=color, linewidth=1.4)
-            style = {"s": 16, "color": color, "marker": "os"[number], "label": name}
+            style = {"s": 16, "color": color, "marker": "os"[number], "label": short_label(measure)}
             ax.scatter(part["value"], part[measure] / unchanged[measure], **style)
         ax.set(title=title, xlabel=label, yscale="log")
     axes[0].set_xscale("log")
@@ -64,9 +65,9 @@ def figure_clusters(frame: pd.DataFrame, response, features: torch.Tensor) -> Fi
     axes[0].scatter(shown, response(shown), s=14, color="C0", alpha=0.6, zorder=2)
     axes[0].set(xlabel="feature x", ylabel="response", title="a bump on three clusters")
     for ax, (kind, part) in zip(axes[1:], frame.groupby("features", sort=False), strict=True):
-        labels = {"true_share": "1 − R², best linear map", "nonlinear_share": "nonlinear share, Jacobians"}
         for measure, marker, color in (("true_share", "^", "C3"), ("nonlinear_share", "D", "C2")):
-            ax.plot(part["width"], part[measure], marker=marker, color=color, markersize=4, label=labels[measure])
+            style = {"marker": marker, "color": color, "markersize": 4, "label": short_label(measure)}
+            ax.plot(part["width"], part[measure], **style)
         ax.set(xlabel="width of the clusters (SD)", ylim=(0, 1.03), title=f"{kind} feature")
     axes[2].set_xlabel("width (same variance)")
     axes[2].set_yticklabels([])

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jne.plotting.simulations import SHORT
+from jne.measures import short_label
 from jne.plotting.style import PAGE_WIDTH
 from jne.simulations import activation_label
 
@@ -63,8 +63,8 @@ def figure_fitted(
     for row, measure in zip(axes, measures, strict=True):
         for ax, ceiling in zip(row, ceilings, strict=True):
             _draw_fitted(frame[frame["noise_ceiling"] == ceiling], measure, named, ax)
-            ax.set_xlabel(f"{SHORT[measure]}, network itself")
-        row[0].set(ylabel=f"{SHORT[measure]}, fitted encoder", ylim=(0, 1.12 * frame[measure].max()))
+            ax.set_xlabel(f"{short_label(measure)}, network itself")
+        row[0].set(ylabel=f"{short_label(measure)}, fitted encoder", ylim=(0, 1.12 * frame[measure].max()))
     for ax, ceiling in zip(axes[0], ceilings, strict=True):
         ax.set_title(f"noise ceiling {ceiling:g}")
     handles, labels = axes[0, 0].get_legend_handles_labels()

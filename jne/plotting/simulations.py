@@ -12,15 +12,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jne.measures import short_label
 from jne.plotting.style import PAGE_WIDTH
 from jne.simulations import ACTIVATIONS, activation_label, closed_form
 
-SHORT = {
-    "jne": "JNE",
-    "mean_deviation": "mean L1 deviation",
-    "nonlinear_share": "nonlinear share",
-    "true_share": "1 − R², best linear map",
-}
+UNIT_MEASURES = ("jne", "mean_deviation", "nonlinear_share", "true_share")
 
 
 def figure_activations(clouds: Mapping[str, xr.Dataset], *, n_columns: int = 5, random_state: int = 0) -> Figure:
@@ -99,7 +95,7 @@ def _draw_cloud(cloud: xr.Dataset, ax: Axes) -> None:
     ax.set_title(text, fontsize="small", pad=3)
 
 
-def figure_units(frame: pd.DataFrame, measures: Sequence[str] = tuple(SHORT)) -> Figure:
+def figure_units(frame: pd.DataFrame, measures: Sequence[str] = UNIT_MEASURES) -> Figure:
     """A single unit: measures over seeds as dots with the central 95 % as lines, closed forms as curves.
 
     Parameters
@@ -122,7 +118,8 @@ def figure_units(frame: pd.DataFrame, measures: Sequence[str] = tuple(SHORT)) ->
             ax.plot(dense, exact, color=f"C{number}", linewidth=1.4)
             spread = part.groupby("value")[measure].quantile([0.025, 0.5, 0.975]).unstack()
             ax.vlines(spread.index, spread[0.025], spread[0.975], color=f"C{number}", linewidth=2)
-            ax.scatter(spread.index, spread[0.5], color=f"C{number}", marker="osD^"[number], s=26, label=SHORT[measure])
+            style = {"color": f"C{number}", "marker": "osD^"[number], "label": short_label(measure)}
+            ax.scatter(spread.index, spread[0.5], s=26, **style)
         ax.set(xlabel=label, title=names[response])
     axes[0].set_ylabel("value of the measure")
     axes[0].legend(frameon=False, fontsize="small")

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from jne._core import atomic_path, hash_parameters
 from jne.cortex import FSAVERAGE, HEMISPHERES, MESH, VIEWS, drawn_mesh, fill_from_nearest, pixel_vertices
-from jne.plotting.labels import label_of, short_label
+from jne.measures import label_of, short_label
 from jne.plotting.maps import NOT_SIGNIFICANT
 from jne.plotting.style import PAGE_WIDTH, title
 

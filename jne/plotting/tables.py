@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import display
 
-from jne.plotting.labels import short_label
+from jne.measures import short_label
 
 _COLUMNS = {
     "rho": "ρ",
     "p": "p (permuted areas)",
     "p_smooth": "p (smooth maps)",
-    "with_truth": "ρ with planted share",
-    "with_ceiling": "ρ with noise ceiling",
+    "with_truth": f"ρ with {short_label('true_nonlinearity')}",
+    "with_ceiling": f"ρ with {short_label('noise_ceiling')}",
     "low": "95 % from",
     "high": "to",
     "n_subjects": "subjects",

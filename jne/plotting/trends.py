@@ -12,8 +12,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jne.measures import short_label
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
-from jne.plotting.labels import short_label
 from jne.plotting.style import PAGE_WIDTH, title
 from jne.statistics import POOLED, subject_interval
 

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jne.measures import short_label
 from jne.plotting.style import PAGE_WIDTH
 from jne.statistics import spearman
 
@@ -67,8 +68,8 @@ def plot_followed(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.axvline(0, color="0.8", linewidth=1, zorder=0)
     for number, (measure, rows) in enumerate(table.groupby("measure", sort=False)):
         style = {"color": f"C{number}", "marker": _MARKERS[number]}
-        ax.scatter(rows["partial_ceiling"], rows["partial_alpha"], s=34, alpha=0.8, label=measure, **style)
-    ax.set(xlim=(-1, 1), xticks=[-1, -0.5, 0, 0.5, 1], ylim=(min(-0.05, table["partial_alpha"].min() - 0.05), 1.03))
+        ax.scatter(rows["partial_ceiling"], rows["partial_truth"], s=34, alpha=0.8, label=measure, **style)
+    ax.set(xlim=(-1, 1), xticks=[-1, -0.5, 0, 0.5, 1], ylim=(min(-0.05, table["partial_truth"].min() - 0.05), 1.03))
     ax.set(xlabel="ρ with the noise ceiling, given the share", ylabel="ρ with the share, given the ceiling")
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize="small")
     return ax
@@ -88,7 +89,7 @@ def figure_recovery(result: xr.Dataset, measures: Mapping[str, str]) -> Figure:
     n_rows = -(-len(measures) // n_columns)
     size = (PAGE_WIDTH / 3 * n_columns, 2.3 * n_rows)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, sharex=True)
-    alpha = result["alpha"].values
+    alpha = result["true_nonlinearity"].values
     for ax, (name, label) in zip(axes.flat, measures.items(), strict=False):
         values = result[name].values
         points = ax.scatter(alpha, values, c=result["noise_ceiling"].values, cmap="cividis", s=9, linewidth=0)
@@ -97,10 +98,10 @@ def figure_recovery(result: xr.Dataset, measures: Mapping[str, str]) -> Figure:
         ax.set_ylabel(label)
         ax.set_title(f"Spearman ρ = {spearman(alpha, values):.2f}", fontsize="small", loc="right")
     for ax in axes[-1]:
-        ax.set_xlabel("planted share")
+        ax.set_xlabel(short_label("true_nonlinearity"))
     for ax in axes.flat[len(measures) :]:
         ax.set_axis_off()
-    figure.colorbar(points, ax=axes, label="noise ceiling", shrink=0.6, aspect=30)
+    figure.colorbar(points, ax=axes, label=short_label("noise_ceiling"), shrink=0.6, aspect=30)
     return figure
 
 
@@ -117,7 +118,7 @@ def figure_bias(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for ax, (name, table) in zip(axes.flat, tables.items(), strict=True):
         sns.boxplot(table, x="ceiling", y="bias", hue="measure", ax=ax, fliersize=0, linewidth=0.8, whis=(5, 95))
         ax.axhline(0, color="k", linewidth=0.8, zorder=0)
-        ax.set(title=name, xlabel="noise ceiling", ylabel="estimate − planted share")
+        ax.set(title=name, xlabel=short_label("noise_ceiling"), ylabel=f"estimate − {short_label('true_nonlinearity')}")
         ax.get_legend().remove()
     low, high = np.quantile(np.concatenate([table["bias"] for table in tables.values()]), [0.01, 0.99])
     axes[0, 0].set_ylim(low - 0.1, high + 0.1)
@@ -144,7 +145,7 @@ def figure_varied(table: pd.DataFrame, kind: str, factors: Mapping[str, str], me
     for ax, (factor, factor_label) in zip(axes.flat, factors.items(), strict=False):
         rows = table[(table["factor"] == factor) & (table["kind"] == kind)]
         positions = np.arange(len(rows))
-        ax.axhline(rows["truth"].iloc[0], color="k", linewidth=0.8, label="planted")
+        ax.axhline(rows["true_nonlinearity"].iloc[0], color="k", linewidth=0.8, label="planted")
         for number, (name, label) in enumerate(measures.items()):
             ax.plot(positions, rows[name], f"{_MARKERS[number]}-", color=f"C{number}", markersize=4, label=label)
         ax.set_xticks(positions, [f"{level:g}" for level in rows["level"]])

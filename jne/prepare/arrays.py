@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from jne._core import provenance, sha256
+from jne._core import HDF5_ENDINGS, provenance, sha256
 from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, save_dataset
 from jne.prepare.array_files import mark_bad, to_float32
@@ -172,7 +172,7 @@ def _load(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
             with np.load(path, allow_pickle=False) as file:
                 known = file.files
                 return {name: file[name] for name in names if name in known or _unknown(path, name, known)}
-        if path.suffix in (".h5", ".hdf5", ".hdf"):
+        if path.suffix in HDF5_ENDINGS:
             with h5py.File(path) as file:
                 known = []
                 file.visititems(lambda key, item: known.append(key) if isinstance(item, h5py.Dataset) else None)

@@ -10,13 +10,11 @@ import numpy as np
 import xarray as xr
 from nibabel.filebasedimages import ImageFileError
 
+from jne._core import MESHES
 from jne.datasets import EncodingDataset
 from jne.features import read_feature_file
 from jne.prepare.maps import Options, is_none, joined_hash, name_labels, read_label_names, save_maps
 from jne.prepare.trials import Trials, check_count, check_files, read_trials
-
-MESHES = {163842: "fsaverage", 40962: "fsaverage6", 10242: "fsaverage5", 2562: "fsaverage4", 32492: "fsLR-32k"}
-"""Mesh by its number of vertices per hemisphere; no subject's own mesh has one of these by chance."""
 
 
 def prepare_fsaverage(

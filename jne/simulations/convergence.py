@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import xarray as xr
 from jne._core import cached
 from jne.encoders import ResidualEncoder
 from jne.measures import nonlinearity
-from jne.simulations.recovery import draw_features
+from jne.simulations.recovery import power_law_features
 from jne.simulations.responses import mixed_response
 
 MEASURES = ("jne", "mean_deviation", "relative", "nonlinear_share")
@@ -20,6 +21,20 @@ N_REFERENCE = 20_000
 """Fresh stimuli that stand for all there could be."""
 N_PROBES = 40
 """Stimuli whose JNE-SS is followed; they are among those of every draw."""
+
+
+@dataclass(frozen=True)
+class ConvergenceSettings:
+    """The arguments of `converge`: what is computed, and the key under which it is kept."""
+
+    n_samples: Sequence[int]
+    n_draws: int
+    n_train: int
+    n_features: int
+    n_voxels: int
+    n_bootstrap: int
+    random_state: int
+    encoder_options: Mapping
 
 
 def converge(
@@ -55,31 +70,33 @@ def converge(
         the root mean square over voxels of the distance from the reference, over the reference's mean; ``coverage``,
         the share of voxels whose 95 % interval holds the reference (NaN without an interval). Cached.
     """
-    parameters = {name: value for name, value in locals().items() if name != "encoder_options"}
-    parameters |= {"n_samples": [int(n) for n in n_samples], "encoder_options": dict(encoder_options or {})}
-    result = cached("simulation", "convergence", parameters, lambda: _converge(**parameters))
+    settings = ConvergenceSettings(
+        [int(n) for n in n_samples], n_draws, n_train, n_features, n_voxels, n_bootstrap, random_state,
+        dict(encoder_options or {}),
+    )  # fmt: skip
+    result = cached("simulation", "convergence", asdict(settings), lambda: _converge(settings))
     return result.to_dataframe().reset_index(drop=True)
 
 
-def _converge(
-    n_samples, n_draws, n_train, n_features, n_voxels, n_bootstrap, random_state, encoder_options
-) -> xr.Dataset:
-    rng = np.random.default_rng(random_state)
-    n_validation = n_train // 5
-    n_fresh = n_draws * sum(n_samples)
-    X = draw_features(rng, n_train + n_validation + N_REFERENCE + n_fresh, n_features)
-    learn, X_reference, fresh = np.split(X, [n_train + n_validation, n_train + n_validation + N_REFERENCE])
-    alpha, ceiling = rng.uniform(size=n_voxels), rng.uniform(0.2, 0.8, n_voxels)
-    _, Y = mixed_response(learn, alpha, ceiling, random_state=random_state)
-    options = {"random_state": random_state, **encoder_options}
+def _converge(settings: ConvergenceSettings) -> xr.Dataset:
+    rng = np.random.default_rng(settings.random_state)
+    n_train = settings.n_train
+    n_learn = n_train + n_train // 5
+    n_fresh = settings.n_draws * sum(settings.n_samples)
+    X = power_law_features(rng, n_learn + N_REFERENCE + n_fresh, settings.n_features)
+    learn, X_reference, fresh = np.split(X, [n_learn, n_learn + N_REFERENCE])
+    alpha, ceiling = rng.uniform(size=settings.n_voxels), rng.uniform(0.2, 0.8, settings.n_voxels)
+    _, Y = mixed_response(learn, alpha, ceiling, random_state=settings.random_state)
+    options = {"random_state": settings.random_state, **settings.encoder_options}
     encoder = ResidualEncoder(**options).fit(learn[:n_train], Y[:n_train], learn[n_train:], Y[n_train:])
     reference = nonlinearity(encoder, X_reference, max_memory="1GB")
     probes, true_ss = X_reference[:N_PROBES], reference["jne_ss"].values[:N_PROBES]
     rows = []
-    for n in n_samples:
-        for draw in range(n_draws):
+    for n in settings.n_samples:
+        for draw in range(settings.n_draws):
             own, fresh = fresh[:n], fresh[n:]
-            result = nonlinearity(encoder, own, n_bootstrap=n_bootstrap, random_state=draw, return_samples=False)
+            options = {"n_bootstrap": settings.n_bootstrap, "random_state": draw, "return_samples": False}
+            result = nonlinearity(encoder, own, **options)
             # JNE-SS of the same stimuli each time; they are few among the others.
             followed = nonlinearity(encoder, np.concatenate([probes, own[N_PROBES:]]), covariance=False)
             values = {name: (result[name].values, reference[name].values) for name in MEASURES}

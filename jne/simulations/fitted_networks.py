@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,22 @@ from jne.simulations.activation_order import contradictions
 from jne.simulations.networks import network_seeds
 from jne.simulations.responses import activation_network
 from jne.statistics import spearman
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """The arguments of `fit_networks`: what is computed, and the key under which it is kept."""
+
+    configurations: Mapping[str, Sequence[str]]
+    noise_ceilings: Sequence[float]
+    n_networks: int
+    n_outputs: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    n_features: int
+    encoder_options: Mapping
+    random_state: int
 
 
 def fit_networks(
@@ -59,22 +76,21 @@ def fit_networks(
         signal), ``nonlinear_share`` and ``prediction_share``, of the fit and, with the suffix ``_true``, of the
         network itself at the same test samples.
     """
-    parameters = {name: value for name, value in locals().items() if name not in ("encoder_options", "configurations")}
-    parameters["noise_ceilings"] = list(noise_ceilings)
-    parameters["encoder_options"] = dict(encoder_options or {})
-    parameters["configurations"] = {name: list(activations) for name, activations in configurations.items()}
-    result = cached("simulation", "fitted_networks", parameters, lambda: _fit_networks(**parameters))
+    settings = FitSettings(
+        {name: list(activations) for name, activations in configurations.items()}, list(noise_ceilings), n_networks,
+        n_outputs, n_train, n_validation, n_test, n_features, dict(encoder_options or {}), random_state,
+    )  # fmt: skip
+    result = cached("simulation", "fitted_networks", asdict(settings), lambda: _fit_networks(settings))
     return result.to_dataframe(dim_order=["noise_ceiling", "network", "seed"]).reset_index()
 
 
-def _fit_networks(
-    configurations, noise_ceilings, n_networks, n_outputs, n_train, n_validation, n_test, n_features,
-    encoder_options, random_state,
-) -> xr.Dataset:  # fmt: skip
+def _fit_networks(settings: FitSettings) -> xr.Dataset:
+    configurations, n_features, n_test = settings.configurations, settings.n_features, settings.n_test
+    random_state, n_train, n_validation = settings.random_state, settings.n_train, settings.n_validation
     generator = torch.Generator().manual_seed(random_state)
     X = torch.randn(n_train + n_validation + n_test, n_features, generator=generator)
-    seeds = network_seeds(n_networks, random_state)
-    options = {"n_features": n_features, "n_outputs": n_outputs, "unit_variance": "layers"}
+    seeds = network_seeds(settings.n_networks, random_state)
+    options = {"n_features": n_features, "n_outputs": settings.n_outputs, "unit_variance": "layers"}
     networks = [activation_network(a, random_state=seed, **options) for a in configurations.values() for seed in seeds]
     with torch.no_grad():
         signal = torch.cat([network(X) for network in networks], dim=1).numpy()
@@ -84,20 +100,21 @@ def _fit_networks(
     truth["jne"] /= scale
     truth["prediction_share"] = prediction_share(X.numpy(), signal)
     rows = []
-    for number, ceiling in enumerate(noise_ceilings):
+    for number, ceiling in enumerate(settings.noise_ceilings):
         noise = np.random.default_rng([random_state, number]).normal(size=signal.shape)
         Y = signal + noise * np.sqrt((1 - ceiling) / ceiling)
         (x, x_val, _), (y, y_val, _) = (np.split(array, ends) for array in (X.numpy(), Y))
-        encoder = ResidualEncoder(**{"random_state": random_state, **encoder_options}).fit(x, y, x_val, y_val)
+        options = {"random_state": random_state, **settings.encoder_options}
+        encoder = ResidualEncoder(**options).fit(x, y, x_val, y_val)
         found = _measure([encoder], X_test)
         found["jne"] *= encoder.y_scale_
         found["prediction_share"] = prediction_share(X.numpy(), encoder.predict(X.numpy()))
         found["r2"] = r2_score(signal[-n_test:], encoder.predict(X_test.numpy()))
         rows.append(found | {f"{name}_true": values for name, values in truth.items()})
-    shape = len(configurations), len(seeds), n_outputs
+    shape = len(configurations), len(seeds), settings.n_outputs
     dims = ("noise_ceiling", "network", "seed")
     stacked = {name: np.stack([row[name].reshape(shape).mean(axis=2) for row in rows]) for name in rows[0]}
-    coordinates = {"noise_ceiling": list(noise_ceilings), "network": np.array(list(configurations), object)}
+    coordinates = {"noise_ceiling": settings.noise_ceilings, "network": np.array(list(configurations), object)}
     return xr.Dataset({name: (dims, a) for name, a in stacked.items()}, coords={**coordinates, "seed": seeds})
 
 

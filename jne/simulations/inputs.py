@@ -10,6 +10,7 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
+from jne import _core
 from jne.accuracy import prediction_share
 from jne.measures import nonlinearity
 from jne.simulations.closed_forms import closed_form
@@ -134,8 +135,7 @@ def rotated(angle: float) -> np.ndarray:
 
 def random_rotation(n_features: int, random_state: int) -> np.ndarray:
     """An orthogonal matrix, uniform over all of them."""
-    Q, R = np.linalg.qr(np.random.default_rng(random_state).normal(size=(n_features, n_features)))
-    return Q * np.sign(np.diag(R))
+    return _core.random_rotation(np.random.default_rng(random_state), n_features)
 
 
 CENTRES = (-2.0, 0.0, 2.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -13,24 +14,32 @@ from jne._core import cached
 from jne.accuracy import prediction_share, r2_score
 from jne.datasets import EncodingDataset
 from jne.encoders import ResidualEncoder
-from jne.measures import crossfit_nonlinearity, nonlinearity
+from jne.measures import REGISTRY, crossfit_nonlinearity, nonlinearity
 from jne.simulations.responses import mixed_response
 from jne.statistics import partial_spearman, spearman
 
-MEASURES = {
-    "jne": "JNE, as published",
-    "mean_deviation": "mean L1 deviation",
-    "relative": "relative L1 deviation",
-    "nonlinear_share": "share",
-    "prediction_share": "share from predictions",
-    "crossfit_share": "cross-fitted share",
-    "crossfit_prediction_share": "cross-fitted, predictions",
-    "r2_difference": "R²(nonlinear) − R²(linear)",
-}
 SHARES = ("nonlinear_share", "prediction_share", "crossfit_share", "crossfit_prediction_share")
+MEASURES = {name: REGISTRY[name].label for name in ("jne", "mean_deviation", "relative", *SHARES, "r2_difference")}
+"""What is put to the trial, with its label."""
 
 
-def draw_features(rng: np.random.Generator, n_samples: int, n_features: int) -> np.ndarray:
+@dataclass(frozen=True)
+class RecoverySettings:
+    """The arguments of `recover`: what is computed, and the key under which it is kept."""
+
+    random_state: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    n_features: int
+    n_voxels: int
+    noise_ceilings: Sequence[float]
+    n_splits: int
+    n_groups: int
+    encoder_options: Mapping
+
+
+def power_law_features(rng: np.random.Generator, n_samples: int, n_features: int) -> np.ndarray:
     """Gaussian features with a power-law spectrum, randomly rotated, ``(n_samples, n_features)``."""
     spectrum = np.arange(1, n_features + 1) ** -0.5
     rotation = np.linalg.qr(rng.normal(size=(n_features, n_features)))[0]
@@ -47,7 +56,7 @@ def simulated_voxels(
     n_voxels: int = 60,
     noise_ceilings: Sequence[float] = (0.1, 0.8),
 ) -> EncodingDataset:
-    """The voxels of `recover` as a dataset, with ``true_nonlinearity`` (alpha) and ``noise_ceiling``."""
+    """The voxels of `recover` as a dataset, with ``true_nonlinearity`` and ``noise_ceiling``."""
     counts = {"train": n_train, "validation": n_validation, "test": n_test}
     X, Y, alpha, ceiling = _draw(random_state, sum(counts.values()), n_features, n_voxels, noise_ceilings)
     content = {
@@ -63,7 +72,7 @@ def simulated_voxels(
 
 def _draw(random_state: int, n_samples: int, n_features: int, n_voxels: int, noise_ceilings: Sequence[float]):
     rng = np.random.default_rng(random_state)
-    X = draw_features(rng, n_samples, n_features)
+    X = power_law_features(rng, n_samples, n_features)
     alpha, ceiling = rng.uniform(size=n_voxels), rng.uniform(*noise_ceilings, n_voxels)
     return X, mixed_response(X, alpha, ceiling, random_state=random_state)[1], alpha, ceiling
 
@@ -83,7 +92,7 @@ def recover(
 ) -> xr.Dataset:
     """Simulate voxels, fit the paper's encoder to their noisy responses, and measure every voxel.
 
-    The nonlinear share ``alpha`` of a voxel is uniform in [0, 1] and its noise ceiling uniform between the two
+    The nonlinear share of a voxel is uniform in [0, 1] and its noise ceiling uniform between the two
     ``noise_ceilings``, drawn independently: a measure of nonlinearity should follow the first and not the second.
 
     Parameters
@@ -101,36 +110,37 @@ def recover(
     Returns
     -------
     xarray.Dataset
-        Over ``voxel``: ``alpha``, ``noise_ceiling``, ``r2`` and the `MEASURES`. Cached.
+        Over ``voxel``: ``true_nonlinearity`` (the planted share), ``noise_ceiling``, ``r2`` and the `MEASURES`. Cached.
     """
-    parameters = {name: value for name, value in locals().items() if name != "encoder_options"}
-    parameters["encoder_options"] = dict(encoder_options or {})
-    parameters["noise_ceilings"] = list(noise_ceilings)
-    return cached("simulation", "recovery", parameters, lambda: _recover(**parameters))
+    settings = RecoverySettings(
+        random_state, n_train, n_validation, n_test, n_features, n_voxels, list(noise_ceilings), n_splits, n_groups,
+        dict(encoder_options or {}),
+    )  # fmt: skip
+    return cached("simulation", "recovery", asdict(settings), lambda: _recover(settings))
 
 
-def _recover(
-    random_state, n_train, n_validation, n_test, n_features, n_voxels, noise_ceilings, n_splits, n_groups,
-    encoder_options,
-) -> xr.Dataset:  # fmt: skip
-    n_samples = n_train + n_validation + n_test
-    X, Y, alpha, ceiling = _draw(random_state, n_samples, n_features, n_voxels, noise_ceilings)
-    (X, X_val, X_test), (Y, Y_val, Y_test) = (np.split(a, [n_train, n_train + n_validation]) for a in (X, Y))
-    options = {"random_state": random_state, **encoder_options}
+def _recover(settings: RecoverySettings) -> xr.Dataset:
+    ends = [settings.n_train, settings.n_train + settings.n_validation]
+    X, Y, alpha, ceiling = _draw(
+        settings.random_state, ends[1] + settings.n_test, settings.n_features, settings.n_voxels,
+        settings.noise_ceilings,
+    )  # fmt: skip
+    (X, X_val, X_test), (Y, Y_val, Y_test) = (np.split(a, ends) for a in (X, Y))
+    options = {"random_state": settings.random_state, **settings.encoder_options}
     encoder = ResidualEncoder(**options).fit(X, Y, X_val, Y_val)
     linear = ResidualEncoder(**{**options, "activation": None}).fit(X, Y, X_val, Y_val)
     result = nonlinearity(encoder, X_test, return_samples=False)
     r2 = r2_score(Y_test, encoder.predict(X_test))
     crossfit = crossfit_nonlinearity(
-        lambda seed: ResidualEncoder(**{**encoder_options, "random_state": seed}),
+        lambda seed: ResidualEncoder(**{**settings.encoder_options, "random_state": seed}),
         (X, Y, X_val, Y_val, X_test),
-        n_splits=n_splits,
-        n_groups=n_groups,
-        random_state=random_state,
+        n_splits=settings.n_splits,
+        n_groups=settings.n_groups,
+        random_state=settings.random_state,
     )
     everything = np.concatenate([X, X_val, X_test])
     extra = {
-        "alpha": alpha,
+        "true_nonlinearity": alpha,
         "noise_ceiling": ceiling,
         "r2": r2,
         "r2_difference": r2 - r2_score(Y_test, linear.predict(X_test)),
@@ -149,18 +159,18 @@ def recovery_table(results: Sequence[xr.Dataset]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``measure``, ``simulation``, ``n_train``, Spearman correlation ``with_alpha`` and ``with_ceiling``, and each
-        given the other variable: ``partial_alpha``, ``partial_ceiling``; over the voxels that have a value.
+        ``measure``, ``simulation``, ``n_train``, Spearman correlation ``with_truth`` and ``with_ceiling``, and each
+        given the other variable: ``partial_truth``, ``partial_ceiling``; over the voxels that have a value.
     """
     rows = []
     for number, result in enumerate(results):
         for name, label in MEASURES.items():
-            values = result[name].values
-            kept = np.isfinite(values)
-            values, alpha, ceiling = (a[kept] for a in (values, result["alpha"].values, result["noise_ceiling"].values))
+            kept = np.isfinite(result[name].values)
+            names = (name, "true_nonlinearity", "noise_ceiling")
+            values, alpha, ceiling = (result[one].values[kept] for one in names)
             row = {"measure": label, "simulation": number, "n_train": int(result.attrs["n_train"])}
-            row |= {"with_alpha": spearman(values, alpha), "with_ceiling": spearman(values, ceiling)}
-            row |= {"partial_alpha": partial_spearman(values, alpha, ceiling)}
+            row |= {"with_truth": spearman(values, alpha), "with_ceiling": spearman(values, ceiling)}
+            row |= {"partial_truth": partial_spearman(values, alpha, ceiling)}
             row |= {"partial_ceiling": partial_spearman(values, ceiling, alpha)}
             rows.append(row)
     return pd.DataFrame(rows)
@@ -183,10 +193,10 @@ def bias_table(results: Sequence[xr.Dataset], edges: Sequence[float]) -> pd.Data
     """
     parts = []
     for result in results:
-        frame = result[["alpha", "noise_ceiling", *SHARES]].to_dataframe()
+        frame = result[["true_nonlinearity", "noise_ceiling", *SHARES]].to_dataframe()
         labels = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
         frame["ceiling"] = pd.cut(frame["noise_ceiling"], edges, labels=labels, include_lowest=True)
         for name in SHARES:
-            part = frame[["ceiling"]].assign(measure=MEASURES[name], bias=frame[name] - frame["alpha"])
+            part = frame[["ceiling"]].assign(measure=MEASURES[name], bias=frame[name] - frame["true_nonlinearity"])
             parts.append(part.dropna())
     return pd.concat(parts, ignore_index=True)

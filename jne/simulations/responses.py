@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from jne._core import zscore
 from jne.accuracy import remove_linear
 
 
@@ -121,11 +122,6 @@ def _standardize(network: nn.Sequential, x: torch.Tensor, every_layer: bool) -> 
             if every_layer:
                 layer.bias = nn.Parameter(-mean / scale)
         x = layer(x)
-
-
-def zscore(values: np.ndarray) -> np.ndarray:
-    """z-score over the first axis (population standard deviation)."""
-    return (values - values.mean(axis=0)) / values.std(axis=0)
 
 
 def mix(linear: np.ndarray, nonlinear: np.ndarray, alpha: np.ndarray) -> np.ndarray:

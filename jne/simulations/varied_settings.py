@@ -12,7 +12,7 @@ from jne._core import cached
 from jne.accuracy import prediction_share
 from jne.encoders import ResidualEncoder
 from jne.measures import crossfit_nonlinearity, nonlinearity
-from jne.simulations.recovery import draw_features
+from jne.simulations.recovery import power_law_features
 from jne.simulations.responses import mixed_response
 from jne.statistics import area_share
 
@@ -66,7 +66,7 @@ def vary(
     Returns
     -------
     pandas.DataFrame
-        A row per level and kind: ``factor``, ``level``, ``kind``, ``truth``; ``nonlinear_share`` and
+        A row per level and kind: ``factor``, ``level``, ``kind``, ``true_nonlinearity``; ``nonlinear_share`` and
         ``prediction_share``, the medians over voxels of the plain measures; ``crossfit_share`` and
         ``crossfit_prediction_share``, ratios of sums over voxels, NaN where nothing is shared. Cached.
     """
@@ -95,7 +95,7 @@ def _measure(n_train, n_features, n_voxels, noise_ceiling, random_state, encoder
     rng = np.random.default_rng(random_state)
     # Test and validation stimuli come first, so that more training stimuli only add to the fewer.
     n_held = 400 + n_test
-    X = draw_features(rng, 8000 + n_held, n_features)
+    X = power_law_features(rng, 8000 + n_held, n_features)
     alpha = np.repeat([TRUTHS["nonlinear"], TRUTHS["linear"], TRUTHS["nonlinear"]], n_voxels)
     _, Y = mixed_response(X, alpha, noise_ceiling, random_state=random_state)
     shuffled = slice(2 * n_voxels, None)
@@ -120,5 +120,5 @@ def _measure(n_train, n_features, n_voxels, noise_ceiling, random_state, encoder
     for name, share in (("crossfit_share", "nonlinear_share"), ("crossfit_prediction_share", "prediction_share")):
         median[name] = area_share(crossfit, kind, share).loc[list(TRUTHS), share].to_numpy(float)
     return xr.Dataset({name: ("kind", np.asarray(values)) for name, values in median.items()}).assign(
-        truth=("kind", list(TRUTHS.values())), kind=np.array(list(TRUTHS), object)
+        true_nonlinearity=("kind", list(TRUTHS.values())), kind=np.array(list(TRUTHS), object)
     )

@@ -14,11 +14,11 @@ from jne.statistics.map_agreement import agreement_table
 from jne.statistics.selectivity import called_selective, calling_rates, can_test, interaction_test, shuffle_test
 from jne.statistics.subject_tables import (
     area_intervals,
+    area_recovery_table,
     effect_sizes,
     layer_table,
     level_trend_table,
     mean_table,
-    recovery_table,
     subject_interval,
 )
 from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
@@ -27,6 +27,7 @@ __all__ = [
     "POOLED",
     "agreement_table",
     "area_intervals",
+    "area_recovery_table",
     "area_samples",
     "area_share",
     "area_table",
@@ -42,7 +43,6 @@ __all__ = [
     "level_trend_table",
     "mean_table",
     "partial_spearman",
-    "recovery_table",
     "shuffle_test",
     "smooth_null",
     "spearman",

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from jne.cortex import AREAS, LEVELS
-from jne.measures import SHARES, TERMS, share
+from jne.measures import SHARES, TERMS, Terms, share
 
 
 def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share")) -> pd.DataFrame:
@@ -91,13 +91,13 @@ def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: s
     if missing:
         raise ValueError(f"result lacks {', '.join(missing)}; give what jne.crossfit_nonlinearity returns")
     labels = _labels(result, area)
-    terms = np.stack([result[name].values for name in TERMS])
-    deleted = np.stack([result[f"{name}_jackknife"].values for name in TERMS])
+    terms, deleted = Terms.of(result), Terms.of(result, "_jackknife")
     rows = {}
     for name in dict.fromkeys(labels):
         voxels = labels == name
         level = {"level": str(result["level"].values[voxels][0])} if "level" in result else {}
-        found = share(share_name, terms[:, voxels].sum(-1), deleted[..., voxels].sum(-1))
+        sums = [part.each(lambda term, own=voxels: term[..., own].sum(-1)) for part in (terms, deleted)]
+        found = share(share_name, *sums)
         rows[name] = {
             "n_voxels": int(voxels.sum()),
             **level,
@@ -125,8 +125,12 @@ def level_trend(table: pd.DataFrame, measure: str) -> float:
 
     Areas are the unit, never voxels: neighbouring voxels are not independent observations.
     """
-    rank = table["level"].map({level: rank for rank, level in enumerate(LEVELS)})
-    return spearman(rank.to_numpy(float), table[measure].to_numpy(float))
+    return spearman(level_ranks(table), table[measure].to_numpy(float))
+
+
+def level_ranks(table: pd.DataFrame) -> np.ndarray:
+    """Rank of each area's level ``(n_areas,)``, V1 = 0."""
+    return table["level"].map({level: rank for rank, level in enumerate(LEVELS)}).to_numpy(float)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:

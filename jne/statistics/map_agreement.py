@@ -8,9 +8,10 @@ from itertools import combinations
 import pandas as pd
 import xarray as xr
 
+from jne.measures import short_label
 from jne.statistics.area_tables import area_table, spearman
 
-WITH = {"noise_ceiling": "noise ceiling", "true_nonlinearity": "planted share"}
+WITH = {name: short_label(name) for name in ("noise_ceiling", "true_nonlinearity")}
 
 
 def agreement_table(

@@ -97,7 +97,7 @@ def level_trend_table(results: Mapping[str, Mapping[str, xr.Dataset]], measures:
     return pd.DataFrame(rows)
 
 
-def recovery_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) -> pd.DataFrame:
+def area_recovery_table(results: Mapping[str, xr.Dataset], measures: tuple[str, ...]) -> pd.DataFrame:
     """How each measure's area means follow the planted share and the noise ceiling.
 
     Parameters

@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
-from jne.cortex import HEMISPHERES, LEVELS, MESH, area_covariances, covariance_weights, mesh_areas
-from jne.statistics.area_tables import area_table
+from jne.cortex import HEMISPHERES, MESH, area_covariances, covariance_weights, mesh_areas
+from jne.statistics.area_tables import area_table, level_ranks
 from jne.statistics.subject_tables import pooled_table
 
 POOLED = "all subjects"
@@ -216,8 +216,3 @@ def table_trends(
         for measure in measures:
             rows[name, measure] = vars(trend_test(table[measure], levels, **options))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["name", "measure"])
-
-
-def level_ranks(table: pd.DataFrame) -> np.ndarray:
-    """Rank of each area's level ``(n_areas,)``, V1 = 0."""
-    return table["level"].map({level: rank for rank, level in enumerate(LEVELS)}).to_numpy(float)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from sklearn.base import clone
 
-from jne._core import hash_parameters, one_at_a_time, provenance, whole_number, write_netcdf
+from jne._core import hash_parameters, kept, provenance, whole_number
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES
 from jne.encoders import training_arrays
 from jne.measures import crossfit_nonlinearity, nonlinearity
@@ -68,13 +67,13 @@ def shuffle_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
-    path: Path = study.folder / name
-    with one_at_a_time(path):
-        if not path.exists():
-            found = compute()
-            names = CARRIED_VOXEL_VARIABLES + (CARRIED_STIMULUS_VARIABLES if "sample" in found.sizes else ())
-            known = study.result[[name for name in names if name in study.result]]
-            origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
-            write_netcdf(found.merge(known).assign_attrs(**origin, **provenance()), path)
-    with xr.open_dataset(path, engine="h5netcdf") as result:
-        return result.load()
+    """What ``compute`` gives, with what the study knows of its voxels and stimuli."""
+
+    def described() -> xr.Dataset:
+        found = compute()
+        names = CARRIED_VOXEL_VARIABLES + (CARRIED_STIMULUS_VARIABLES if "sample" in found.sizes else ())
+        known = study.result[[name for name in names if name in study.result]]
+        origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
+        return found.merge(known).assign_attrs(**origin, **provenance())
+
+    return kept(study.folder / name, described)

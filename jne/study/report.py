@@ -9,19 +9,14 @@ import numpy as np
 import xarray as xr
 
 from jne.accuracy import prediction_share
+from jne.measures import REGISTRY
 from jne.statistics import spearman
 from jne.study.study import Study
 
-MEASURES = {
-    "r2": "R², nonlinear encoder",
-    "r2_linear": "R², linear encoder",
-    "noise_ceiling": "noise ceiling",
-    "jne": "JNE, as published",
-    "nonlinear_share": "nonlinear share",
-    "prediction_share": "share from predictions",
-    "crossfit_share": "cross-fitted share",
-    "null_share": "share, responses shuffled",
-}
+_LISTED = (
+    "r2", "r2_linear", "noise_ceiling", "jne", "nonlinear_share", "prediction_share", "crossfit_share", "null_share"
+)  # fmt: skip
+MEASURES = {name: REGISTRY[name].label for name in _LISTED}
 """What a report lists, with the words it uses."""
 
 _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "crossfit_share")

@@ -13,11 +13,11 @@ from sklearn.base import clone
 from jne._core import (
     code_hash,
     hash_parameters,
+    kept,
     one_at_a_time,
     provenance,
     results_dir,
     write_json,
-    write_netcdf,
 )
 from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
@@ -169,12 +169,12 @@ def run_study(
     with one_at_a_time(path):
         nonlinear = _fitted(prototype, folder / "nonlinear.safetensors", data, layer, progress)
         linear = _fitted(reference, folder / "linear.safetensors", data, layer, progress)
-        if not path.exists():
+
+        def measure() -> xr.Dataset:
             write_json(parameters, folder / "parameters.json")
-            result = _measure(data, nonlinear, linear, parameters, max_memory, progress)
-            write_netcdf(result, path)
-    with xr.open_dataset(path, engine="h5netcdf") as result:
-        return Study(data, nonlinear, linear, result.load(), folder)
+            return _measure(data, nonlinear, linear, parameters, max_memory, progress)
+
+        return Study(data, nonlinear, linear, kept(path, measure), folder)
 
 
 def _prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> tuple[Encoder, Encoder]:
@@ -193,10 +193,11 @@ def _prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> t
 
 def _fitted(prototype: Encoder, path: Path, data: EncodingDataset, layer: str | None, progress: bool) -> Encoder:
     """A prototype fitted to a dataset, from its file or written there."""
-    if path.exists():
-        return load_encoder(path)
-    prototype.fit(data, layer=layer, progress=progress).save(path)
-    return prototype
+
+    def fit() -> Encoder:
+        return prototype.fit(data, layer=layer, progress=progress)
+
+    return kept(path, fit, read=load_encoder, write=lambda encoder, path: encoder.save(path))
 
 
 def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:

@@ -151,7 +151,10 @@ BROKEN = {
     "run": ({"notebooks": ["a.ipynb"], "runs": [{"sed": 1}]}, "a has no parameter 'sed'; it has options, seed"),
     "run's notebook": ({"notebooks": ["a.ipynb"], "runs": [{"notebook": "b"}]}, "'b' is not among notebooks"),
     "runs": ({"notebooks": ["a.ipynb"], "runs": {"seed": 1}}, "expected a list"),
-    "threads": ({"notebooks": ["a.ipynb"], "resources": {"threads": 0}}, "threads is 0; accepted are whole numbers"),
+    "threads": (
+        {"notebooks": ["a.ipynb"], "resources": {"threads": 0}},
+        "threads=0 is not a whole number",
+    ),
     "gpu": ({"notebooks": ["a.ipynb"], "resources": {"gpu": 2}}, "gpu is 2; accepted are 0 and 1"),
     "memory": ({"notebooks": ["a.ipynb"], "resources": {"memory": "much"}}, "'much' is not a size"),
     "timeout": ({"notebooks": ["a.ipynb"], "resources": {"timeout": "soon"}}, "timeout is 'soon'; accepted are"),

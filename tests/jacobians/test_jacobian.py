@@ -151,5 +151,5 @@ def test_jacobian_refuses_what_does_not_fit_and_says_how_much_it_needs():
 
 @pytest.mark.parametrize("chunk", [0, 1.5, True, "all"])
 def test_jacobian_refuses_a_bad_chunk(chunk, X):
-    with pytest.raises(ValueError, match=r"chunk=.*positive whole number"):
+    with pytest.raises(ValueError, match=r"chunk=.* is not a whole number of at least 1"):
         jacobian(Residual(), X, chunk=chunk)

@@ -54,14 +54,14 @@ def test_published_jne_follows_the_noise_ceiling(followed):
 def test_plain_shares_follow_the_truth_and_are_not_free_of_the_ceiling(followed):
     for name in ("nonlinear_share", "prediction_share"):
         row = followed.loc[MANY, MEASURES[name]]
-        assert row.partial_alpha > 0.9 > followed.loc[MANY, MEASURES["jne"]].with_alpha
+        assert row.partial_truth > 0.9 > followed.loc[MANY, MEASURES["jne"]].with_truth
         assert row.partial_ceiling < -0.1
 
 
 def test_cross_fitted_shares_follow_the_truth_and_not_the_ceiling(followed):
     for name in ("crossfit_share", "crossfit_prediction_share"):
         row = followed.loc[MANY, MEASURES[name]]
-        assert row.partial_alpha > 0.85 and abs(row.partial_ceiling) < 0.2
+        assert row.partial_truth > 0.85 and abs(row.partial_ceiling) < 0.2
         assert abs(row.partial_ceiling) < abs(followed.loc[MANY, MEASURES["nonlinear_share"]].partial_ceiling)
 
 
@@ -83,7 +83,7 @@ def test_more_stimuli_bring_the_cross_fitted_share_up_and_the_linear_one_down():
     # A linear truth: the plain share finds nonlinearity, the cross-fitted one does not.
     assert table.nonlinear_share["linear", many] > 0.05 > abs(table.crossfit_share["linear", many])
     assert table.nonlinear_share["shuffled", many] > 0.3
-    assert table.truth["nonlinear", many] == 0.4
+    assert table.true_nonlinearity["nonlinear", many] == 0.4
 
 
 def test_a_factor_must_be_known():

@@ -20,7 +20,7 @@ from jne.cortex import (
     smoothed_covariances,
 )
 from jne.statistics.area_tables import area_table
-from jne.statistics.subject_tables import effect_sizes, pooled_table, recovery_table, subject_interval
+from jne.statistics.subject_tables import area_recovery_table, effect_sizes, pooled_table, subject_interval
 from jne.statistics.trends import POOLED, smooth_null, trend_test, trend_tests
 
 AREA_NAMES = list(AREAS)
@@ -192,7 +192,7 @@ def test_tables_of_trends():
 
 def test_recovery_is_the_rank_correlation_with_the_truth():
     rising, flat = make_result(0), make_result(0, slope=0, ceiling_slope=0.1)
-    table = recovery_table({"rising": rising, "flat": flat}, ("jne", "noise_ceiling"))
+    table = area_recovery_table({"rising": rising, "flat": flat}, ("jne", "noise_ceiling"))
     assert table.loc[("rising", "jne"), "with_truth"] > 0.85
     assert abs(table.loc[("flat", "jne"), "with_truth"]) < 0.5
     assert table.loc[("flat", "noise_ceiling"), "with_ceiling"] == pytest.approx(1)
@@ -214,7 +214,7 @@ def planted(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_planted_share_is_recovered_over_areas_whatever_the_ceiling(planted):
-    table = recovery_table(planted, ("jne", "nonlinear_share"))["with_truth"].unstack()
+    table = area_recovery_table(planted, ("jne", "nonlinear_share"))["with_truth"].unstack()
     assert (table.loc[["rising, flat", "rising, rising"], "nonlinear_share"] > 0.6).all()
     assert (table.loc[["rising, flat", "rising, rising"], "jne"] > 0.4).all()
 
@@ -223,5 +223,5 @@ def test_the_planted_share_is_recovered_over_areas_whatever_the_ceiling(planted)
 def test_a_rising_ceiling_alone_moves_both_measures_apart(planted):
     # The share is planted flat: what is found here is the noise ceiling, upwards with JNE, downwards with the share.
     flat = {"flat": planted["flat, rising"]}
-    with_ceiling = recovery_table(flat, ("jne", "nonlinear_share"))["with_ceiling"]["flat"]
+    with_ceiling = area_recovery_table(flat, ("jne", "nonlinear_share"))["with_ceiling"]["flat"]
     assert with_ceiling["jne"] > with_ceiling["nonlinear_share"] + 0.5

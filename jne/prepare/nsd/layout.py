@@ -17,9 +17,11 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
+from jne._core import N_VERTICES
+
 SPACES = ("func1pt8mm", "fsaverage")
 BETAS = "betas_fithrf_GLMdenoise_RR"
-N_FSAVERAGE = 163_842
+N_FSAVERAGE = N_VERTICES["fsaverage"]
 """Vertices of one hemisphere of fsaverage; a subject's own surface has another number."""
 HEMISPHERES = {"lh": "left", "rh": "right"}
 BUCKET = "s3://natural-scenes-dataset"
