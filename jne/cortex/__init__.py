@@ -4,6 +4,7 @@ from jne.cortex.areas import AREAS, CATEGORY_AREAS, LEVELS, STANDS_FOR, load_cor
 from jne.cortex.mesh import (
     HEMISPHERES,
     MESH,
+    MESH_VERTICES,
     N_MESH_VERTICES,
     check_vertices,
     fill_from_nearest,
@@ -22,6 +23,7 @@ __all__ = [
     "HEMISPHERES",
     "LEVELS",
     "MESH",
+    "MESH_VERTICES",
     "N_MESH_VERTICES",
     "STANDS_FOR",
     "VIEWS",

@@ -18,6 +18,14 @@ from scipy.spatial import cKDTree
 
 MESH = "fsLR-32k"
 N_MESH_VERTICES = 32492
+MESH_VERTICES = {
+    "fsLR-32k": N_MESH_VERTICES,
+    "fsaverage": 163842,
+    "fsaverage6": 40962,
+    "fsaverage5": 10242,
+    "fsaverage4": 2562,
+}
+"""Vertices of one hemisphere; no subject's own mesh has one of these numbers by chance."""
 HEMISPHERES = ("left", "right")
 SURFACES = ("flat", "inflated", "very_inflated", "midthickness", "sphere")
 

@@ -10,13 +10,12 @@ from functools import cache
 
 import numpy as np
 
-from jne.cortex.mesh import MESH, mesh_areas, sulcal_depth, surface
+from jne.cortex.mesh import MESH, MESH_VERTICES, mesh_areas, sulcal_depth, surface
 
 VIEWS = ("lateral", "medial", "ventral", "posterior")
 FSAVERAGE = ("fsaverage", "fsaverage6", "fsaverage5")
 """All are drawn on fsaverage5: the icosahedra are nested, so its 10,242 vertices are the first of the finer ones."""
 _PIXEL = 0.6  # millimetres
-_N_FSAVERAGE = {"fsaverage": 163842, "fsaverage6": 40962, "fsaverage5": 10242}
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def drawn_mesh(mesh: str, hemisphere: str) -> DrawnMesh:
     part = load_fsaverage("fsaverage5")["inflated"].parts[hemisphere]
     depth = load_fsaverage_data("fsaverage5", data_type="sulcal").data.parts[hemisphere]
     # Here positive is deep.
-    return DrawnMesh(part.coordinates, part.faces, -depth, None, "fsaverage5", _N_FSAVERAGE[mesh])
+    return DrawnMesh(part.coordinates, part.faces, -depth, None, "fsaverage5", MESH_VERTICES[mesh])
 
 
 @cache

@@ -34,7 +34,6 @@ AXES = {
     "noise_ceiling": "voxel",
 }
 """What an array of the input can stand for, with the axes that it needs."""
-_LABELS = ("stimulus_id", "split", "category", "roi", "hemisphere", "level")
 
 
 def parse_map(text: str) -> list[tuple[str, str]]:
@@ -105,9 +104,12 @@ def prepare_arrays(
     n_stimuli = len(next(iter(layers.values())))
     responses = _orient(arrays.pop("responses"), n_stimuli, path, units_first)
     counts = {"stimulus": n_stimuli, "voxel": responses.shape[1]}
-    arrays = _name_areas(arrays, path)
+    arrays = as_labels(_name_areas(arrays, path), path)
+    repeats = arrays.pop("repeats", None)
     for role, values in {**{f"features {layer}": v for layer, v in layers.items()}, **arrays}.items():
         _check_axes(role, values, counts, path)
+    if repeats is not None:
+        arrays["repeats"] = _tested(repeats, arrays.get("split"), counts, path)
     if "split" not in arrays and "fold" not in arrays:
         ids = arrays.get("stimulus_id", np.arange(n_stimuli))
         arrays["split"] = split_stimuli([str(i) for i in ids], test_fraction, validation_fraction, seed)
@@ -115,7 +117,7 @@ def prepare_arrays(
     mark_bad(bad, responses, "", path, drop_bad_voxels)
     if "split" in arrays:
         for part in ("train", "test"):
-            chosen = arrays["split"].astype(str) == part
+            chosen = arrays["split"] == part
             if chosen.sum() > 1:
                 mark_bad(bad, responses[chosen], f" over the {part} stimuli", path, drop_bad_voxels)
     content = _content(layers, responses, arrays, ~bad)
@@ -153,7 +155,7 @@ def _read(path: Path, mapping: Sequence[tuple[str, str]]) -> tuple[dict[str, np.
     arrays = {role: found[name] for role, name in mapping if role != "features"}
     layers = {name.strip("/").replace("/", "_"): found[name] for role, name in mapping if role == "features"}
     for role, values in [*arrays.items(), *((f"features {name}", values) for name, values in layers.items())]:
-        if role.split()[0] not in (*_LABELS, "roi_names") and values.dtype.kind not in "fiub":
+        if role.split()[0] not in (*LABELS, "roi_names") and values.dtype.kind not in "fiub":
             raise ValueError(f"{role}: the array of {path} has type {values.dtype}, needed: real numbers")
         if role == "responses" or role.startswith("features"):
             wanted = AXES[role.split()[0]]
