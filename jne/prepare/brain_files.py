@@ -92,13 +92,14 @@ def check_real(dtype: np.dtype, path: Path, what: str) -> None:
 def read_values(image: SpatialImage, path: Path, what: str) -> np.ndarray:
     """All values of an image, scaled, in a type that holds them exactly, after its checksums have been compared."""
     try:
-        _read_to_the_end(image)
+        read_to_the_end(image)
         return np.asanyarray(image.dataobj)
     except Exception as error:  # as in load_image
         raise unreadable(path, what, "is truncated or damaged", error) from error
 
 
-def _read_to_the_end(image: SpatialImage) -> None:
+def read_to_the_end(image: SpatialImage) -> None:
+    """Compare the checksums of the packed files of an image, which are at their ends."""
     for name in {holder.filename for holder in image.file_map.values() if holder.filename}:
         if (suffix := Path(name).suffix.lower()) in _OPENERS and Path(name).is_file():
             with _OPENERS[suffix](name) as file:
@@ -149,7 +150,7 @@ def _stream(image: SpatialImage, n_points: int, count: int, points: np.ndarray) 
 
 def _slices(image: SpatialImage, n_points: int, count: int, points: np.ndarray) -> Iterator[np.ndarray]:
     """Maps of other formats, which are unpacked as a whole."""
-    _read_to_the_end(image)
+    read_to_the_end(image)
     values = np.asanyarray(image.dataobj).reshape((n_points, count), order="F")
     yield from values[points].T
 
