@@ -1,7 +1,10 @@
 """A miniature of NSD on disk: its file names, types, ids and tables, with responses that were planted.
 
 Synthetic, and small in everything but what may not be small: image ids run to 73,000, and fsaverage has its own number
-of vertices, of which few have data. As a script it also writes the features, so that a dataset can be made from it:
+of vertices, of which few have data. It has what NSD's own files have and a reader may stumble over: 19 columns with
+gaps and very long numbers, small integer types, areas as float64, a slope of 0 and no qform, bytes behind the data of
+an MGH file, NaN outside the brain, betas clipped to int16, and sessions in two formats. As a script it also writes the
+features, so that a dataset can be made from it:
 
     python tests/nsd_tree.py OUT [--sessions 3] [--trials-per-run 6,5] [--shape 9,10,8]
 """
@@ -9,6 +12,7 @@ of vertices, of which few have data. As a script it also writes the features, so
 from __future__ import annotations
 
 import argparse
+import gzip
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +38,16 @@ AREAS = {
     "floc-words": ["OWFA", "VWFA-1", "VWFA-2", "mfs-words", "mTL-words"],
     "streams": ["early", "midventral", "midlateral", "midparietal", "ventral", "lateral", "parietal"],
     "HCP_MMP1": ["V1", "MST", "V6", "V2", "V3", "V4", "V8", "4", "3b", "FEF", "PEF", "55b", "V3A", "RSC", "POS2", "V7"],
-}
+    "Kastner2015": [
+        "V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4", "VO1", "VO2", "PHC1", "PHC2", "TO2", "TO1", "LO2", "LO1",
+        "V3B", "V3A", "IPS0", "IPS1", "IPS2", "IPS3", "IPS4", "IPS5", "SPL1", "FEF",
+    ],
+}  # fmt: skip
 """Area names of each atlas, from number 1."""
+ON_FSAVERAGE = ("streams", "Kastner2015", "HCP_MMP1")
+"""The others are drawn on each subject's own surface."""
+CLIP = 32767
+"""The largest int16: what is larger is written so."""
 
 
 @dataclass
@@ -49,6 +61,7 @@ class Subject:
     brainmask: np.ndarray | None = None
     nsdgeneral: np.ndarray | None = None
     lost: np.ndarray | None = None  # voxels without data in session 2
+    clipped: np.ndarray | None = None  # (trial, voxel) of each clipped beta
 
 
 @dataclass
@@ -73,11 +86,11 @@ def make_tree(
     n_sessions: int = 3,
     trials_per_run: tuple[int, int] = (6, 5),
     shape: tuple[int, int, int] = (9, 10, 8),
-    formats: tuple[str, ...] = (".nii.gz", ".hdf5"),
+    formats: tuple[str, ...] = (".nii.gz", "mixed"),
     surface: bool = True,
     seed: int = 0,
 ) -> Tree:
-    """Write the tree; the volume betas of the i-th subject have the i-th format.
+    """Write the tree; the volume betas of the i-th subject have the i-th format; mixed is HDF5 and NIfTI in turn.
 
     Parameters
     ----------
@@ -162,6 +175,12 @@ def nsd_ids(data) -> np.ndarray:
     return np.array([int(name.removeprefix("nsd")) for name in data.get("stimulus_id")])
 
 
+_ANSWERS = (
+    "ISOLD", "ISCORRECT", "RT", "CHANGEMIND", "MEMORYRECENT", "MEMORYFIRST", "ISOLDCURRENT", "ISCORRECTCURRENT",
+)  # fmt: skip
+"""Columns of what the subject answered, empty where there was no answer."""
+
+
 def _trials(number, shared, own, n_sessions, trials_per_run, rng) -> pd.DataFrame:
     """Images seen once, twice and three times, shared ones too, in random order over all sessions."""
     per_session = N_RUNS // 2 * sum(trials_per_run)
@@ -179,6 +198,9 @@ def _trials(number, shared, own, n_sessions, trials_per_run, rng) -> pd.DataFram
     shown += [*own[start : start + n - len(shown)]]
     assert left > 0 and len(shown) == n
     runs = np.concatenate([np.full(trials_per_run[(run + 1) % 2], run) for run in range(1, N_RUNS + 1)])
+    answers = np.random.default_rng(number)  # so that what was planted does not depend on them
+    missed, answer = answers.random(n) < 0.1, answers.integers(0, 2, n)
+    digits = answers.integers(0, 10**14, n)
     return pd.DataFrame(
         {
             "SUBJECT": number,
@@ -188,6 +210,13 @@ def _trials(number, shared, own, n_sessions, trials_per_run, rng) -> pd.DataFram
                 np.concatenate([1 + np.arange((runs == run).sum()) for run in range(1, N_RUNS + 1)]), n_sessions
             ),
             "73KID": rng.permutation(shown) + 1,
+            "10KID": rng.integers(1, 10_001, n),
+            "TIME": [f"{days}.{digits:014d}" for days, digits in zip(738_000 + np.arange(n), digits, strict=True)],
+            **{name: np.where(missed, np.nan, answer) for name in _ANSWERS},
+            "TOTAL1": 1 * answer,
+            "TOTAL2": 1 - answer,
+            "BUTTON": np.where(missed, np.nan, 1 + answer),
+            "MISSINGDATA": 0,
         }
     )
 
@@ -211,7 +240,8 @@ def _responses(tree: Tree, subject: Subject, n_points: int, rng) -> tuple[np.nda
 def _write_experiment(tree: Tree) -> None:
     folder = tree.root / "nsddata/experiments/nsd"
     folder.mkdir(parents=True, exist_ok=True)
-    savemat(folder / "nsd_expdesign.mat", {"sharedix": tree.shared[None] + 1.0, "basiccnt": np.zeros((3, 40))})
+    design = {"sharedix": (tree.shared[None] + 1).astype(np.int32), "masterordering": np.ones((1, 30_000), np.uint16)}
+    savemat(folder / "nsd_expdesign.mat", {**design, "basiccnt": np.zeros((3, 40))})
     table = pd.DataFrame({"cocoId": np.arange(N_IMAGES) + 500_000, "nsdId": np.arange(N_IMAGES)})
     table["shared1000"] = np.isin(table["nsdId"], tree.shared)
     table.to_csv(folder / "nsd_stim_info_merged.csv")
@@ -231,27 +261,37 @@ def _write_volume(tree: Tree, number: int, ending: str, rng) -> None:
     subject.percent["func1pt8mm"], subject.ncsnr["func1pt8mm"] = _responses(tree, subject, n, rng)
     subject.percent["func1pt8mm"][:, ~brain] = 0
     subject.percent["func1pt8mm"][np.ix_(subject.trials["SESSION"] == 2, subject.lost)] = 0
+    _clip(subject)
     _volume(folder / "func1pt8mm/brainmask.nii.gz", brain.astype(np.int16), shape)
     rois = folder / "func1pt8mm/roi"
     _volume(rois / "nsdgeneral.nii.gz", np.where(cortex, subject.nsdgeneral, -1).astype(np.float32), shape)
     subject.labels["func1pt8mm"] = {}
     for atlas, names in AREAS.items():
-        numbers = np.where(rng.random(n) < 0.5, rng.integers(1, len(names) + 1, n), 0)
+        draw = np.random.default_rng(number) if atlas == "Kastner2015" else rng
+        numbers = np.where(draw.random(n) < 0.5, draw.integers(1, len(names) + 1, n), 0)
         numbers = np.where(cortex, numbers, -1)
         subject.labels["func1pt8mm"][atlas] = numbers
-        _volume(rois / f"{atlas}.nii.gz", numbers.astype(np.float32), shape)
+        _volume(rois / f"{atlas}.nii.gz", numbers.astype(np.float64), shape)
         _write_names(tree.root / f"nsddata/freesurfer/subj{number:02d}/label/{atlas}.mgz.ctab", names)
     betas = tree.root / f"nsddata_betas/ppdata/subj{number:02d}/func1pt8mm/{BETAS}"
-    _volume(betas / "ncsnr.nii.gz", subject.ncsnr["func1pt8mm"].astype(np.float32), shape)
+    _volume(betas / "ncsnr.nii.gz", np.where(brain, subject.ncsnr["func1pt8mm"], np.nan).astype(np.float32), shape)
     stored = np.round(subject.percent["func1pt8mm"] * 300).astype(np.int16)
     for session, here in subject.trials.groupby("SESSION").indices.items():
-        path = betas / f"betas_session{session:02d}{ending}"
-        if ending == ".hdf5":
+        packed = ending == ".hdf5" or (ending == "mixed" and session % 2 == 1)
+        path = betas / f"betas_session{session:02d}{'.hdf5' if packed else '.nii.gz'}"
+        if packed:
             with h5py.File(path, "w") as file:
                 chunks = (len(here), 1, 1, 1)
                 file.create_dataset("betas", data=stored[here].reshape(-1, *shape[::-1]), chunks=chunks)
         else:
             _volume(path, stored[here].T, (*shape, len(here)))
+
+
+def _clip(subject: Subject) -> None:
+    """Two betas of one voxel that were too large, and one of another that was too small."""
+    often = kept_voxels(subject)[[5, 5, 17]]
+    subject.clipped = np.array([[10, often[0]], [70, often[1]], [41, often[2]]])
+    subject.percent["func1pt8mm"][tuple(subject.clipped.T)] = np.array([CLIP, CLIP, -CLIP - 1]) / 300
 
 
 def _write_surface(tree: Tree, number: int, rng) -> None:
@@ -268,7 +308,7 @@ def _write_surface(tree: Tree, number: int, rng) -> None:
         for session, rows in subject.trials.groupby("SESSION").indices.items():
             _surface(folder / f"{side}.betas_session{session:02d}.mgh", percent[np.ix_(rows, here)], side)
     labels = tree.root / "nsddata/freesurfer/fsaverage/label"
-    for atlas in ("streams", "HCP_MMP1"):
+    for atlas in ON_FSAVERAGE:
         numbers = np.random.default_rng(len(atlas)).integers(0, len(AREAS[atlas]) + 1, len(points))
         subject.labels["fsaverage"][atlas] = numbers
         for side, here in sides.items():
@@ -285,8 +325,12 @@ def _write_names(path: Path, names: list[str]) -> None:
 
 def _volume(path: Path, flat: np.ndarray, shape: tuple) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = nib.Nifti1Image(flat.reshape(shape, order="F"), np.diag([1.8, 1.8, 1.8, 1]))
-    nib.save(image, path)
+    image = nib.Nifti1Image(flat.reshape(shape, order="F"), None)
+    image.set_sform(np.diag([1.8, 1.8, 1.8, 1]), code=1)
+    image.set_qform(None, code=0)
+    content = bytearray(image.to_bytes())
+    content[112:120] = bytes(8)  # scl_slope and scl_inter: 0, which means that values are as stored
+    path.write_bytes(gzip.compress(bytes(content), 1, mtime=0))
 
 
 def _surface(path: Path, values: np.ndarray, side: str) -> None:
@@ -307,6 +351,8 @@ def _surface(path: Path, values: np.ndarray, side: str) -> None:
             file.seek(start + 4 * (i * N_VERTICES + SURFACE[side].start))
             file.write(row.astype(">f4").tobytes())
         file.truncate(start + 4 * len(values) * N_VERTICES)
+        file.seek(0, 2)
+        file.write(np.array([0, 0, 0, 0], ">f4").tobytes())  # TR, flip angle, TE and TI
 
 
 def main() -> None:

@@ -80,8 +80,8 @@ def arrays(source_file, mapping, **options):
     --map names what each array stands for. Needed are features (stimulus, feature), which may come several times, once
     for each layer, and responses (stimulus, voxel). Accepted are stimulus_id, split (train, validation, test) or fold
     (a number), category, thumbnail (stimulus, y, x, rgb), roi, hemisphere, vertex, level and noise_ceiling (each one
-    value per voxel) and repeats (stimulus, repeat, voxel; NaN is no such repeat). A roi of numbers counts into
-    roi_names.
+    value per voxel) and repeats (stimulus, repeat, voxel; NaN is no such repeat), of all stimuli or, where split is
+    mapped, of the test stimuli alone. A roi of numbers counts into roi_names; NaN is no area.
 
     \b
     Example:

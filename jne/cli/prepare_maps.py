@@ -10,8 +10,12 @@ _STIMULI = click.option(
     "--stimuli", required=True, metavar="FILE.csv", help="A row per map: id, split, category, repeat."
 )
 _FEATURES = click.option("--features", required=True, metavar="FILE", help="Features file (.h5 or .npz) of these ids.")
-_NAMES = click.option("--atlas-names", metavar="FILE", help="What numbers mean: CSV (index, name) or a colour table.")
+_NAMES = click.option(
+    "--atlas-names", metavar="FILE", help="What numbers mean: CSV (index, name) or a table of labels."
+)
 _LAYER = click.option("--default-layer", help="Layer used where none is named.  [default: all side by side]")
+
+_MEMORY = click.option("--max-memory", default="4GB", help="Work on as many voxels at a time as fit into it.")
 
 
 @prepare.command()
@@ -22,7 +26,9 @@ _LAYER = click.option("--default-layer", help="Layer used where none is named.  
 @click.option("--atlas", metavar="FILE.nii.gz", help="Areas as whole numbers; 0 is none.")
 @_NAMES
 @click.option("--resample", is_flag=True, help="Bring mask and atlas to the grid of the maps (nearest neighbour).")
+@click.option("--same-grid", is_flag=True, help="Equal shapes: trust the affine of the mask, not that of the maps.")
 @_LAYER
+@_MEMORY
 @_prepare_options
 def nifti(stimuli, features, out, **options):
     """Make a dataset of volumes: one map (of betas, z-scores, ...) for each presented stimulus.
@@ -41,7 +47,7 @@ def nifti(stimuli, features, out, **options):
     """
     from jne.prepare import prepare_nifti
 
-    _report(prepare_nifti(stimuli, features, out, **options))
+    _report(prepare_nifti(stimuli, features, out, report=click.echo, **options))
 
 
 @prepare.command()
@@ -51,11 +57,12 @@ def nifti(stimuli, features, out, **options):
 @_FEATURES
 @click.option("--left-mask", metavar="FILE", help="Vertices above 0 are kept.  [default: labelled ones, or all]")
 @click.option("--right-mask", metavar="FILE")
-@click.option("--left-atlas", metavar="FILE", help="Areas: .annot, .label.gii, or whole numbers in MGH or GIFTI.")
+@click.option("--left-atlas", metavar="FILE", help="Areas: .annot, or whole numbers in GIFTI or MGH.")
 @click.option("--right-atlas", metavar="FILE")
 @_NAMES
 @click.option("--mesh", help="Name of the mesh, where the number of vertices does not say it.")
 @_LAYER
+@_MEMORY
 @_prepare_options
 def fsaverage(stimuli, features, out, **options):
     """Make a dataset of surface data: one map for each presented stimulus, on fsaverage or another template.
@@ -75,4 +82,4 @@ def fsaverage(stimuli, features, out, **options):
     for plural, singular in (("maps", ""), ("masks", "_mask"), ("atlases", "_atlas")):
         given = {side: options.pop(f"{side}{singular}") for side in ("left", "right")}
         options[plural] = {side: value for side, value in given.items() if value} or None
-    _report(prepare_fsaverage(stimuli, features, out, **options))
+    _report(prepare_fsaverage(stimuli, features, out, report=click.echo, **options))

@@ -50,7 +50,8 @@ def nsd(roi_order, **options):
       jne book --params paper --data subj01.nc
 
     The features file holds one array (images, features) per layer, and stimulus_id: the nsdId of each row, which counts
-    from 0 as in nsd_stim_info_merged.csv (73KID of responses.tsv is one more), as a number or as text: nsd00042.
+    from 0 as in nsd_stim_info_merged.csv (73KID of responses.tsv is one more), as a number or as text: nsd00042. The
+    names of NSD's own pictures, shared0007_nsd04424, count from 1 and are understood.
 
     Test images are the shared images seen at least --test-repeats times; those seen less often are left out. The
     other images are split 8 : 1 into training and validation. Subjects have 40, 40, 32, 30, 40, 32, 40, 30 sessions.
@@ -58,6 +59,7 @@ def nsd(roi_order, **options):
     \b
     Areas: each atlas is kept, and roi takes the first of --roi-order, by default
       prf-visualrois,floc-faces,floc-places,floc-bodies,HCP_MMP1
+      on fsaverage, where NSD has none of the drawn ones: Kastner2015,HCP_MMP1,streams
 
     \b
     Disk, for 40 sessions and 10,000 images:
@@ -74,6 +76,11 @@ def nsd(roi_order, **options):
     click.echo(repr(data))
     if dropped := data.attrs["n_dropped_voxels"]:
         click.echo(f"Left out: {dropped} voxels without data ({data.attrs['voxels_without_data']}).")
+    if clipped := data.attrs["n_clipped_betas"]:
+        click.echo(
+            f"Clipped: {clipped} betas, in {data.attrs['n_clipped_voxels']} voxels, are at the limit of what NSD's "
+            "files can hold (109.2 %): they were larger."
+        )
     if left := data.attrs["n_images_left_out"]:
         click.echo(f"Left out: {left} images (shared ones seen too seldom to test on, or beyond --n-...).")
     click.echo(f"Wrote {data.path}. Next: jne info {data.path}; jne book --data {data.path}")

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from jne._core import spans
+from jne.datasets.validate_labels import label_problems, not_folds, place_problems
+
 SPLITS = ("train", "validation", "test")
 MINIMUM_TEST_STIMULI = 3
 """With fewer, neither R² nor the spread of a Jacobian over stimuli means anything."""
+
+_SCAN_BYTES = 64 * 2**20
 
 STIMULUS_VARIABLES = ("responses", "stimulus_id", "split", "fold", "category", "thumbnail")
 VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity")
@@ -42,7 +47,7 @@ def structure_problems(content: xr.Dataset) -> list[str]:
     for size in ("stimulus", "voxel"):
         if content.sizes.get(size) == 0:
             problems.append(f"dimension {size} has length 0")
-    return problems + _split_problems(content)
+    return problems + _split_problems(content) + label_problems(content) + place_problems(content)
 
 
 def _dimension_problems(content: xr.Dataset) -> list[str]:
@@ -76,8 +81,14 @@ def _split_problems(content: xr.Dataset) -> list[str]:
                 )
         problems += _shared_stimuli(content, split)
     if "fold" in content and content["fold"].dims == ("stimulus",):
-        n_folds = len(np.unique(content["fold"].values))
-        if n_folds < 3:
+        fold = content["fold"].values
+        n_folds = len(np.unique(fold.astype(str)))
+        if (strange := fold[not_folds(fold)]).size:
+            problems.append(
+                f"fold has {strange.size} values that name no fold (first: {str(strange[0])!r}); needed: a whole "
+                "number for each stimulus"
+            )
+        elif n_folds < 3:
             problems.append(f"fold has {n_folds} different values, needed: at least 3 (one to test, one to validate)")
     return problems
 
@@ -100,35 +111,50 @@ def _shared_stimuli(content: xr.Dataset, split: np.ndarray) -> list[str]:
 
 
 def value_problems(content: xr.Dataset) -> list[str]:
-    """Every non-finite or constant variable; reads the whole file."""
+    """Every non-finite or constant variable; reads the whole file, a block of columns at a time."""
     problems = []
     for name in [*feature_layers(content), "responses"]:
         if name not in content:
             continue
-        values = content[name].values
-        if values.dtype.kind not in "fiu":
-            problems.append(f"variable {name} has type {values.dtype}, needed: numbers")
+        if content[name].dtype.kind not in "fiu":
+            problems.append(f"variable {name} has type {content[name].dtype}, needed: numbers")
             continue
-        bad = ~np.isfinite(values)
+        n_bad, first, bad, constant = _scan_columns(content[name])
         unit = "voxels" if name == "responses" else "features"
-        if bad.any():
-            where = np.argwhere(bad)[0]
+        if n_bad:
             problems.append(
-                f"variable {name}: {np.count_nonzero(bad)} non-finite values of {values.size}, in "
-                f"{np.count_nonzero(bad.any(axis=0))} of {values.shape[1]} {unit} (first: stimulus {where[0]}, "
-                f"{unit[:-1]} {where[1]})"
+                f"variable {name}: {n_bad} non-finite values of {content[name].size}, in {np.count_nonzero(bad)} of "
+                f"{bad.size} {unit} (first: stimulus {first[0]}, {unit[:-1]} {first[1]})"
             )
-        constant = np.ptp(np.where(bad, 0, values), axis=0) == 0
         if name == "responses" and constant.any():
             problems.append(
-                f"variable {name}: {np.count_nonzero(constant)} of {values.shape[1]} {unit} are constant (first: "
+                f"variable {name}: {np.count_nonzero(constant)} of {constant.size} {unit} are constant (first: "
                 f"{int(np.argmax(constant))})"
             )
         if name != "responses" and constant.all():
-            problems.append(f"variable {name}: all {values.shape[1]} {unit} are constant")
+            problems.append(f"variable {name}: all {constant.size} {unit} are constant")
     if "noise_ceiling" in content:
         ceiling = content["noise_ceiling"].values
+        if ceiling.dtype.kind not in "fiu":
+            return [*problems, f"variable noise_ceiling has type {ceiling.dtype}, needed: numbers from 0 to 1"]
         outside = np.count_nonzero((ceiling < 0) | (ceiling > 1))
         if outside:
             problems.append(f"variable noise_ceiling: {outside} of {ceiling.size} values are outside [0, 1]")
     return problems
+
+
+def _scan_columns(variable: xr.DataArray) -> tuple[int, tuple[int, int] | None, np.ndarray, np.ndarray]:
+    """How many values are not finite, the place of the first, the columns with such values, and constant columns."""
+    rows, columns = variable.shape
+    bad, constant = np.zeros(columns, bool), np.zeros(columns, bool)
+    n_bad, places = 0, []
+    for block in spans(columns, max(1, _SCAN_BYTES // (4 * max(rows, 1)))):
+        values = variable[:, block].values
+        strange = ~np.isfinite(values)
+        bad[block] = strange.any(axis=0)
+        constant[block] = np.ptp(np.where(strange, 0, values), axis=0) == 0
+        if bad[block].any():
+            n_bad += np.count_nonzero(strange)
+            row, column = np.argwhere(strange)[0].tolist()
+            places.append((row, block.start + column))
+    return n_bad, min(places, default=None), bad, constant

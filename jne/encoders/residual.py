@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from jne._core import resolve_device
+from jne._core import resolve_device, whole_number
 from jne.encoders.base import Encoder
 from jne.encoders.training import Training
 
@@ -122,9 +122,8 @@ class ResidualEncoder(Encoder):
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation={self.activation!r}; accepted are {', '.join(map(repr, ACTIVATIONS))}")
         for name, least in (("hidden_size", 1), ("n_blocks", 0), ("batch_size", 1), ("max_epochs", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name}={value}; needed: at least {least}")
+            if getattr(self, name) is not None:
+                whole_number(getattr(self, name), name, least)
 
     def _make_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
         return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation)

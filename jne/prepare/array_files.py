@@ -99,18 +99,27 @@ def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(axis=0)[scale > 0] / scale[scale > 0]
 
 
+def unusable(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which units of ``values (n_samples, n_units)`` are not finite, and which of the others are constant."""
+    finite = np.isfinite(values)
+    constant = np.ptp(np.where(finite, values, 0), axis=0) == 0
+    return ~finite.all(axis=0), constant & finite.all(axis=0)
+
+
 def mark_bad(bad: np.ndarray, values: np.ndarray, where: str, path: Path, drop: bool) -> None:
     """Mark units that are not finite or constant in ``bad``; an error unless they are to be dropped."""
-    finite = np.isfinite(values).all(axis=0)
-    constant = np.ptp(np.where(np.isfinite(values), values, 0), axis=0) == 0
-    for found, what in ((~finite, "hold non-finite values"), (constant & finite, f"are constant{where}")):
-        new = found & ~bad
-        if new.any() and not drop:
-            raise ValueError(
-                f"responses: {np.count_nonzero(new)} of {bad.size} units of {path} {what} (first: unit "
-                f"{int(np.argmax(new))}); correct them, or leave them out with --drop-bad-voxels "
-                "(drop_bad_voxels=True)"
-            )
-        bad |= found
+    for found, what in zip(unusable(values), ("hold non-finite values", f"are constant{where}"), strict=True):
+        add_bad(bad, found, what, path, drop)
+
+
+def add_bad(bad: np.ndarray, found: np.ndarray, what: str, path: Path, drop: bool) -> None:
+    """Mark ``found`` in ``bad``; an error unless they are to be dropped, or if nothing would be left."""
+    new = found & ~bad
+    if new.any() and not drop:
+        raise ValueError(
+            f"responses: {np.count_nonzero(new)} of {bad.size} units of {path} {what} (first: unit "
+            f"{int(np.argmax(new))}); correct them, or leave them out with --drop-bad-voxels (drop_bad_voxels=True)"
+        )
+    bad |= found
     if bad.all():
         raise ValueError(f"responses: all {bad.size} units of {path} are constant or not finite: nothing is left")

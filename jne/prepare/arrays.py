@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
-import h5py
 import numpy as np
 import xarray as xr
 
-from jne._core import HDF5_ENDINGS, provenance, sha256
+from jne._core import provenance, sha256
 from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, save_dataset
 from jne.prepare.array_files import mark_bad, to_float32
+from jne.prepare.array_labels import LABELS, as_labels, name_areas
+from jne.prepare.array_sources import load_named
 from jne.prepare.splits import check_fractions, check_out, split_stimuli
 
 AXES = {
@@ -34,7 +33,6 @@ AXES = {
     "noise_ceiling": "voxel",
 }
 """What an array of the input can stand for, with the axes that it needs."""
-_LABELS = ("stimulus_id", "split", "category", "roi", "hemisphere", "level")
 
 
 def parse_map(text: str) -> list[tuple[str, str]]:
@@ -73,7 +71,9 @@ def prepare_arrays(
     mapping : sequence of (role, array name)
         Roles are the keys of `AXES`; ``features`` may come several times, once for each layer, and the layer takes the
         array's name. ``features`` and ``responses`` are needed; without ``split`` and ``fold`` the stimuli are split by
-        ``seed``. An integer ``roi`` is an index into ``roi_names``.
+        ``seed``. A ``roi`` of whole numbers is an index into ``roi_names``; NaN is no area. ``repeats`` are those of
+        all stimuli, ``(n_stimuli, n_repeats, n_voxels)``, or of the test stimuli of ``split`` alone, in their order;
+        those of the test stimuli give the noise ceiling (with ``fold``, those of all stimuli).
     out : path
         The file to write; ends in ``.nc``.
     units_first : bool, optional
@@ -105,17 +105,20 @@ def prepare_arrays(
     n_stimuli = len(next(iter(layers.values())))
     responses = _orient(arrays.pop("responses"), n_stimuli, path, units_first)
     counts = {"stimulus": n_stimuli, "voxel": responses.shape[1]}
-    arrays = _name_areas(arrays, path)
+    arrays = as_labels(name_areas(arrays, path), path)
+    repeats, given = arrays.pop("repeats", None), "split" in arrays
     for role, values in {**{f"features {layer}": v for layer, v in layers.items()}, **arrays}.items():
         _check_axes(role, values, counts, path)
     if "split" not in arrays and "fold" not in arrays:
         ids = arrays.get("stimulus_id", np.arange(n_stimuli))
         arrays["split"] = split_stimuli([str(i) for i in ids], test_fraction, validation_fraction, seed)
+    if repeats is not None:
+        arrays["repeats"] = _tested(repeats, arrays.get("split"), given, counts, path)
     bad = np.zeros(responses.shape[1], bool)
     mark_bad(bad, responses, "", path, drop_bad_voxels)
     if "split" in arrays:
         for part in ("train", "test"):
-            chosen = arrays["split"].astype(str) == part
+            chosen = arrays["split"] == part
             if chosen.sum() > 1:
                 mark_bad(bad, responses[chosen], f" over the {part} stimuli", path, drop_bad_voxels)
     content = _content(layers, responses, arrays, ~bad)
@@ -149,11 +152,11 @@ def _read(path: Path, mapping: Sequence[tuple[str, str]]) -> tuple[dict[str, np.
     for needed in ("features", "responses"):
         if needed not in roles:
             raise ValueError(f"map: {needed} is missing; add {needed}=NAME with NAME an array of {path}")
-    found = _load(path, [name for _, name in mapping])
+    found = load_named(path, [name for _, name in mapping])
     arrays = {role: found[name] for role, name in mapping if role != "features"}
     layers = {name.strip("/").replace("/", "_"): found[name] for role, name in mapping if role == "features"}
     for role, values in [*arrays.items(), *((f"features {name}", values) for name, values in layers.items())]:
-        if role.split()[0] not in (*_LABELS, "roi_names") and values.dtype.kind not in "fiub":
+        if role.split()[0] not in (*LABELS, "roi_names") and values.dtype.kind not in "fiub":
             raise ValueError(f"{role}: the array of {path} has type {values.dtype}, needed: real numbers")
         if role == "responses" or role.startswith("features"):
             wanted = AXES[role.split()[0]]
@@ -162,41 +165,6 @@ def _read(path: Path, mapping: Sequence[tuple[str, str]]) -> tuple[dict[str, np.
                     f"{role}: the array of {path} has shape {values.shape}; needed: ({wanted}), none empty"
                 )
     return arrays, {name: to_float32(values) for name, values in layers.items()}
-
-
-def _load(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
-    if not path.is_file():
-        raise ValueError(f"input: there is no file {path}")
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                known = file.files
-                return {name: file[name] for name in names if name in known or _unknown(path, name, known)}
-        if path.suffix in HDF5_ENDINGS:
-            with h5py.File(path) as file:
-                known = []
-                file.visititems(lambda key, item: known.append(key) if isinstance(item, h5py.Dataset) else None)
-                return {name: _h5_values(file[name]) for name in names if name in known or _unknown(path, name, known)}
-    except _UnknownArrayError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, ZlibError, BadZipFile) as error:
-        raise ValueError(
-            f"input: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, damaged, "
-            f"of another kind, or holds Python objects ({error})"
-        ) from error
-    raise ValueError(f"input: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
-
-
-class _UnknownArrayError(ValueError):
-    pass
-
-
-def _unknown(path: Path, name: str, known: Sequence[str]) -> bool:
-    raise _UnknownArrayError(f"map: {path} has no array {name!r}; it has {', '.join(known) or 'none'}")
-
-
-def _h5_values(item: h5py.Dataset) -> np.ndarray:
-    return item.asstr()[...].astype(str) if h5py.check_string_dtype(item.dtype) else item[...]
 
 
 def _orient(values: np.ndarray, n_stimuli: int, path: Path, units_first: bool | None) -> np.ndarray:
@@ -216,24 +184,6 @@ def _orient(values: np.ndarray, n_stimuli: int, path: Path, units_first: bool | 
     return to_float32(values.T if found[0] == 1 else values)
 
 
-def _name_areas(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
-    """Replace an integer ``roi`` by names."""
-    names = arrays.pop("roi_names", None)
-    roi = arrays.get("roi")
-    if names is not None and (roi is None or roi.dtype.kind not in "iu"):
-        raise ValueError(f"roi_names of {path} needs an integer roi that counts into it from 0")
-    if names is not None:
-        if roi.size and (roi.min() < 0 or roi.max() >= len(names)):
-            raise ValueError(
-                f"roi of {path} ranges from {roi.min()} to {roi.max()}, and roi_names has {len(names)} areas"
-            )
-        arrays["roi"] = names.astype(str)[roi]
-        empty = sorted(set(names.astype(str)) - set(arrays["roi"]))
-        if empty:
-            raise ValueError(f"roi of {path}: {len(empty)} of {len(names)} areas have no voxel ({', '.join(empty)})")
-    return arrays
-
-
 def _check_axes(role: str, values: np.ndarray, counts: Mapping[str, int], path: Path) -> None:
     axes = AXES[role.split()[0]].split(", ")
     if values.ndim != len(axes):
@@ -244,6 +194,34 @@ def _check_axes(role: str, values: np.ndarray, counts: Mapping[str, int], path: 
                 f"{role}: the array of {path} has {size} along the {axis} axis, and there are {counts[axis]} "
                 f"{'stimuli' if axis == 'stimulus' else 'voxels'}"
             )
+
+
+def _tested(
+    repeats: np.ndarray, split: np.ndarray | None, given: bool, counts: Mapping[str, int], path: Path
+) -> np.ndarray:
+    """Repeats of the stimuli that R² is computed on: of the test stimuli, or of all where there are folds.
+
+    Parameters
+    ----------
+    repeats : array
+        ``(n_stimuli, n_repeats, n_voxels)``, or of the test stimuli alone, in their order.
+    split : array of str, optional
+        None where there are folds.
+    given : bool
+        Whether the split is the input's own; to one that was drawn, repeats of some stimuli cannot belong.
+    """
+    n_test = None if split is None else int(np.count_nonzero(split == "test"))
+    test_only = given and repeats.ndim == 3 and repeats.shape[0] == n_test
+    if not test_only and repeats.ndim == 3 and repeats.shape[0] != counts["stimulus"]:
+        what = (
+            f", or of the {n_test} test stimuli" if given else "; for those of test stimuli alone, map a split as well"
+        )
+        raise ValueError(
+            f"repeats: the array of {path} has {repeats.shape[0]} along the stimulus axis; needed: repeats of all "
+            f"{counts['stimulus']} stimuli{what}"
+        )
+    _check_axes("repeats", repeats, {"voxel": counts["voxel"]}, path)
+    return to_float32(repeats if split is None or test_only else repeats[split == "test"])
 
 
 def _content(
@@ -257,13 +235,13 @@ def _content(
     for role, values in arrays.items():
         axes = AXES[role].split(", ")
         values = values[kept] if axes == ["voxel"] else values
-        content[role] = axes, values.astype(str).astype(object) if role in _LABELS else values
-    if repeats is not None:
-        repeats = to_float32(repeats)[..., kept]
-        content.setdefault("noise_ceiling", ("voxel", noise_ceiling(repeats).astype(np.float32)))
+        content[role] = axes, values.astype(object) if role in LABELS else values
+    # Without any repeat of a stimulus that R² is computed on, nothing is known of how much of it is noise.
+    if repeats is not None and (np.isfinite(repeats).sum(axis=1) > 1).any():
+        repeats = repeats[..., kept]
+        content["noise_ceiling"] = "voxel", noise_ceiling(repeats).astype(np.float32)
         if "split" in arrays:
-            test = arrays["split"].astype(str) == "test"
-            content["responses_repeats"] = ("test_stimulus", "repeat", "voxel"), repeats[test]
+            content["responses_repeats"] = ("test_stimulus", "repeat", "voxel"), repeats
     if "noise_ceiling" in arrays:
         # An estimate below zero, as split halves give, means that nothing reliable was found.
         content["noise_ceiling"] = "voxel", np.maximum(to_float32(arrays["noise_ceiling"][kept]), 0)

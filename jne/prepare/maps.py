@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from jne._core import listed, provenance, sha256
+from jne._core import atomic_path, parse_bytes, provenance, sha256
 from jne.accuracy import noise_ceiling
-from jne.datasets import EncodingDataset, save_dataset
+from jne.datasets import EncodingDataset, load_dataset, open_content
 from jne.features import FeatureFile
-from jne.prepare.array_files import mark_bad
+from jne.prepare.array_files import add_bad, unusable
+from jne.prepare.map_blocks import BlockPlan, write_in_blocks
+from jne.prepare.map_store import MapStore
 from jne.prepare.splits import check_fractions, check_out, split_stimuli
 from jne.prepare.trials import Trials
 
@@ -30,7 +31,15 @@ _FEATURE_ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class Options:
-    """Options of every function that makes a dataset of maps; `jne prepare arrays` describes them."""
+    """Options of every function that makes a dataset of maps; `jne prepare arrays` describes most of them.
+
+    Attributes
+    ----------
+    max_memory : str or int
+        Maps are worked on in blocks of voxels that fit into it, besides what the libraries take.
+    report : callable
+        Called with lines that say what is done.
+    """
 
     out: str | Path
     default_layer: str | None = None
@@ -41,10 +50,13 @@ class Options:
     name: str | None = None
     licence: str | None = None
     source: str | None = None
+    max_memory: str | int = "4GB"
+    report: Callable[[str], object] = lambda line: None
 
     def __post_init__(self):
         check_out(self.out)
         check_fractions(self.test_fraction, self.validation_fraction)
+        parse_bytes(self.max_memory)
 
 
 def check_layers(features: FeatureFile, voxels: xr.Dataset) -> None:
@@ -54,7 +66,7 @@ def check_layers(features: FeatureFile, voxels: xr.Dataset) -> None:
 
 
 def save_maps(
-    maps: np.ndarray,
+    store: MapStore,
     trials: Trials,
     features: FeatureFile,
     voxels: xr.Dataset,
@@ -62,11 +74,12 @@ def save_maps(
     options: Options,
     attrs: Mapping[str, str | int],
 ) -> EncodingDataset:
-    """Average, split, check and write.
+    """Average, split, check and write, a block of voxels at a time.
 
     Parameters
     ----------
-    maps : array ``(n_maps, n_voxels)``
+    store : MapStore
+        Maps ``(n_maps, n_voxels)``.
     trials, features
         What the maps are responses to.
     voxels : xarray.Dataset
@@ -77,34 +90,21 @@ def save_maps(
     """
     check_layers(features, voxels)
     split = stimulus_split(trials, options)
-    responses = trials.average(maps)
-    bad = np.zeros(responses.shape[1], bool)
-    mark_bad(bad, responses, "", where, options.drop_bad_voxels)
-    for part in ("train", "test"):
-        if (chosen := split == part).sum() > 1:
-            mark_bad(bad, responses[chosen], f" over the {part} stimuli", where, options.drop_bad_voxels)
-    content = {
-        layer: (("stimulus", f"feature_{layer}"), features.features(layer, trials.ids)) for layer in features.layers
-    }
-    content["responses"] = (("stimulus", "voxel"), responses[:, ~bad])
-    content["stimulus_id"] = ("stimulus", trials.ids.astype(object))
-    content["split"] = ("stimulus", split.astype(object))
-    if (category := trials.of_stimuli("category")) is not None:
-        content["category"] = ("stimulus", category.astype(object))
-    repeats = trials.repeats(maps[:, ~bad], np.flatnonzero(split == "test"))
-    if repeats is not None:
-        content["responses_repeats"] = (("test_stimulus", "repeat", "voxel"), repeats)
-        # Of the test stimuli, as they are what R² is computed on, and they may be repeated more often than the others.
-        content["noise_ceiling"] = ("voxel", noise_ceiling(repeats).astype(np.float32))
+    plan = BlockPlan(trials, split, features, store, options.max_memory)
+    options.report(str(plan))
+    bad, ceiling = _look(store, trials, split, plan, where, options.drop_bad_voxels)
+    small = {name: ("stimulus", values) for name, values in _of_stimuli(trials, split).items()}
+    if ceiling is not None:
+        small["noise_ceiling"] = "voxel", ceiling[~bad]
     dataset = xr.Dataset(
-        {**content, **voxels.isel(voxel=~bad).data_vars},
+        {**small, **voxels.isel(voxel=~bad).data_vars},
         attrs={
             "name": options.name or Path(options.out).stem,
             "synthetic": 0,
             "licence": options.licence or "not stated",
             "source": options.source or "not stated",
             "seed": options.seed,
-            "n_maps": len(maps),
+            "n_maps": store.shape[0],
             "n_dropped_voxels": int(bad.sum()),
             "stimuli_file": trials.path.name,
             "stimuli_sha256": sha256(trials.path),
@@ -116,7 +116,42 @@ def save_maps(
             **provenance(),
         },
     )
-    return save_dataset(dataset, options.out)
+    with atomic_path(options.out) as part:
+        write_in_blocks(part, dataset, store, trials, split, features, plan, ~bad)
+        with open_content(part) as content:
+            EncodingDataset(content, options.out).check_values()
+    return load_dataset(options.out)
+
+
+def _of_stimuli(trials: Trials, split: np.ndarray) -> dict[str, np.ndarray]:
+    category = trials.of_stimuli("category")
+    found = {"stimulus_id": trials.ids, "split": split, **({} if category is None else {"category": category})}
+    return {name: values.astype(object) for name, values in found.items()}
+
+
+def _look(
+    store: MapStore, trials: Trials, split: np.ndarray, plan: BlockPlan, where: Path, drop: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Which voxels cannot be used, and the noise ceiling of all, where the test stimuli have repeats."""
+    n_voxels, test = store.shape[1], np.flatnonzero(split == "test")
+    kinds = {"hold non-finite values": None, "are constant": None}
+    kinds |= {f"are constant over the {part} stimuli": part for part in ("train", "test") if (split == part).sum() > 1}
+    found = {what: np.zeros(n_voxels, bool) for what in kinds}
+    ceiling = np.full(n_voxels, np.nan, np.float32)
+    for block in plan.blocks:
+        maps = store.read(block)
+        responses = trials.average(maps)
+        found["hold non-finite values"][block], found["are constant"][block] = unusable(responses)
+        for what, part in kinds.items():
+            if part:
+                found[what][block] = unusable(responses[split == part])[1]
+        if plan.n_repeats > 1:
+            # Of the test stimuli, as they are what R² is computed on, and they may be repeated more often than others.
+            ceiling[block] = noise_ceiling(trials.repeats(maps, test))
+    bad = np.zeros(n_voxels, bool)
+    for what, flags in found.items():
+        add_bad(bad, flags, what, where, drop)
+    return bad, ceiling if plan.n_repeats > 1 else None
 
 
 def stimulus_split(trials: Trials, options: Options) -> np.ndarray:
@@ -130,44 +165,6 @@ def stimulus_split(trials: Trials, options: Options) -> np.ndarray:
         n = max(1, round(options.validation_fraction * len(train)))
         split[np.random.default_rng(options.seed).permutation(train)[:n]] = "validation"
     return split
-
-
-def read_label_names(path: str | Path) -> dict[int, str]:
-    """Names of an atlas: a CSV or TSV with the columns index and name, or a FreeSurfer colour table."""
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"atlas names: there is no file {path}")
-    try:
-        if path.suffix in (".csv", ".tsv"):
-            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", keep_default_na=False)
-            return dict(zip(table["index"].astype(int), table["name"].astype(str), strict=True))
-        lines = (line.split() for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
-        return {int(line[0]): line[1] for line in lines if line}
-    except (KeyError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"atlas names: {path} cannot be read ({error}); needed: a .csv or .tsv with the columns index and name, or "
-            "a FreeSurfer colour table (index, name, ...)"
-        ) from error
-
-
-def name_labels(labels: np.ndarray, names: Mapping[int, str] | None, path: Path) -> np.ndarray:
-    """Area of each voxel from whole numbers; empty for 0 and below, and where the name says that it is none."""
-    if not np.isfinite(labels).all() or (labels != np.round(labels)).any():
-        raise ValueError(f"atlas: {path} holds values that are not whole numbers; needed: one label per voxel")
-    labels = labels.astype(int)
-    present = [int(label) for label in np.unique(labels) if label > 0]
-    if names is not None and (unnamed := [str(label) for label in present if label not in names]):
-        raise ValueError(f"atlas: {len(unnamed)} labels of {path} have no name ({listed(unnamed)})")
-    area = np.full(labels.shape, "", object)
-    for label in present:
-        name = str(label) if names is None else names[label]
-        area[labels == label] = "" if is_none(name) else name
-    return area
-
-
-def is_none(name: str) -> bool:
-    """Whether an atlas means by this name that a place belongs to no area."""
-    return name.casefold().replace("_", " ") in ("", "???", "unknown", "none", "background", "medial wall")
 
 
 def joined_hash(files: Sequence[Path]) -> str:

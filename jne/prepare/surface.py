@@ -8,13 +8,22 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import xarray as xr
-from nibabel.filebasedimages import ImageFileError
+from nibabel.gifti import GiftiImage
+from nibabel.nifti1 import intent_codes
+from nibabel.spatialimages import SpatialImage
 
 from jne._core import MESHES
 from jne.datasets import EncodingDataset
 from jne.features import read_feature_file
-from jne.prepare.maps import Options, is_none, joined_hash, name_labels, read_label_names, save_maps
+from jne.prepare.brain_files import Maps, load_image, open_maps, unreadable
+from jne.prepare.labels import name_labels, read_label_names
+from jne.prepare.map_store import MapStore
+from jne.prepare.maps import Options, check_layers, joined_hash, save_maps
+from jne.prepare.surface_labels import label_table, read_annotation
 from jne.prepare.trials import Trials, check_count, check_files, read_trials
+
+_SIMPLE = (".curv", ".sulc", ".thickness", ".area")
+_KIND = "surface data (MGH or GIFTI)"
 
 
 def prepare_fsaverage(
@@ -41,9 +50,10 @@ def prepare_fsaverage(
     masks : dict, optional
         Surface data of a hemisphere; vertices above 0 are kept. Without one, those that the atlas labels, or all.
     atlases : dict, optional
-        FreeSurfer annotation, GIFTI labels, or surface data of whole numbers of a hemisphere; they become ``roi``.
+        FreeSurfer annotation, GIFTI labels, or surface data of whole numbers of a hemisphere; they become ``roi``. A
+        GIFTI file names its numbers in a table of its own.
     atlas_names : path, optional
-        What whole numbers mean, as in `jne.prepare.prepare_nifti`.
+        What whole numbers mean, as in `jne.prepare.prepare_nifti`; they come before a file's own names.
     mesh : str, optional
         Where the number of vertices does not say it (see `MESHES`).
     **options
@@ -67,20 +77,26 @@ def prepare_fsaverage(
     for what, given in (("mask", masks), ("atlas", atlases)):
         if given and set(given) != set(files):
             raise ValueError(f"{what}: given for {' and '.join(given)}, and there are maps of {' and '.join(files)}")
-    values, voxels, meshes = [], {"hemisphere": [], "vertex": [], "roi": []}, {}
-    for side, side_files in files.items():
-        data = np.concatenate([_read(file, "maps") for file in side_files], axis=1)
-        check_count(trials, data.shape[1], f"maps of the {side} hemisphere")
-        meshes[side] = mesh or _mesh(len(data), side_files[0])
-        labels = _labels(Path(atlases[side]), names, len(data)) if atlases else None
-        kept = np.flatnonzero(_inside(masks, side, labels, len(data)))
-        values.append(data[kept].T)
-        voxels["hemisphere"].append(np.full(len(kept), side, object))
-        voxels["vertex"].append(kept.astype(np.int32))
+    readers = {side: [_open(file, "maps") for file in side_files] for side, side_files in files.items()}
+    kept, voxels, meshes = {}, {"hemisphere": [], "vertex": [], "roi": []}, {}
+    for side, side_readers in readers.items():
+        n_vertices = side_readers[0].shape[0]
+        if other := [reader for reader in side_readers if reader.shape != (n_vertices,)]:
+            raise ValueError(
+                f"maps: {other[0].path} has {other[0].shape[0]} vertices, and {side_readers[0].path} has {n_vertices}"
+            )
+        check_count(trials, sum(reader.count for reader in side_readers), f"maps of the {side} hemisphere")
+        meshes[side] = mesh or _mesh(n_vertices, side_readers[0].path)
+        labels = _labels(Path(atlases[side]), names, n_vertices) if atlases else None
+        kept[side] = np.flatnonzero(_inside(masks, side, labels, n_vertices))
+        voxels["hemisphere"].append(np.full(len(kept[side]), side, object))
+        voxels["vertex"].append(kept[side].astype(np.int32))
         if labels is not None:
-            voxels["roi"].append(labels[kept])
+            voxels["roi"].append(labels[kept[side]])
     if len(set(meshes.values())) > 1:
         raise ValueError(f"maps: the left hemisphere is on {meshes['left']}, the right one on {meshes['right']}")
+    if not sum(map(len, kept.values())):
+        raise ValueError(f"{'mask' if masks else 'atlas'}: no vertex is left; needed: values above 0, or areas")
     all_files = [file for side_files in files.values() for file in side_files]
     attrs = {
         "maps_files": f"{all_files[0].name} and {len(all_files) - 1} more",
@@ -88,7 +104,16 @@ def prepare_fsaverage(
     }
     together = xr.Dataset({name: ("voxel", np.concatenate(parts)) for name, parts in voxels.items() if parts})
     together["vertex"].attrs["mesh"] = next(iter(meshes.values()))
-    return save_maps(np.concatenate(values, axis=1), trials, feature_file, together, all_files[0], settings, attrs)
+    check_layers(feature_file, together)
+    with MapStore(Path(out), len(trials.table), together.sizes["voxel"]) as store:
+        start = 0
+        for side, side_readers in readers.items():
+            first = 0
+            for reader in side_readers:
+                store.write(first, start, reader.rows(kept[side]))
+                first += reader.count
+            start += len(kept[side])
+        return save_maps(store, trials, feature_file, together, all_files[0], settings, attrs)
 
 
 def _files(maps: Mapping[str, Sequence[str | Path]] | None, trials: Trials) -> dict[str, list[Path]]:
@@ -107,22 +132,50 @@ def _files(maps: Mapping[str, Sequence[str | Path]] | None, trials: Trials) -> d
     return files
 
 
-def _read(path: Path, what: str) -> np.ndarray:
-    """Surface data ``(n_vertices, n_maps)``, float32."""
-    from nilearn.surface import load_surf_data
+def _open(path: Path, what: str) -> Maps:
+    """Surface data of one hemisphere, one value a vertex and map."""
+    if path.suffix in _SIMPLE:
+        return _in_memory(path, what, _simple(path, what)[:, None])
+    image = load_image(path, what, _KIND)
+    if isinstance(image, GiftiImage):
+        arrays = [array.data for array in image.darrays]
+        if not arrays or len({array.shape for array in arrays}) > 1 or arrays[0].ndim > 2 or not arrays[0].size:
+            shapes = ", ".join(str(array.shape) for array in arrays) or "none"
+            raise ValueError(f"{what}: {path} has arrays of the shapes {shapes}; needed: (n_vertices,) each")
+        if "NIFTI_INTENT_POINTSET" in (intent_codes.niistring[array.intent] for array in image.darrays):
+            raise ValueError(f"{what}: {path} holds coordinates, a surface; needed: values of its vertices")
+        return _in_memory(path, what, np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1))
+    shape = [size for size in getattr(image, "shape", ()) if size != 1]
+    if not isinstance(image, SpatialImage) or len(shape) not in (1, 2) or 0 in shape:
+        raise ValueError(
+            f"{what}: {path} has shape {getattr(image, 'shape', 'none')}; needed: (n_vertices, n_maps) of a surface"
+        )
+    return open_maps(image, path, what, (shape[0],), f"is truncated or damaged, and cannot be read as {_KIND}")
 
+
+def _simple(path: Path, what: str) -> np.ndarray:
+    """One of FreeSurfer's files of one number a vertex."""
     if not path.is_file():
         raise ValueError(f"{what}: there is no file {path}")
     try:
-        # nilearn knows no .mgh.
-        volume = path.suffix in (".mgh", ".mgz")
-        data = np.squeeze(nibabel.load(path).dataobj) if volume else load_surf_data(path)
-        data = np.asarray(data, np.float32)
-    except (ImageFileError, OSError, EOFError, ValueError, TypeError) as error:
-        raise ValueError(f"{what}: {path} cannot be read as surface data (MGH or GIFTI): {error}") from error
-    if data.ndim not in (1, 2) or not data.size:
-        raise ValueError(f"{what}: {path} has shape {data.shape}; needed: (n_vertices, n_maps)")
-    return data.reshape(len(data), -1)
+        return nibabel.freesurfer.read_morph_data(path)
+    except (OSError, ValueError, IndexError) as error:
+        raise unreadable(path, what, f"cannot be read as {_KIND}: it is damaged or of another kind", error) from error
+
+
+def _in_memory(path: Path, what: str, values: np.ndarray) -> Maps:
+    return Maps(path, values.shape[:1], values.shape[1], lambda points: iter(values[points].T))
+
+
+def _one(path: Path, what: str, n_vertices: int) -> np.ndarray:
+    """The only map of a file, ``(n_vertices,)``, in its own type."""
+    maps = _open(path, what)
+    if maps.shape != (n_vertices,):
+        raise ValueError(f"{what}: {path} has {maps.shape[0]} vertices, and the maps have {n_vertices}")
+    if maps.count != 1:
+        raise ValueError(f"{what}: {path} holds {maps.count} maps; needed: one value for each vertex")
+    (values,) = maps.rows(np.arange(n_vertices))
+    return values
 
 
 def _mesh(n_vertices: int, path: Path) -> str:
@@ -137,32 +190,19 @@ def _mesh(n_vertices: int, path: Path) -> str:
 
 def _labels(path: Path, names: Mapping[int, str] | None, n_vertices: int) -> np.ndarray:
     """Area of each vertex, empty where there is none."""
-    if not path.is_file():
-        raise ValueError(f"atlas: there is no file {path}")
     if path.suffix == ".annot":
-        try:
-            index, _, found = nibabel.freesurfer.read_annot(path)
-        except (OSError, ValueError, IndexError) as error:
-            raise ValueError(f"atlas: {path} cannot be read as an annotation ({error})") from error
-        table = {i: name.decode() for i, name in enumerate(found)}
-        labels = np.array(["" if i < 0 or is_none(table[i]) else table[i] for i in index], object)
-    else:
-        values = _read(path, "atlas")[:, 0]
-        if path.name.endswith(".label.gii"):
-            names = nibabel.load(path).labeltable.get_labels_as_dict()
-        labels = name_labels(values, names, path)
-    if len(labels) != n_vertices:
-        raise ValueError(f"atlas: {path} has {len(labels)} vertices, and the maps have {n_vertices}")
-    return labels
+        labels = read_annotation(path)
+        if len(labels) != n_vertices:
+            raise ValueError(f"atlas: {path} has {len(labels)} vertices, and the maps have {n_vertices}")
+        return labels
+    values = _one(path, "atlas", n_vertices)
+    own = label_table(path)
+    return name_labels(values, {**own, **(names or {})} if own or names is not None else None, path)
 
 
 def _inside(
     masks: Mapping[str, str | Path] | None, side: str, labels: np.ndarray | None, n_vertices: int
 ) -> np.ndarray:
     if masks:
-        path = Path(masks[side])
-        inside = _read(path, "mask")[:, 0] > 0
-        if len(inside) != n_vertices:
-            raise ValueError(f"mask: {path} has {len(inside)} vertices, and the maps have {n_vertices}")
-        return inside
+        return _one(Path(masks[side]), "mask", n_vertices) > 0
     return np.ones(n_vertices, bool) if labels is None else labels != ""

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import jne
 from jne.accuracy import noise_ceiling
 from jne.cli import main
-from jne.prepare.maps import read_label_names
+from jne.prepare.labels import read_label_names
 from jne.prepare.nifti import prepare_nifti
 from jne.prepare.surface import prepare_fsaverage
 from jne.prepare.trials import read_trials

@@ -17,6 +17,8 @@ from jne.prepare.nsd.layout import READ_ERRORS, damaged, hint
 
 VOLUME_SCALE = 300
 """Volume betas are percent signal change times this, as int16; surface betas are percent, as float32."""
+CLIPPED = 32767
+"""The largest int16, 109.2 %: NSD wrote this for whatever was larger."""
 BLOCK_BYTES = 16 * 2**20
 
 
@@ -72,7 +74,8 @@ def _read_stream(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np
     _check(path, proxy.shape[:3], proxy.shape[3:], proxy.dtype, shape, out)
     if (proxy.slope, proxy.inter) != (1, 0):
         raise _MismatchError(
-            f"{path} has scl_slope {proxy.slope} and scl_inter {proxy.inter}; needed: 1 and 0, as NSD's own files have"
+            f"{path} has scl_slope {proxy.slope} and scl_inter {proxy.inter}; needed: 1 and 0, or 0 and 0 as in NSD's "
+            "own files: values as they are stored"
         )
     trial_bytes = math.prod(shape) * proxy.dtype.itemsize
     blocks = list(spans(len(out), max(1, BLOCK_BYTES // trial_bytes)))

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jne.prepare.nsd.trials import N_IMAGES
+
 NO_CATEGORY = "no category"
 
 
@@ -27,4 +29,9 @@ def read_categories(path: Path, images: np.ndarray) -> np.ndarray:
     found = table.set_index("nsdId")["category"].reindex(images).replace("", None)
     if found.isna().all():
         raise ValueError(f"categories: {path} has none of the {len(images)} images; its nsdId must count from 0")
+    if (outside := ~table["nsdId"].between(0, N_IMAGES - 1)).any():
+        raise ValueError(
+            f"categories: {path} has nsdId {table['nsdId'][outside].iloc[0]}; needed: 0 to {N_IMAGES - 1} (73KID "
+            "counts from 1: subtract 1)"
+        )
     return found.fillna(NO_CATEGORY).to_numpy(object)

@@ -17,6 +17,8 @@ BLOCK_BYTES = 32 * 2**20
 def ceiling_from_ncsnr(layout: Layout, space: Space, images: pd.DataFrame) -> np.ndarray:
     """``ncsnr² / (ncsnr² + mean(1 / n))`` with n the presentations of each test image (Allen et al. 2022).
 
+    NSD's map is of all its images and sessions, and of betas that were z-scored within each session.
+
     Parameters
     ----------
     layout : Layout

@@ -11,9 +11,12 @@ import pandas as pd
 
 from jne._core import sha256
 from jne.features import read_feature_file
+from jne.prepare.nsd.trials import N_IMAGES
 
 _ORIGIN = ("feature_model", "feature_weights_sha256", "feature_grids", "preprocessing", "preprocessing_sha256")
 """Attributes of a features file that a dataset keeps."""
+_OWN_NAME = re.compile(r"shared\d+_nsd\d+$", re.IGNORECASE)
+"""Of the pictures in NSD's folder shared1000: the number at the end is that of 73KID, which counts from 1."""
 _RESERVED = ("responses", "responses_repeats", "stimulus_id", "split", "category", "roi", "level", "vertex", "ijk")
 
 
@@ -24,7 +27,8 @@ class ImageFeatures:
     ----------
     path : path
         What `jne.features.read_feature_file` reads, with the nsdId, which counts from 0, as
-        ``stimulus_id``: a number, or at the end of a text such as ``nsd00042``.
+        ``stimulus_id``: a number, or at the end of a text such as ``nsd00042``. The names of NSD's own pictures of the
+        shared images, ``shared0007_nsd04424``, count from 1, and are taken so.
     images : array of int
         nsdId of the wanted images.
 
@@ -80,7 +84,13 @@ def _nsd_ids(values: np.ndarray, path: Path) -> np.ndarray:
             f"features: stimulus_id {str(values[found.index(None)])!r} of {path} ends in no number; needed: "
             "nsdIds, which count from 0, such as 42 or nsd00042"
         )
-    ids = np.array([int(match[1]) for match in found])
+    ids = np.array([int(m[1]) - bool(_OWN_NAME.search(v)) for m, v in zip(found, values, strict=True)])
+    if (outside := (ids < 0) | (ids >= N_IMAGES)).any():
+        raise ValueError(
+            f"features: stimulus_id {str(values[outside][0])!r} of {path} is not one of the {N_IMAGES} images; needed: "
+            f"nsdIds from 0 to {N_IMAGES - 1} (those of 73KID count from 1: subtract 1), or names such as "
+            "shared0007_nsd04424"
+        )
     unique, counts = np.unique(ids, return_counts=True)
     if len(unique) < len(ids):
         raise ValueError(

@@ -16,8 +16,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from jne._core import N_VERTICES
+from jne.prepare.brain_files import check_real, read_to_the_end
 
 SPACES = ("func1pt8mm", "fsaverage")
 BETAS = "betas_fithrf_GLMdenoise_RR"
@@ -167,9 +169,12 @@ def read_map(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]] | None = N
     parts, found = [], []
     for i, path in enumerate(paths):
         try:
-            values = np.asanyarray(nib.load(path).dataobj)
-        except READ_ERRORS as error:
+            image = nib.load(path)
+            read_to_the_end(image)
+            values = np.asanyarray(image.dataobj)
+        except (*READ_ERRORS, HeaderDataError) as error:
             raise damaged(path, error) from error
+        check_real(image.get_data_dtype(), path, "map")
         shape = values.shape[:3]
         if values.ndim > 3 and math.prod(values.shape[3:]) > 1:
             raise ValueError(f"{path} has shape {values.shape}; needed: one map, three dimensions")

@@ -19,13 +19,14 @@ from jne.prepare.nsd.ceiling import ceiling_from_ncsnr
 from jne.prepare.nsd.estimate import Estimate
 from jne.prepare.nsd.features import ImageFeatures, layer_of
 from jne.prepare.nsd.layout import BETAS, SPACES, Layout
-from jne.prepare.nsd.rois import ROI_ORDER, read_atlases
+from jne.prepare.nsd.rois import DRAWN, default_order, read_atlases
 from jne.prepare.nsd.sessions import ZSCORES, Presentations, prepare_session
 from jne.prepare.nsd.space import read_space
 from jne.prepare.nsd.trials import N_SESSIONS, read_shared, read_trials, split_images
 from jne.prepare.splits import check_out
 
 CEILINGS = ("ncsnr", "repeats")
+_NCSNR = "ncsnr is NSD's, of betas z-scored within sessions, over all images and sessions"
 _ORIGIN = {
     "licence": "NSD data access agreement (naturalscenesdataset.org): not to be passed on",
     "source": "Natural Scenes Dataset, Allen et al. 2022, https://doi.org/10.1038/s41593-021-00962-x",
@@ -99,10 +100,11 @@ def prepare_nsd(
     seed : int
         Of the split.
     roi_order : sequence of str, optional
-        Atlases, the first of which names a voxel's ``roi``; by default `jne.prepare.nsd.rois.ROI_ORDER`.
+        Atlases, the first of which names a voxel's ``roi``; by default `jne.prepare.nsd.rois.ROI_ORDER`, on fsaverage
+        `jne.prepare.nsd.rois.SURFACE_ORDER`.
     noise_ceiling : {"ncsnr", "repeats"}
         From NSD's own ``ncsnr`` map, or from the repeats of the test images in the sessions used. Either way it is that
-        of the average over the repeats.
+        of the average over the repeats. The map is of betas z-scored within sessions, whatever ``zscore`` is.
     name : str, optional
         For titles.
     synthetic : bool
@@ -152,6 +154,10 @@ def prepare_nsd(
     estimate = Estimate(trials, images, points, zscore, layers)
     report(str(estimate))
     estimate.check(out, folder, max_memory)
+    if noise_ceiling == "ncsnr" and zscore != "session":
+        report(f"Noise ceiling: {_NCSNR}; here zscore is {zscore}. For one of these betas: --noise-ceiling repeats")
+    if layout.is_surface:
+        report(f"Not on fsaverage, but drawn on each subject's own surface: {', '.join(DRAWN)}")
     if absent:
         report(f"Not in this tree, so left out: {', '.join(absent)}")
     report(f"Work files: {folder}. If interrupted, the same command goes on from them.")
@@ -186,8 +192,9 @@ def prepare_nsd(
                 "zscore_features": "run" if zscore_features else "none",
                 **{key: value for key, value in sizes.items() if value is not None},
                 "seed": seed,
-                "roi_order": ",".join(roi_order or ROI_ORDER),
+                "roi_order": ",".join(roi_order or default_order(layout)),
                 "noise_ceiling_from": noise_ceiling,
+                **({"noise_ceiling_note": _NCSNR} if noise_ceiling == "ncsnr" else {}),
                 "n_trials": len(trials),
                 "n_images_left_out": len(shown) - len(images),
                 **presentations.attributes(),

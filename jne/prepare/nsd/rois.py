@@ -9,11 +9,30 @@ from pathlib import Path
 import numpy as np
 
 from jne.cortex import AREAS
+from jne.prepare.labels import is_none, read_label_names
 from jne.prepare.nsd.layout import Layout, read_map
 
-ATLASES = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "floc-words", "streams", "HCP_MMP1")
+DRAWN = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "floc-words")
+"""Drawn on each subject's own surface, from the subject's own maps: NSD has them in volumes, and none on fsaverage."""
+ATLASES = (*DRAWN, "streams", "Kastner2015", "HCP_MMP1")
 ROI_ORDER = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "HCP_MMP1")
 """The first of these in which a voxel has an area gives its ``roi``."""
+SURFACE_ORDER = ("Kastner2015", "HCP_MMP1", "streams")
+"""The same on fsaverage."""
+
+KASTNER_LEVELS = {
+    **{area: area for area in ("V1", "V2", "V3")},
+    "hV4": "V4",
+    **dict.fromkeys(("VO1", "VO2", "LO1", "LO2", "V3A", "V3B", "IPS0", "IPS1"), "intermediate"),
+    **dict.fromkeys(("PHC1", "PHC2", "TO1", "TO2"), "higher"),
+}
+"""Levels of the maps of Wang, Mruczek, Arcaro and Kastner (2015), as those of the same cortex in `jne.cortex.AREAS`:
+PHC is where PHA is, TO where MT and MST are, IPS0 where V7 is. IPS2 to IPS5, SPL1 and FEF have none, as there."""
+STREAM_LEVELS = {
+    **dict.fromkeys(("midventral", "midlateral", "midparietal"), "intermediate"),
+    **dict.fromkeys(("ventral", "lateral", "parietal"), "higher"),
+}
+"""Levels of `streams`; its "early" is V1 to V3 together, and has none."""
 
 
 def read_names(path: Path) -> dict[int, str]:
@@ -22,11 +41,10 @@ def read_names(path: Path) -> dict[int, str]:
     The ventral and dorsal parts of V1, V2 and V3 are one area; 0 is no area.
     """
     names = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = re.match(r"\s*(\d+)\s+(\S+)", line)
-        if match and int(match[1]) > 0:
-            name = re.sub(r"^[LR]_(.+)_ROI$", r"\1", match[2])
-            names[int(match[1])] = re.sub(r"^(V[123])[vd]$", r"\1", name)
+    for number, name in read_label_names(path).items():
+        if number > 0:
+            name = re.sub(r"^[LR]_(.+)_ROI$", r"\1", name)
+            names[number] = "" if is_none(name) else re.sub(r"^(V[123])[vd]$", r"\1", name)
     if not names:
         raise ValueError(f"{path} names no area: needed are lines such as '1 V1v'. Download it again")
     return names
@@ -41,6 +59,7 @@ def read_atlas(layout: Layout, atlas: str, shapes: Sequence[tuple[int, ...]], po
     names_path = layout.area_names(atlas)
     layout.need([names_path], f"names of the areas of {atlas}")
     values = read_map(paths, shapes)[0][points]
+    values = np.where(np.isnan(values), 0, values) if values.dtype.kind == "f" else values
     names = {-1: "", 0: "", **read_names(names_path)}
     numbers, inverse = np.unique(values, return_inverse=True)
     if unknown := [number for number in numbers.tolist() if number not in names]:
@@ -59,7 +78,7 @@ def read_atlases(
     shapes, points
         Of the space, as in `jne.prepare.nsd.betas.read_session`.
     roi_order : sequence of str, optional
-        By default `ROI_ORDER`; an atlas that is named here must exist.
+        By default `default_order`; an atlas that is named here must exist.
 
     Returns
     -------
@@ -69,7 +88,15 @@ def read_atlases(
     absent : list of str
     """
     found, absent = {}, []
+    if drawn := [atlas for atlas in roi_order or () if layout.is_surface and atlas in DRAWN]:
+        raise ValueError(
+            f"roi_order: {drawn[0]} is drawn on each subject's own surface, and NSD has none on fsaverage. There are "
+            f"{', '.join(atlas for atlas in ATLASES if atlas not in DRAWN)}; leave it out of --roi-order, or take the "
+            "volume (--space func1pt8mm)"
+        )
     for atlas in dict.fromkeys([*ATLASES, *(roi_order or ())]):
+        if layout.is_surface and atlas in DRAWN:
+            continue
         if atlas in (roi_order or ()):
             layout.need(layout.atlas(atlas), f"roi_order: atlas {atlas}", "leave it out of --roi-order")
         areas = read_atlas(layout, atlas, shapes, points)
@@ -77,11 +104,15 @@ def read_atlases(
             absent.append(atlas)
         else:
             found[atlas] = areas
-    order = [atlas for atlas in roi_order or ROI_ORDER if atlas in found]
+    order = [atlas for atlas in roi_order or default_order(layout) if atlas in found]
     variables = {f"roi_{atlas}": areas for atlas, areas in found.items()}
     if order:
         variables["roi"], variables["level"] = _first(found, order)
     return variables, absent
+
+
+def default_order(layout: Layout) -> tuple[str, ...]:
+    return SURFACE_ORDER if layout.is_surface else ROI_ORDER
 
 
 def _first(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -100,9 +131,11 @@ def _first(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[np.nd
 
 
 def _level(atlas: str, area: str) -> str:
-    """One of `jne.cortex.LEVELS`: category areas are higher, HCP-MMP1.0 areas as in `jne.cortex`; empty if unknown."""
+    """One of `jne.cortex.LEVELS`: category areas are higher, HCP-MMP1.0 as in `jne.cortex`; empty if it has none."""
     if atlas == "prf-visualrois":
         return {"hV4": "V4"}.get(area, area)
     if atlas.startswith("floc-"):
         return "higher"
-    return AREAS[area][0] if atlas == "HCP_MMP1" and area in AREAS else ""
+    known = {"HCP_MMP1": {area: level for area, (level, _) in AREAS.items()}}
+    known |= {"Kastner2015": KASTNER_LEVELS, "streams": STREAM_LEVELS}
+    return known.get(atlas, {}).get(area, "")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from jne._core import atomic_path, code_hash, hash_parameters, need_space, spans
-from jne.prepare.nsd.betas import VOLUME_SCALE, read_session
+from jne.prepare.nsd.betas import CLIPPED, VOLUME_SCALE, read_session
 from jne.prepare.nsd.space import Space
 
 ZSCORES = ("run", "session", "none")
@@ -53,7 +53,8 @@ def prepare_session(
     -------
     Path
         HDF5 with ``betas (trial, point)`` as stored, ``group (trial)``, ``mean`` and ``sd (group, point)``, in percent
-        signal change, and ``valid (point)``: the betas of every group are finite and vary.
+        signal change, ``valid (point)``: the betas of every group are finite and vary, and ``clipped (point)``: how
+        many betas are at the limits of int16.
     """
     path = folder / f"session_{session:02d}.h5"
     key = hash_parameters(
@@ -71,10 +72,10 @@ def prepare_session(
                 return path
     betas = read_session(paths, space.shapes, space.points, len(runs))
     group = session_groups(runs, zscore)
-    mean, sd, valid = _statistics(betas, group)
+    mean, sd, valid, clipped = _statistics(betas, group)
     if zscore == "none":
         mean[:], sd[:] = 0, 1
-    arrays = {"betas": betas, "group": group, "mean": mean, "sd": sd, "valid": valid}
+    arrays = {"betas": betas, "group": group, "mean": mean, "sd": sd, "valid": valid, "clipped": clipped}
     with atomic_path(path) as part:
         need_space(part, sum(values.nbytes for values in arrays.values()) + HEADER_BYTES)
         with h5py.File(part, "w") as file:
@@ -84,9 +85,9 @@ def prepare_session(
     return path
 
 
-def _statistics(betas: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _statistics(betas: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     mean = np.empty((group.max() + 1, betas.shape[1]), np.float32)
-    sd, valid = np.empty_like(mean), np.ones(betas.shape[1], bool)
+    sd, valid, clipped = np.empty_like(mean), np.ones(betas.shape[1], bool), np.zeros(betas.shape[1], np.int32)
     for block in spans(betas.shape[1], VOXEL_BLOCK):
         for g in range(len(mean)):
             stored = betas[group == g, block]
@@ -94,8 +95,10 @@ def _statistics(betas: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.nd
             percent = to_percent(np.where(finite, stored, 0), np.float64)
             mean[g, block], sd[g, block] = percent.mean(axis=0), percent.std(axis=0)
             # Of the stored values, as a mean of equal numbers can differ from them by rounding.
+            if stored.dtype == np.int16:
+                clipped[block] += ((stored >= CLIPPED) | (stored <= -CLIPPED)).sum(axis=0, dtype=np.int32)
             valid[block] &= finite & (stored.max(axis=0) > stored.min(axis=0)) & (sd[g, block] > 0)
-    return mean, sd, valid
+    return mean, sd, valid, clipped
 
 
 def to_percent(stored: np.ndarray, dtype=np.float32) -> np.ndarray:
@@ -128,6 +131,7 @@ class Presentations:
         self._valid = {session: file["valid"][...] for session, file in self._files.items()}
         self.valid = np.logical_and.reduce(list(self._valid.values()))
         self._kept = np.flatnonzero(self.valid)
+        self._clipped = sum(file["clipped"][...] for file in self._files.values())[self._kept]
 
     def __enter__(self):
         return self
@@ -137,10 +141,12 @@ class Presentations:
             file.close()
 
     def attributes(self) -> dict:
-        """How many points were dropped, and in which sessions they have no data."""
+        """How many points were dropped, in which sessions they have no data, and how many betas were clipped."""
         lost = {session: np.count_nonzero(~valid) for session, valid in self._valid.items()}
         return {
             "n_dropped_voxels": int(np.count_nonzero(~self.valid)),
+            "n_clipped_betas": int(self._clipped.sum()),
+            "n_clipped_voxels": int(np.count_nonzero(self._clipped)),
             "voxels_without_data": ", ".join(f"session {session}: {n}" for session, n in lost.items() if n),
         }
 

@@ -1,0 +1,53 @@
+"""Named arrays of one `.npz` or HDF5 file, read without pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
+import h5py
+import numpy as np
+
+HDF5 = (".h5", ".hdf5", ".hdf")
+
+
+def load_named(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+    """Arrays of a file by name; an error if it is damaged, lacks one, or holds what is neither number nor text."""
+    if not path.is_file():
+        raise ValueError(f"input: there is no file {path}")
+    if path.suffix not in (".npz", *HDF5):
+        raise ValueError(f"input: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
+    try:
+        known, found = (_load_npz if path.suffix == ".npz" else _load_hdf5)(path, names)
+    except (OSError, ValueError, EOFError, KeyError, ZlibError, BadZipFile) as error:
+        raise ValueError(
+            f"input: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, damaged, "
+            f"of another kind, or holds Python objects ({error})"
+        ) from error
+    for name in names:
+        if name not in known:
+            raise ValueError(f"map: {path} has no array {name!r}; it has {', '.join(known) or 'none'}")
+        if not isinstance(found[name], np.ndarray) or found[name].dtype.kind in "OV":
+            raise ValueError(
+                f"map: the array {name!r} of {path} holds references or objects, as a cell array or table of MATLAB "
+                "does; save it as plain numbers or text (such as whole numbers, and a list of their names)"
+            )
+    return found
+
+
+def _load_npz(path: Path, names: Sequence[str]) -> tuple[list[str], dict[str, np.ndarray]]:
+    with np.load(path, allow_pickle=False) as file:
+        return file.files, {name: file[name] for name in names if name in file.files}
+
+
+def _load_hdf5(path: Path, names: Sequence[str]) -> tuple[list[str], dict[str, np.ndarray]]:
+    with h5py.File(path) as file:
+        known: list[str] = []
+        file.visititems(lambda key, item: known.append(key) if isinstance(item, h5py.Dataset) else None)
+        return known, {name: _h5_values(file[name]) for name in names if name in known}
+
+
+def _h5_values(item: h5py.Dataset) -> np.ndarray:
+    return item.asstr()[...].astype(str) if h5py.check_string_dtype(item.dtype) else item[...]

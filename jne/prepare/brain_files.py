@@ -1,0 +1,160 @@
+"""The one door of brain images: volumes and surfaces are read to their end, and only real numbers pass.
+
+A gzip file holds a checksum, which is compared at its very end; a reader that stops after the last wanted byte never
+meets it, and takes what a bad disk or download made of the file for data.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.arrayproxy import ArrayProxy
+from nibabel.gifti import GiftiImage
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import SpatialImage
+from nibabel.volumeutils import apply_read_scaling
+
+_OPENERS = {".gz": gzip.open, ".mgz": gzip.open, ".bz2": bz2.open}
+_BLOCK_BYTES = 2**20
+_NOT_THE_FILE = {
+    b"version https://git-lfs": "it is a Git LFS pointer, which stands for the file: fetch that with `git lfs pull`",
+    b"/annex/objects": "it is a git-annex pointer, which stands for the file: fetch that with `git annex get`",
+    b"<!doctype html": "it is a web page: log in or accept the terms, and download the file itself",
+    b"<html": "it is a web page: log in or accept the terms, and download the file itself",
+}
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Maps of one file, read when they are asked for.
+
+    Attributes
+    ----------
+    path : Path
+    shape : tuple of int
+        Of one map: ``(x, y, z)`` of a volume, ``(n_vertices,)`` of a surface.
+    count : int
+        Maps in the file.
+    rows : function
+        Takes indices into a flattened map, x fastest, and gives each map's values there, ``(n_points,)``.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    count: int
+    rows: Callable[[np.ndarray], Iterator[np.ndarray]]
+
+
+def unreadable(path: Path, what: str, how: str, error: Exception | str) -> ValueError:
+    """The error for a file that cannot be read, which says so where another file was saved in its place."""
+    with path.open("rb") as file:
+        head = file.read(1024).lstrip().lower()
+    found = [hint for start, hint in _NOT_THE_FILE.items() if head.startswith(start)]
+    return ValueError(f"{what}: {path} {how} ({found[0] if found else error or type(error).__name__})")
+
+
+def load_image(path: Path, what: str, kind: str = "a NIfTI image") -> SpatialImage | GiftiImage:
+    """Open an image with nibabel; an error if it is damaged, or holds complex numbers or colours."""
+    if not path.is_file():
+        raise ValueError(f"{what}: there is no file {path}")
+    try:
+        packed_gifti = path.name.lower().endswith(".gii.gz")  # which nibabel does not know
+        image = GiftiImage.from_bytes(gzip.decompress(path.read_bytes())) if packed_gifti else nibabel.load(path)
+    # nibabel's parsers raise nearly anything on a damaged file; to the caller it is one thing.
+    except Exception as error:
+        raise unreadable(path, what, f"cannot be read as {kind}: it is damaged or of another kind", error) from error
+    if isinstance(image, GiftiImage):
+        for array in image.darrays:
+            check_real(array.data.dtype, path, what)
+    elif isinstance(image, SpatialImage):
+        check_real(image.get_data_dtype(), path, what)
+    return image
+
+
+def check_real(dtype: np.dtype, path: Path, what: str) -> None:
+    """Refuse complex numbers, of which a cast would keep the real part, and colours."""
+    if dtype.kind == "c":
+        raise ValueError(
+            f"{what}: {path} holds complex numbers ({dtype}); needed: real ones. Save the magnitude, or the part that "
+            "is meant, as a file of its own"
+        )
+    if dtype.kind not in "fiub":
+        raise ValueError(f"{what}: {path} has colours ({dtype}), needed: one number for each voxel")
+
+
+def read_values(image: SpatialImage, path: Path, what: str) -> np.ndarray:
+    """All values of an image, scaled, in a type that holds them exactly, after its checksums have been compared."""
+    try:
+        read_to_the_end(image)
+        return np.asanyarray(image.dataobj)
+    except Exception as error:  # as in load_image
+        raise unreadable(path, what, "is truncated or damaged", error) from error
+
+
+def read_to_the_end(image: SpatialImage) -> None:
+    """Compare the checksums of the packed files of an image, which are at their ends."""
+    for name in {holder.filename for holder in image.file_map.values() if holder.filename}:
+        if (suffix := Path(name).suffix.lower()) in _OPENERS and Path(name).is_file():
+            with _OPENERS[suffix](name) as file:
+                while file.read(_BLOCK_BYTES):
+                    pass
+
+
+def open_maps(
+    image: SpatialImage, path: Path, what: str, shape: tuple[int, ...], how: str = "is truncated or damaged"
+) -> Maps:
+    """The maps of this shape that follow one another in an image, read front to back, one in memory at a time.
+
+    ``how`` is what an error says of a file that ends too early or holds something else than its checksum says.
+    """
+    n_points = math.prod(shape)
+    count = math.prod(image.shape) // n_points
+
+    def rows(points: np.ndarray) -> Iterator[np.ndarray]:
+        read = _stream if _is_plain(image) else _slices
+        try:
+            yield from read(image, n_points, count, points)
+        except Exception as error:  # as in load_image
+            raise unreadable(path, what, how, error) from error
+
+    return Maps(path, shape, count, rows)
+
+
+def _is_plain(image: SpatialImage) -> bool:
+    """Whether one map follows the other in one file, as in NIfTI and MGH."""
+    proxy = image.dataobj
+    return isinstance(proxy, ArrayProxy) and proxy.order == "F" and np.ndim(proxy.slope) == np.ndim(proxy.inter) == 0
+
+
+def _stream(image: SpatialImage, n_points: int, count: int, points: np.ndarray) -> Iterator[np.ndarray]:
+    proxy = image.dataobj
+    size, slope, inter = n_points * proxy.dtype.itemsize, np.asarray(proxy.slope), np.asarray(proxy.inter)
+    with open_stream(Path(image.file_map["image"].filename)) as file:
+        file.seek(proxy.offset)
+        for i in range(count):
+            data = file.read(size)
+            if len(data) < size:
+                raise EOFError(f"it ends in map {i + 1} of {count}")
+            yield apply_read_scaling(np.frombuffer(data, proxy.dtype)[points], slope, inter)
+        # Only at its end is the checksum of a gzip file compared.
+        while file.read(_BLOCK_BYTES):
+            pass
+
+
+def _slices(image: SpatialImage, n_points: int, count: int, points: np.ndarray) -> Iterator[np.ndarray]:
+    """Maps of other formats, which are unpacked as a whole."""
+    read_to_the_end(image)
+    values = np.asanyarray(image.dataobj).reshape((n_points, count), order="F")
+    yield from values[points].T
+
+
+def open_stream(path: Path):
+    """The bytes of a file, unpacked where its ending says that it is packed."""
+    return _OPENERS.get(path.suffix.lower(), ImageOpener)(path)
