@@ -1,4 +1,4 @@
-"""One problem, the paper's network at random weights, and the ways to its Jacobian-based measures that are compared."""
+"""One problem, a residual network at random weights, and the ways to its Jacobian-based measures that are compared."""
 
 from __future__ import annotations
 

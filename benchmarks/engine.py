@@ -1,8 +1,8 @@
 """How fast, how lean and how exact `jne.nonlinearity` is, against other ways to the same numbers.
 
 Everything is measured in units of 1 gemm, the plain product of the readout with the trunk Jacobian of every sample
-(2 N V H D operations): nothing that forms the Jacobian can be quicker. The problem is the paper's network, two residual
-ReLU blocks, at random weights and standard normal features.
+(2 N V H D operations): nothing that forms the Jacobian can be quicker. The problem is a network of the paper's form,
+two residual ReLU blocks, at random weights and standard normal features.
 """
 
 from __future__ import annotations

@@ -17,17 +17,17 @@ from jne._core.files import one_at_a_time, provenance, write_netcdf
 
 Made, Read = TypeVar("Made"), TypeVar("Read")
 
-_MEASURED = ("_core", "accuracy", "datasets", "jacobians", "encoders", "measures")
+_MEASURED = ("_core", "accuracy", "cortex", "datasets", "jacobians", "encoders", "measures")
 MADE_BY = {
     "dataset": ("_core", "accuracy", "cortex", "datasets"),
     "session": ("_core", "prepare"),
     "smooth-maps": ("_core", "cortex"),
     "crossfit": _MEASURED,
     "study": (*_MEASURED, "study"),
-    "selectivity-null": (*_MEASURED, "cortex", "statistics", "study"),
-    "simulation": (*_MEASURED, "cortex", "statistics", "simulations"),
-    "run": (*_MEASURED, "cortex", "features", "prepare", "statistics", "study", "simulations"),
-    "chapter": (*_MEASURED, "cortex", "features", "prepare", "statistics", "study", "simulations", "plotting", "book"),
+    "selectivity-null": (*_MEASURED, "statistics", "study"),
+    "simulation": (*_MEASURED, "statistics", "simulations"),
+    "run": (*_MEASURED, "features", "prepare", "statistics", "study", "simulations"),
+    "chapter": (*_MEASURED, "features", "prepare", "statistics", "study", "simulations", "plotting", "book"),
 }
 """Kinds of what is kept, and the wings of this package that have a part in it; what comes after them has none."""
 

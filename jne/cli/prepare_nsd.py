@@ -22,7 +22,7 @@ SPACES, ZSCORES, CEILINGS = ("func1pt8mm", "fsaverage"), ("run", "session", "non
 @click.option("--mask", metavar="NAME|FILE", help="nsdgeneral or a file.  [default: brainmask, all vertices]")
 @click.option("--betas", default="betas_fithrf_GLMdenoise_RR", metavar="FOLDER", help="Version of the betas.")
 @click.option("--zscore", type=click.Choice(ZSCORES), default="run", help="Z-score betas within these.")
-@click.option("--zscore-features", is_flag=True, help="Z-score features within runs as well, as the paper does.")
+@click.option("--zscore-features", is_flag=True, help="Z-score features within runs, too, as the paper's release does.")
 @click.option("--default-layer", metavar="NAME", help="Layer used where none is named.  [default: all side by side]")
 @click.option("--categories", metavar="CSV", help="Table with the columns nsdId (from 0) and category.")
 @click.option("--test-repeats", default=3, help="Test on the shared images that were seen at least so often.")

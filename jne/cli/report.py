@@ -28,7 +28,7 @@ from jne.cli._main import main
 def report(file, as_json, layer, seed, n_splits, max_memory, **encoder_options):
     """Say how far the numbers of the dataset FILE can be trusted.
 
-    Fits the encoders (by default with the paper's settings), and prints medians and quartiles of prediction accuracy,
+    Fits the encoders (by default as the paper's release does), and prints medians and quartiles of prediction accuracy,
     noise ceiling, JNE, the nonlinear share, the cross-fitted share and the share that shuffled responses would give;
     how many voxels are reliable; what follows the noise ceiling; and warnings in words. Everything is kept in
     results/, so that an interrupted or repeated call goes on from there.

@@ -1,4 +1,4 @@
-"""`ResidualEncoder`: the paper's encoder, a residual multilayer perceptron shared by all voxels."""
+"""`ResidualEncoder`: a residual multilayer perceptron shared by all voxels, in the form of the paper's encoder."""
 
 from __future__ import annotations
 
@@ -46,10 +46,15 @@ class ResidualNetwork(nn.Module):
 
 
 class ResidualEncoder(Encoder):
-    """The encoding model of the paper; with ``activation=None`` it is linear in the features.
+    """The encoding model of the paper, as its authors released it; with ``activation=None`` it is linear.
 
     Fitted with AdamW on the mean squared error of z-scored responses. Training stops when the validation loss has
     not improved for ``patience`` epochs, and the weights of the best epoch are restored.
+
+    The layers are the paper's, four with skip connections round the second and third, and so are ReLU and
+    ``patience=8``. The paper's layers have biases, its optimizer is Adam, and it does not state a width. No biases,
+    ``hidden_size=1024``, AdamW with its ``lr`` and ``weight_decay``, full batches and ``max_epochs=512`` are from the
+    authors' release, which however keeps the weights of the last epoch.
 
     Parameters
     ----------
@@ -59,7 +64,7 @@ class ResidualEncoder(Encoder):
         Residual blocks after the first layer.
     activation : {"relu", "gelu", "tanh", "elu", "silu", "leaky_relu", "sigmoid", None}
     batch_size : int, optional
-        Samples per gradient step; None is full batch, as in the paper.
+        Samples per gradient step; None is full batch, as in the release.
     lr, weight_decay : float
         Of AdamW.
     max_epochs, patience : int

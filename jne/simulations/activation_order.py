@@ -1,7 +1,8 @@
 """Do the layers that carry a nonlinearity order networks as claimed, and in the same way for every activation?
 
-The paper's claim: the more layers are nonlinear, and the deeper they lie, the higher the JNE, whichever activation is
-used. One step adds a layer or moves one a place deeper; if every step raises a measure, the whole order holds.
+The claim: the more layers are nonlinear, and the deeper they lie, the higher the JNE, whichever activation is used. The
+paper makes it of residual networks with two places for an activation; here it is put to networks without skips. One
+step adds a layer or moves one a place deeper; if every step raises a measure, the whole order holds.
 """
 
 from __future__ import annotations

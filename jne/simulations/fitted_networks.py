@@ -49,7 +49,7 @@ def fit_networks(
     encoder_options: Mapping | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Fit the paper's encoder to noisy responses of random networks and compare with the networks' own values. Cached.
+    """Fit `jne.ResidualEncoder` to noisy responses of random networks, compare with the networks' own values. Cached.
 
     The outputs of all networks stand side by side as the voxels of one encoder, as the voxels of a brain do. Every
     voxel of a fit has the same noise ceiling, so the signal-to-noise ratio cannot order them; there is one fit for

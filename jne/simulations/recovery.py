@@ -90,7 +90,7 @@ def recover(
     n_groups: int = 4,
     encoder_options: Mapping | None = None,
 ) -> xr.Dataset:
-    """Simulate voxels, fit the paper's encoder to their noisy responses, and measure every voxel.
+    """Simulate voxels, fit `jne.ResidualEncoder` to their noisy responses, and measure every voxel.
 
     The nonlinear share of a voxel is uniform in [0, 1] and its noise ceiling uniform between the two
     ``noise_ceilings``, drawn independently: a measure of nonlinearity should follow the first and not the second.

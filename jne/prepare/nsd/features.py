@@ -101,7 +101,7 @@ def _nsd_ids(values: np.ndarray, path: Path) -> np.ndarray:
 
 
 def zscore_within_runs(features: np.ndarray, runs: Sequence[np.ndarray]) -> np.ndarray:
-    """Features z-scored within each run, as the paper does, then averaged over an image's presentations.
+    """Features z-scored within each run, as the paper's release does, then averaged over an image's presentations.
 
     Parameters
     ----------

@@ -88,7 +88,8 @@ def prepare_nsd(
     zscore : {"run", "session", "none"}
         Within what betas are z-scored, with the population's standard deviation; ``none`` leaves percent signal change.
     zscore_features : bool
-        Z-score features within each run over its trials and average over an image's presentations, as the paper does.
+        Z-score features within each run over its trials and average over an image's presentations, as the paper's
+        release does.
     default_layer : str, optional
         The layer that is used where none is named; without one, all layers side by side.
     categories : path, optional
