@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 FORMAT_VERSION = 1
 """Version of the files this package writes; it grows when a reader must know the difference."""
@@ -74,19 +74,27 @@ def _alive(pid: int) -> bool:
 
 
 @contextmanager
-def one_at_a_time(path: str | Path) -> Iterator[None]:
+def one_at_a_time(path: str | Path, *, wait: bool = True) -> Iterator[None]:
     """Where ``path`` is not there yet, wait until no other process is in this block for it; then it may be there.
 
-    On a file system shared by several machines this needs working POSIX or flock locks (NFS 4 has them, Lustre with
-    the mount option flock). The system releases the lock of a process that died. A thread may enter it again.
+    Without ``wait``, another process in the block is a BlockingIOError. The system releases the lock of a process that
+    died; a thread may enter it again. On a file system shared by several machines this needs working POSIX or flock
+    locks (NFS 4 has them, Lustre with the mount option flock).
     """
     path = Path(path)
     if path.exists():
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True):
+    lock = FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise BlockingIOError(f"another process is making {path}") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = False) -> Path:

@@ -104,6 +104,7 @@ def run_study(
     max_memory: str = "2GB",
     progress: bool = False,
     folder: str | Path | None = None,
+    wait: bool = True,
 ) -> Study:
     """Fit a nonlinear and a linear encoder, test their predictions, and measure the nonlinearity of every voxel.
 
@@ -137,10 +138,17 @@ def run_study(
     progress : bool
     folder : path, optional
         The cache; by default ``results/studies``.
+    wait : bool
+        Whether to wait where another process is at this study.
 
     Returns
     -------
     Study
+
+    Raises
+    ------
+    BlockingIOError
+        If another process is at this study, and not ``wait``.
 
     Examples
     --------
@@ -166,7 +174,7 @@ def run_study(
     }
     folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
     path = folder / "study.nc"
-    with one_at_a_time(path):
+    with one_at_a_time(path, wait=wait):
         nonlinear = _fitted(prototype, folder / "nonlinear.safetensors", data, layer, progress)
         linear = _fitted(reference, folder / "linear.safetensors", data, layer, progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,17 @@ def load_subjects(data: str | Path, subjects: Sequence, options: Mapping | None 
 
 
 def run_subjects(datasets: Mapping[str, EncodingDataset], layer: str | None = None, **settings) -> dict[str, Study]:
-    """`jne.run_study` of every dataset with one layer and the same settings."""
-    return {name: run_study(dataset, layer, **settings) for name, dataset in datasets.items()}
+    """`jne.run_study` of every dataset with one layer and the same settings.
+
+    Of processes that ask for the same studies at the same time, each does those that no other is at: two chapters that
+    run side by side share the work.
+    """
+    studies: dict[str, Study] = {}
+    for wait in (False, True):
+        for name in [name for name in datasets if name not in studies]:
+            with suppress(BlockingIOError):
+                studies[name] = run_study(datasets[name], layer, wait=wait, **settings)
+    return {name: studies[name] for name in datasets}
 
 
 def choose_layers(dataset: EncodingDataset, layers: int | Sequence[str]) -> list[str]:

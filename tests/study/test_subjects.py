@@ -1,9 +1,15 @@
 """Several subjects and layers: which datasets and layers the chapters take."""
 
-import pytest
+import threading
 
+import pytest
+from filelock import FileLock
+
+from jne._core import write_netcdf
 from jne.datasets import save_dataset
-from jne.study.subjects import choose_layers, load_subjects
+from jne.encoders import ResidualEncoder
+from jne.study.study import run_study
+from jne.study.subjects import choose_layers, load_subjects, run_subjects
 
 OPTIONS = {"thin": 200, "n_train": 40, "n_validation": 10, "n_test": 10, "n_features": 16, "cache": False}
 
@@ -37,3 +43,37 @@ def test_layers_are_spread_evenly_and_hold_the_default(tiny_dataset):
         choose_layers(synthetic, ["layer9"])
     with pytest.raises(ValueError, match="layers=0; needed: at least 1"):
         choose_layers(synthetic, 0)
+
+
+def test_two_processes_share_the_studies_of_several_subjects(tmp_path, monkeypatch):
+    """One that finds a study taken goes on with the next; nothing is fitted twice."""
+    monkeypatch.setenv("JNE_RESULTS", str(tmp_path))
+    options = {"thin": 64, "n_train": 200, "n_validation": 50, "n_test": 50}
+    datasets = load_subjects("synthetic", [1, 2, 3], options)
+    settings = {"encoder_options": {"hidden_size": 8, "max_epochs": 2}, "n_bootstrap": 10}
+    order = []
+    inner = ResidualEncoder.fit
+    monkeypatch.setattr(
+        ResidualEncoder, "fit", lambda self, data, **k: order.append(data.name) or inner(self, data, **k)
+    )
+    first = run_study(datasets["subject 1"], **settings)
+    taken = FileLock(first.folder / ".study.nc.lock", thread_local=False)
+    (first.folder / "study.nc").unlink()
+    order.clear()
+    with taken:
+        # The other process ends a little later.
+        ending = threading.Timer(1, lambda: (write_netcdf(first.result, first.folder / "study.nc"), taken.release()))
+        ending.start()
+        studies = run_subjects(datasets, **settings)
+    assert list(studies) == list(datasets)
+    assert [name for name in order if name == datasets["subject 1"].name] == []
+    assert len(order) == 4  # two encoders of each of the others
+
+
+def test_a_study_that_another_process_is_at_is_not_waited_for_where_that_is_not_wanted(tmp_path):
+    data = load_subjects("synthetic", [1], {"thin": 64, "n_train": 200, "n_validation": 50, "n_test": 50})["subject 1"]
+    settings = {"encoder_options": {"hidden_size": 8, "max_epochs": 2}, "n_bootstrap": 10, "folder": tmp_path}
+    study = run_study(data, **settings)
+    (study.folder / "study.nc").unlink()
+    with FileLock(study.folder / ".study.nc.lock"), pytest.raises(BlockingIOError, match="another process is making"):
+        run_study(data, **settings, wait=False)
