@@ -101,12 +101,3 @@ def measures(parts: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
 def _over_samples(delta: torch.Tensor) -> dict[str, torch.Tensor]:
     delta = delta.double()
     return {"jne": delta.std(0, correction=0), "mean_deviation": delta.mean(0)}
-
-
-def share(parts: Sequence[torch.Tensor], covariance: torch.Tensor) -> torch.Tensor:
-    """The nonlinear share from Jacobians that are held."""
-    n_samples = sum(map(len, parts))
-    mean = sum(J.sum(0) for J in parts) / n_samples
-    norm = lambda J: ((J @ covariance) * J).sum(-1)  # noqa: E731
-    Q = sum(norm(J - mean).sum(0) for J in parts) / n_samples
-    return (Q / 2) / (Q / 2 + norm(mean))

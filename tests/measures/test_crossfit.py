@@ -6,17 +6,21 @@ import textwrap
 from types import SimpleNamespace
 
 import numpy as np
+import oracles
 import pytest
 import torch
 import xarray as xr
+from cases import CASES
 from torch import nn
 
 import jne
 from jne import EncodingDataset, run_study
-from jne.accuracy import remove_linear
+from jne._core import Budget
 from jne.encoders import Encoder, Training, second_moment
+from jne.jacobians.engine import prepare
 from jne.measures.crossfit_pair import Comparison, Units
-from jne.measures.crossfit_shares import jackknife_error
+from jne.measures.crossfit_products import jacobian_products, split_pair
+from jne.measures.crossfit_shares import TERMS, jackknife_error
 from jne.measures.crossfit_splits import draw_groups, draw_splits
 from jne.simulations import mixed_response
 from jne.study import shuffle_within
@@ -60,35 +64,15 @@ def arrays():
     return X, Y, X_val, Y_val, X_test
 
 
-def dense(encoder, X):
-    """Jacobian ``(n_samples, n_voxels, n_features)`` in the caller's units, by autograd in float64."""
-    module = nn.Sequential(encoder.module_).double()
-    mean, scale, gain = (
-        torch.tensor(v, dtype=torch.float64) for v in (encoder.x_mean_, encoder.x_scale_, encoder.y_scale_)
-    )
-    one = lambda x: gain * module(((x - mean) / scale)[None])[0]  # noqa: E731
-    rows = [torch.autograd.functional.jacobian(one, x) for x in torch.tensor(X, dtype=torch.float64)]
-    module.float()
-    return torch.stack(rows).numpy()
-
-
-def oracle(encoders, arrays):
+def expected_of(encoders, arrays):
+    """Every measure of two fits, in z-scores of all training stimuli."""
     X, Y, X_val, _, X_test = arrays
     x_scale, y_scale = X.std(axis=0, dtype=float), Y.std(axis=0, dtype=float)
-    J = [dense(encoder, X_test) * x_scale / y_scale[:, None] for encoder in encoders]
+    J = [oracles.encoder_jacobian(encoder, X_test) * x_scale / y_scale[:, None] for encoder in encoders]
+    unseen = np.concatenate([X_val, X_test]).astype(float)
+    P = [encoder.predict(unseen.astype(np.float32)).astype(float) / y_scale for encoder in encoders]
     sigma = np.corrcoef(X.T.astype(float))
-    dJ, mean = [j - j.mean(axis=0) for j in J], [j.mean(axis=0) for j in J]
-    unseen = np.concatenate([X_val, X_test])
-    P = [encoder.predict(unseen).astype(float) / y_scale for encoder in encoders]
-    R = [remove_linear(unseen.astype(float), p) for p in P]
-    terms = [
-        np.einsum("nvd,de,nve->v", dJ[0], sigma, dJ[1]) / len(X_test),
-        np.einsum("vd,de,ve->v", mean[0], sigma, mean[1]),
-        (R[0] * R[1]).sum(axis=0) / (len(unseen) - N_FEATURES - 1),
-        ((P[0] - P[0].mean(axis=0)) * (P[1] - P[1].mean(axis=0))).sum(axis=0) / (len(unseen) - 1),
-    ]
-    delta = [np.abs(d).sum(axis=-1) for d in dJ]
-    return np.stack(terms), np.prod([d - d.mean(axis=0) for d in delta], axis=0)
+    return oracles.of_two_jacobians(*J, sigma) | oracles.of_two_predictions(unseen, *P)
 
 
 def comparison(arrays, precision="float64", limit=10**9, step=None, order=slice(None)):
@@ -117,11 +101,29 @@ MAKERS = {
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_products_equal_those_of_dense_jacobians(make, arrays):
     encoders = fitted(make, arrays)
-    expected, expected_samples = oracle(encoders, arrays)
+    expected = expected_of(encoders, arrays)
     found = comparison(arrays).terms(encoders)
-    np.testing.assert_allclose(found, expected, atol=3e-6 * np.abs(expected).max(axis=1, keepdims=True).max())
-    samples = comparison(arrays).samples(encoders)
+    largest = max(np.abs(expected[name]).max() for name in TERMS)
+    for name, values in zip(TERMS, found, strict=True):
+        np.testing.assert_allclose(values, expected[name], atol=3e-6 * largest, err_msg=name)
+    samples, expected_samples = comparison(arrays).samples(encoders), expected["crossfit_jne_ss"]
     np.testing.assert_allclose(samples, expected_samples, atol=3e-6 * max(1, np.abs(expected_samples).max()))
+
+
+# Encoders have features in a row.
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if len(case.shape) == 1])
+def test_products_of_any_two_models_equal_those_of_dense_jacobians(name):
+    case = CASES[name]
+    X, models = case.samples(9), [case.model(seed) for seed in (0, 1)]
+    pair = tuple(prepare(model, X, "cpu", "float64") for model in models)
+    factor, budget = torch.linalg.cholesky(torch.eye(pair[0].n_features).double() + 1), Budget(10**9)
+    with torch.no_grad():
+        found = jacobian_products(pair, split_pair(pair), factor, budget, None)
+    J = [oracles.dense_jacobian(model, X) for model in models]
+    expected = oracles.of_two_jacobians(*J, (factor @ factor.T).numpy())
+    for values, term in zip(found, TERMS[:2], strict=True):
+        scale = max(np.abs(expected[one]).max() for one in TERMS[:2])
+        np.testing.assert_allclose(values, expected[term], rtol=1e-9, atol=1e-11 * scale, err_msg=term)
 
 
 @pytest.mark.parametrize("make", [quick, OddEncoder])

@@ -10,48 +10,19 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from cases import ACTIVATIONS, CASES, Residual, normal
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from oracles import dense_jacobian, of_jacobian, sample_covariance
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from jne._core import check_card, write_netcdf
 from jne.jacobians import jacobian
 from jne.measures.nonlinearity import nonlinearity
+from jne.measures.registry import REGISTRY
 
-ACTIVATIONS = {
-    "relu": torch.relu,
-    "gelu": F.gelu,
-    "tanh": torch.tanh,
-    "elu": F.elu,
-    "silu": F.silu,
-    "leaky_relu": F.leaky_relu,
-    "sigmoid": torch.sigmoid,
-    "identity": nn.Identity(),
-}
 MEASURES = ("jne", "mean_deviation", "gain", "relative", "nonlinear_share")
-
-
-class Residual(nn.Module):
-    """The encoder of the paper, with weights drawn so that activations are well inside their nonlinear range."""
-
-    def __init__(self, n_features=7, hidden=11, n_voxels=13, n_blocks=2, activation="relu", seed=0):
-        super().__init__()
-        self.first = nn.Linear(n_features, hidden, bias=False)
-        self.blocks = nn.ModuleList(nn.Linear(hidden, hidden, bias=False) for _ in range(n_blocks))
-        self.readout = nn.Linear(hidden, n_voxels, bias=False)
-        self.activation = ACTIVATIONS[activation]
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for weight in self.parameters():
-                weight.normal_(0, weight.shape[1] ** -0.5, generator=generator)
-
-    def forward(self, x):
-        h = self.activation(self.first(x))
-        for block in self.blocks:
-            h = self.activation(block(h)) + h
-        return self.readout(h)
 
 
 class FakeEncoder:
@@ -63,41 +34,6 @@ class FakeEncoder:
 
     def scale_features(self, X):
         return ((np.asarray(X) - 3) / 2).astype(np.float32)
-
-
-def normal(*shape, seed=0, dtype=torch.float32):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
-
-def dense_jacobian(model, X):
-    if isinstance(model, nn.Module):
-        model = copy.deepcopy(model).double()
-    X = torch.as_tensor(X).double()
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        J = torch.func.vmap(torch.func.jacrev(lambda x: model(x[None])[0].reshape(-1)))(X)
-    return J.detach().flatten(2).numpy()
-
-
-def oracle(J, sigma):
-    """Every measure from a dense Jacobian ``(n, v, d)``, as the definitions read."""
-    mean = J.mean(0)
-    delta = np.abs(J - mean).sum(-1)
-    Q = np.einsum("nvd,de,nve->v", J - mean, sigma, J - mean) / len(J)
-    Q0 = np.einsum("vd,de,ve->v", mean, sigma, mean)
-    gain = np.abs(mean).sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            "jne": delta.std(0),
-            "jne_ss": (delta - delta.mean(0)) ** 2,
-            "mean_deviation": delta.mean(0),
-            "gain": gain,
-            "relative": delta.mean(0) / gain,
-            "nonlinear_share": (Q / 2) / (Q / 2 + Q0),
-        }
-
-
-def sample_covariance(X):
-    return np.atleast_2d(np.cov(np.asarray(torch.as_tensor(X).double().flatten(1)), rowvar=False))
 
 
 def assert_equal(result, expected, rtol=1e-5, names=MEASURES, scale=None):
@@ -120,9 +56,9 @@ def assert_same(a, b, rtol=1e-6):
 
 @pytest.mark.parametrize("readout", [True, False])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_and_block_size_equals_the_oracle(activation, readout):
+def test_every_activation_and_block_size_equals_the_of_jacobian(activation, readout):
     model, X = Residual(activation=activation), normal(40, 7, seed=1)
-    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+    expected = of_jacobian(dense_jacobian(model, X), sample_covariance(X))
     for batch in (None, 1, 4, 100):
         result = nonlinearity(model, X, readout=readout, n_voxels_batch=batch)
         assert result.path == ("factorised" if readout else "general")
@@ -133,7 +69,7 @@ def test_every_activation_and_block_size_equals_the_oracle(activation, readout):
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_any_shape_dtype_stride_depth_and_block_equals_the_oracle(data):
+def test_any_shape_dtype_stride_depth_and_block_equals_the_of_jacobian(data):
     draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
     D, H, V, N, seed = draw(1, 9), draw(1, 9), draw(1, 12), draw(2, 12), draw(0, 1000)
     activation = data.draw(st.sampled_from(list(ACTIVATIONS)))
@@ -156,7 +92,7 @@ def test_any_shape_dtype_stride_depth_and_block_equals_the_oracle(data):
         precision=precision,
         n_voxels_batch=data.draw(st.sampled_from([None, 1, 2, 5])),
     )
-    expected = oracle(dense_jacobian(model, exact), np.eye(D))
+    expected = of_jacobian(dense_jacobian(model, exact), np.eye(D))
     names = ("jne", "mean_deviation", "gain")
     scale = _size_before_cancellation(model)
     assert_equal(result, expected, rtol=1e-5 if precision == "float32" else 1e-11, names=names, scale=scale)
@@ -206,14 +142,14 @@ STEP = st.one_of(
     rank=st.sampled_from([None, 1, 3, "full"]),
     batch=st.sampled_from([None, 1, 4]),
 )
-def test_any_network_of_layers_activations_and_sums_equals_the_oracle(steps, sizes, seed, readout, rank, batch):
+def test_any_network_of_layers_activations_and_sums_equals_the_of_jacobian(steps, sizes, seed, readout, rank, batch):
     D, V, N = sizes
     model, X = Drawn(D, steps, V, seed), normal(N, D, seed=seed)
     F_ = normal(D, D + 1 if rank in (None, "full") or rank == D else rank, seed=seed + 1, dtype=torch.float64).numpy()
     sigma = F_ @ F_.T if rank else sample_covariance(X)
     given_as = None if rank is None else (sigma if rank == "full" else F_)
     options = {"covariance": given_as, "readout": readout, "n_voxels_batch": batch, "precision": "float64"}
-    result, expected = nonlinearity(model, X, **options), oracle(dense_jacobian(model, X), sigma)
+    result, expected = nonlinearity(model, X, **options), of_jacobian(dense_jacobian(model, X), sigma)
     assert result.path == ("factorised" if readout else "general")
     if readout:
         assert result.differentiation == "products"
@@ -242,14 +178,14 @@ def _near_a_kink(model, X):
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_a_trunk_large_enough_for_masks_equals_the_oracle(activation):
+def test_a_trunk_large_enough_for_masks_equals_the_of_jacobian(activation):
     model, X = Residual(130, 190, 40, activation=activation), normal(6, 130, seed=3)
     result = nonlinearity(model, X, readout=True, precision="float64")
     assert result.differentiation == "products"
-    assert_equal(result, oracle(dense_jacobian(model, X), sample_covariance(X)), rtol=1e-9)
+    assert_equal(result, of_jacobian(dense_jacobian(model, X), sample_covariance(X)), rtol=1e-9)
 
 
-def test_a_hidden_layer_used_again_after_a_sum_equals_the_oracle():
+def test_a_hidden_layer_used_again_after_a_sum_equals_the_of_jacobian():
     class Dense(nn.Module):
         def __init__(self):
             super().__init__()
@@ -265,16 +201,16 @@ def test_a_hidden_layer_used_again_after_a_sum_equals_the_oracle():
     model, X = Dense(), normal(10, 7)
     result = nonlinearity(model, X)
     assert result.differentiation == "products"
-    assert_equal(result, oracle(dense_jacobian(model, X), sample_covariance(X)))
+    assert_equal(result, of_jacobian(dense_jacobian(model, X), sample_covariance(X)))
 
 
-def test_two_linear_layers_in_a_row_equal_the_oracle():
+def test_two_linear_layers_in_a_row_equal_the_of_jacobian():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 6), nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 40))
     X = normal(20, 5)
     result = nonlinearity(model, X)
     assert result.differentiation == "products"
-    assert_equal(result, oracle(dense_jacobian(model, X), sample_covariance(X)))
+    assert_equal(result, of_jacobian(dense_jacobian(model, X), sample_covariance(X)))
 
 
 def test_float32_weak_nonlinearity_on_a_large_gain_keeps_its_digits():
@@ -288,7 +224,7 @@ def test_float32_weak_nonlinearity_on_a_large_gain_keeps_its_digits():
             return self.readout(h + 0.01 * torch.tanh(h))
 
     model, X = Weak(), normal(50, 20)
-    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+    expected = of_jacobian(dense_jacobian(model, X), sample_covariance(X))
     for readout in (True, False):
         result = nonlinearity(model, X, readout=readout)
         np.testing.assert_allclose(result.mean_deviation, expected["mean_deviation"], rtol=3e-4)
@@ -367,17 +303,9 @@ def test_jne_scales_with_the_output_and_the_share_does_not(factor):
     with torch.no_grad():
         scaled.readout.weight.mul_(factor)
     a, b = nonlinearity(model, X), nonlinearity(scaled, X)
-    for name, power in {
-        "jne": 1,
-        "mean_deviation": 1,
-        "gain": 1,
-        "jne_ss": 2,
-        "relative": 0,
-        "nonlinear_share": 0,
-    }.items():
-        np.testing.assert_allclose(
-            b[name], abs(factor) ** power * a[name], rtol=1e-4, atol=1e-7 * factor**2, err_msg=name
-        )
+    for name in set(a) - {"deviation_sign"}:
+        expected = abs(factor) ** REGISTRY[name].response_power * a[name]
+        np.testing.assert_allclose(b[name], expected, rtol=1e-4, atol=1e-7 * factor**2, err_msg=name)
 
 
 def test_rotating_and_scaling_the_features_moves_l1_but_not_the_share():
@@ -387,6 +315,7 @@ def test_rotating_and_scaling_the_features_moves_l1_but_not_the_share():
     b = nonlinearity(lambda z: model(z @ M.inverse()), X.double() @ M, precision="float64")
     np.testing.assert_allclose(a.nonlinear_share, b.nonlinear_share, rtol=1e-9)
     assert (np.abs(a.relative / b.relative - 1) > 1e-3).all()
+    assert {name for name in a if np.allclose(a[name], b[name])} == {name for name in a if REGISTRY[name].rotation}
 
 
 def test_a_voxel_without_input_is_nan_without_warnings():
@@ -414,14 +343,14 @@ def test_covariance_as_matrix_and_as_factor(readout, n_voxels):
         (square @ square.T, square @ square.T),
         (np.eye(7), torch.eye(7)),
     ):
-        expected = oracle(dense_jacobian(model, X), sigma.astype(float))
+        expected = of_jacobian(dense_jacobian(model, X), sigma.astype(float))
         assert_equal(nonlinearity(model, X, covariance=given_as, readout=readout), expected)
 
 
 @pytest.mark.parametrize("n_samples", [4, 40])
 def test_the_default_covariance_is_that_of_x(n_samples):
     model, X = Residual(), normal(n_samples, 7) * torch.arange(1, 8)
-    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+    expected = of_jacobian(dense_jacobian(model, X), sample_covariance(X))
     assert_equal(nonlinearity(model, X), expected)
 
 
@@ -435,7 +364,7 @@ def test_an_encoder_gives_its_units_features_and_covariance():
     X = normal(20, 7).numpy() * 2 + 3
     encoder = FakeEncoder(covariance=F_)
     result = nonlinearity(encoder, X)
-    expected = oracle(dense_jacobian(encoder.module_, encoder.scale_features(X)), F_ @ F_.T)
+    expected = of_jacobian(dense_jacobian(encoder.module_, encoder.scale_features(X)), F_ @ F_.T)
     assert_equal(result, expected)
     assert result.units == "z-scored response units per z-scored feature unit" and result.jne.units == result.units
     assert result.covariance.startswith("training features of the encoder")
@@ -511,7 +440,7 @@ def test_model_and_samples_are_left_alone():
 
 def test_precision():
     model, X = Residual(), normal(30, 7)
-    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+    expected = of_jacobian(dense_jacobian(model, X), sample_covariance(X))
     double = nonlinearity(model, X, precision="float64")
     assert_equal(double, expected, rtol=1e-11)
     assert double.jne_ss.dtype == np.float64 and double.jne.dtype == np.float64
@@ -556,21 +485,6 @@ def test_cuda_gives_the_same(activation, readout):
 # Foreign models -------------------------------------------------------------------------------------------------------
 
 
-class Transformer(nn.Module):
-    """Tokens and a [CLS] token through a transformer encoder; the readout sees [CLS] only."""
-
-    def __init__(self, n_voxels=60):
-        super().__init__()
-        self.cls = nn.Parameter(normal(1, 1, 8))
-        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True, activation="gelu")
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.readout = nn.Linear(8, n_voxels)
-
-    def forward(self, tokens):
-        tokens = torch.cat([self.cls.expand(len(tokens), -1, -1), tokens], dim=1)
-        return self.readout(self.encoder(tokens)[:, 0])
-
-
 class InPlace(nn.Module):
     """Writes into its input and its hidden units, through a tensor of its own: torch.func cannot follow."""
 
@@ -586,32 +500,11 @@ class InPlace(nn.Module):
         return self.readout(h)
 
 
-def cnn():
-    return nn.Sequential(
-        nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(45, 12)
-    ).eval()
-
-
-def layer_norm():
-    return nn.Sequential(nn.Linear(5, 9), nn.LayerNorm(9), nn.GELU(), nn.Dropout(0.5), nn.Linear(9, 30)).eval()
-
-
-FOREIGN = {
-    "CNN on images": (cnn, (3, 8, 8)),
-    "transformer with [CLS]": (lambda: Transformer().eval(), (4, 8)),
-    "MLP with LayerNorm": (layer_norm, (5,)),
-    "no linear end": (lambda: nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 20), nn.Softmax(-1)), (5,)),
-    "scalar function": (lambda: lambda x: torch.sin(x).prod(-1), (5,)),
-}
-
-
 @pytest.mark.parametrize("readout", ["auto", False])
-@pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_models_equal_their_oracle(name, readout):
-    make, shape = FOREIGN[name]
-    torch.manual_seed(0)
-    model, X = make(), normal(10, *shape, seed=2)
-    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+@pytest.mark.parametrize("name", CASES)
+def test_foreign_models_equal_their_of_jacobian(name, readout):
+    model, X = CASES[name].model(), CASES[name].samples()
+    expected = of_jacobian(dense_jacobian(model, X), sample_covariance(X))
     assert_equal(nonlinearity(model, X, readout=readout, precision="float64"), expected, rtol=1e-9)
     assert_equal(nonlinearity(model, X, readout=readout), expected, rtol=2e-5)
     assert_equal(nonlinearity(model, X, readout=readout, n_voxels_batch=5), expected, rtol=2e-5)
@@ -619,12 +512,10 @@ def test_foreign_models_equal_their_oracle(name, readout):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
-@pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_models_on_cuda_equal_their_oracle(name):
-    make, shape = FOREIGN[name]
-    torch.manual_seed(0)
-    model, X = make(), normal(10, *shape, seed=2)
-    expected = oracle(dense_jacobian(model, X), sample_covariance(X))
+@pytest.mark.parametrize("name", CASES)
+def test_foreign_models_on_cuda_equal_their_of_jacobian(name):
+    model, X = CASES[name].model(), CASES[name].samples()
+    expected = of_jacobian(dense_jacobian(model, X), sample_covariance(X))
     for samples in (X, X.cuda()):
         result = nonlinearity(model, samples, device="cuda", precision="float64")
         assert result.device.startswith("cuda")
@@ -657,7 +548,7 @@ def test_in_place_operations_fall_back_to_backward_passes(readout, n_voxels):
         equivalent[0].weight[:, 0] *= 2
     result = nonlinearity(model, X, readout=readout)
     assert result.differentiation == "reverse"
-    assert_equal(result, oracle(dense_jacobian(equivalent, X), sample_covariance(X)))
+    assert_equal(result, of_jacobian(dense_jacobian(equivalent, X), sample_covariance(X)))
 
 
 class Cube(torch.autograd.Function):
@@ -678,7 +569,7 @@ def test_what_vmap_cannot_treat_falls_back_to_single_backward_passes():
     X = normal(10, 5)
     result = nonlinearity(Cube.apply, X)
     assert result.differentiation == "autograd"
-    assert_equal(result, oracle(dense_jacobian(lambda x: x**3, X), sample_covariance(X)))
+    assert_equal(result, of_jacobian(dense_jacobian(lambda x: x**3, X), sample_covariance(X)))
 
 
 @pytest.mark.parametrize(
@@ -790,6 +681,7 @@ def test_peak_memory_stays_within_the_limit():
         import os, re, torch
         from torch import nn
         from jne.measures.nonlinearity import nonlinearity
+from jne.measures.registry import REGISTRY
         torch.set_num_threads(1)
         def now(field):
             with open("/proc/self/status") as status:
@@ -960,12 +852,14 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refusals_say_what_is_wrong_and_what_is_accepted(name):
     make, options, message = REFUSED[name]
+    torch.manual_seed(0)  # a sample dropped once in twenty is not seen in every draw
     with pytest.raises(ValueError, match=message):
         nonlinearity(*make(), **options)
 
 
 @pytest.mark.parametrize("name", ["own branch on training", "nested dropout", "dropped paths"])
 def test_a_refused_model_keeps_its_modes(name):
+    torch.manual_seed(0)
     model = REFUSED[name][0]()[0]
     modes = [module.training for module in model.modules()]
     with pytest.raises(ValueError):

@@ -1,0 +1,104 @@
+"""Every measure as its definition reads, from dense Jacobians and whole arrays in float64: slow, large and plain.
+
+Each function returns a dict from the key of a measure in `jne.measures.REGISTRY` to its value. Tests and benchmarks
+compare with these.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+def dense_jacobian(model, X):
+    """Jacobian of a module or function ``(n_samples, n_voxels, n_features)``, by reverse mode in float64."""
+    if isinstance(model, nn.Module):
+        model = copy.deepcopy(model).double()
+    X = torch.as_tensor(X).double()
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        J = torch.func.vmap(torch.func.jacrev(lambda x: model(x[None])[0].reshape(-1)), chunk_size=8)(X)
+    return J.detach().flatten(2).numpy()
+
+
+def encoder_jacobian(encoder, X):
+    """Jacobian of a fitted encoder's predictions, in the units of its responses and features."""
+    mean, scale, gain = (np.asarray(v, float) for v in (encoder.x_mean_, encoder.x_scale_, encoder.y_scale_))
+    return dense_jacobian(encoder.module_, (np.asarray(X, float) - mean) / scale) * gain[:, None] / scale
+
+
+def sample_covariance(X):
+    """Covariance of the flattened features of samples."""
+    return np.atleast_2d(np.cov(np.asarray(torch.as_tensor(X).double().flatten(1)), rowvar=False))
+
+
+def of_jacobian(J, sigma):
+    """The measures of `jne.nonlinearity`, from a Jacobian ``(n, v, d)`` and the feature covariance ``(d, d)``."""
+    mean = J.mean(0)
+    delta = np.abs(J - mean).sum(-1)
+    Q = np.einsum("nvd,de,nve->v", J - mean, sigma, J - mean, optimize=True) / len(J)
+    Q0 = np.einsum("vd,de,ve->v", mean, sigma, mean)
+    gain = np.abs(mean).sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "jne": delta.std(0),
+            "jne_ss": (delta - delta.mean(0)) ** 2,
+            "deviation_sign": np.sign(delta - delta.mean(0)),
+            "mean_deviation": delta.mean(0),
+            "gain": gain,
+            "relative": delta.mean(0) / gain,
+            "nonlinear_share": (Q / 2) / (Q / 2 + Q0),
+        }
+
+
+def left_by_a_linear_map(X, values):
+    """Residuals of least squares on X and a constant."""
+    design = np.column_stack([np.ones(len(X)), X])
+    return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+
+
+def of_two_jacobians(one, two, sigma):
+    """The Jacobians' part of `jne.crossfit_nonlinearity`, from two of them ``(n, v, d)`` at the same samples."""
+    means, deviations = [J.mean(0) for J in (one, two)], [J - J.mean(0) for J in (one, two)]
+    delta = [np.abs(d).sum(-1) for d in deviations]
+    C = np.einsum("nvd,de,nve->v", deviations[0], sigma, deviations[1]) / len(one)
+    C0 = np.einsum("vd,de,ve->v", means[0], sigma, means[1])
+    return {
+        "crossfit_nonlinear": C,
+        "crossfit_linear": C0,
+        "crossfit_share": (C / 2) / (C / 2 + C0),
+        "crossfit_jne_ss": np.prod([d - d.mean(0) for d in delta], axis=0),
+    }
+
+
+def of_two_predictions(X, one, two):
+    """The predictions' part of `jne.crossfit_nonlinearity`, from two fits' predictions ``(n, v)`` at X ``(n, d)``."""
+    residuals, centred = [left_by_a_linear_map(X, P) for P in (one, two)], [P - P.mean(0) for P in (one, two)]
+    residual = np.prod(residuals, axis=0).sum(0) / (len(X) - X.shape[1] - 1)
+    predicted = np.prod(centred, axis=0).sum(0) / (len(X) - 1)
+    return {
+        "crossfit_residual": residual,
+        "crossfit_predicted": predicted,
+        "crossfit_prediction_share": residual / predicted,
+    }
+
+
+def of_groups(terms, deleted):
+    """Where C/2 + C0 is two errors above zero, from ``(C, C0)`` and, group by group, those without it."""
+    below, without = terms[0] / 2 + terms[1], np.stack([C / 2 + C0 for C, C0 in deleted])
+    n = len(without)
+    return {"reliable": below > 2 * np.sqrt((n - 1) / n * ((without - without.mean(0)) ** 2).sum(0))}
+
+
+def of_predictions(X, Y, predictions):
+    """What is known of predictions ``(n, v)`` of responses Y at features X."""
+    return {
+        "r2": 1 - ((Y - predictions) ** 2).sum(0) / ((Y - Y.mean(0)) ** 2).sum(0),
+        "prediction_share": left_by_a_linear_map(X, predictions).var(0) / predictions.var(0),
+    }
+
+
+def of_noise(signal, noise_sd, n_repeats):
+    """The noise ceiling of averages over repeats, from the signal ``(n, v)`` and the noise of one repeat."""
+    return {"noise_ceiling": signal.var(0) / (signal.var(0) + noise_sd**2 / n_repeats)}
