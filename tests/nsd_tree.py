@@ -210,7 +210,7 @@ def _trials(number, shared, own, n_sessions, trials_per_run, rng) -> pd.DataFram
                 np.concatenate([1 + np.arange((runs == run).sum()) for run in range(1, N_RUNS + 1)]), n_sessions
             ),
             "73KID": rng.permutation(shown) + 1,
-            "10KID": rng.integers(1, 10_001, n),
+            "10KID": answers.integers(1, 10_001, n),
             "TIME": [f"{days}.{digits:014d}" for days, digits in zip(738_000 + np.arange(n), digits, strict=True)],
             **{name: np.where(missed, np.nan, answer) for name in _ANSWERS},
             "TOTAL1": 1 * answer,

@@ -565,7 +565,11 @@ BAD = {
         nsd(),
         r"names of the areas of floc-faces: there is no",
     ),
-    "atlas: not in the tree": (nothing, nsd("--roi-order", "Kastner2015"), r"Kastner2015.*leave it out of --roi-order"),
+    "atlas: not in the tree": (
+        remove(f"{ROIS}/Kastner2015.nii.gz"),
+        nsd("--roi-order", "Kastner2015"),
+        r"Kastner2015.*leave it out of --roi-order",
+    ),
     "atlas: of the subject's own surface": (
         resave(f"{LABELS}/lh.HCP_MMP1.mgz", lambda a: a[:139_000]),
         SURFACE_OPTIONS,

@@ -26,6 +26,8 @@ BETAS = "betas_fithrf_GLMdenoise_RR"
 N_FSAVERAGE = N_VERTICES["fsaverage"]
 """Vertices of one hemisphere of fsaverage; a subject's own surface has another number."""
 HEMISPHERES = {"lh": "left", "rh": "right"}
+DRAWN = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "floc-words")
+"""Drawn on each subject's own surface, from the subject's own maps: NSD has them in volumes, and none on fsaverage."""
 BUCKET = "s3://natural-scenes-dataset"
 
 READ_ERRORS = (OSError, EOFError, ValueError, KeyError, zlib.error, ImageFileError)
@@ -118,6 +120,18 @@ class Layout:
         return (self._functional / "brainmask.nii.gz",) if name == "brainmask" else self.atlas(name)
 
     def atlas(self, name: str) -> tuple[Path, ...]:
+        """Files of a region or atlas.
+
+        Raises
+        ------
+        ValueError
+            If NSD has none of this kind in the space.
+        """
+        if self.is_surface and name.startswith(("prf-", "floc-")):
+            raise ValueError(
+                f"{name} is drawn on each subject's own surface, and NSD has none on fsaverage. There are streams, "
+                "Kastner2015 and HCP_MMP1 (areas) and nsdgeneral (a mask); or take the volume (--space func1pt8mm)"
+            )
         if self.is_surface:
             return tuple(self._fsaverage_labels / f"{side}.{name}.mgz" for side in HEMISPHERES)
         return (self._functional / "roi" / f"{name}.nii.gz",)

@@ -18,8 +18,8 @@ from jne.prepare.nsd.categories import read_categories
 from jne.prepare.nsd.ceiling import ceiling_from_ncsnr
 from jne.prepare.nsd.estimate import Estimate
 from jne.prepare.nsd.features import ImageFeatures, layer_of
-from jne.prepare.nsd.layout import BETAS, SPACES, Layout
-from jne.prepare.nsd.rois import DRAWN, default_order, read_atlases
+from jne.prepare.nsd.layout import BETAS, DRAWN, SPACES, Layout
+from jne.prepare.nsd.rois import default_order, read_atlases
 from jne.prepare.nsd.sessions import ZSCORES, Presentations, prepare_session
 from jne.prepare.nsd.space import read_space
 from jne.prepare.nsd.trials import N_SESSIONS, read_shared, read_trials, split_images
@@ -153,12 +153,12 @@ def prepare_nsd(
 
     folder = out.with_name(f"{out.name}.work")
     estimate = Estimate(trials, images, points, zscore, layers)
-    report(str(estimate))
-    estimate.check(out, folder, max_memory)
     if noise_ceiling == "ncsnr" and zscore != "session":
         report(f"Noise ceiling: {_NCSNR}; here zscore is {zscore}. For one of these betas: --noise-ceiling repeats")
     if layout.is_surface:
         report(f"Not on fsaverage, but drawn on each subject's own surface: {', '.join(DRAWN)}")
+    report(str(estimate))
+    estimate.check(out, folder, max_memory)
     if absent:
         report(f"Not in this tree, so left out: {', '.join(absent)}")
     report(f"Work files: {folder}. If interrupted, the same command goes on from them.")

@@ -10,10 +10,8 @@ import numpy as np
 
 from jne.cortex import AREAS
 from jne.prepare.labels import is_none, read_label_names
-from jne.prepare.nsd.layout import Layout, read_map
+from jne.prepare.nsd.layout import DRAWN, Layout, read_map
 
-DRAWN = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "floc-words")
-"""Drawn on each subject's own surface, from the subject's own maps: NSD has them in volumes, and none on fsaverage."""
 ATLASES = (*DRAWN, "streams", "Kastner2015", "HCP_MMP1")
 ROI_ORDER = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "HCP_MMP1")
 """The first of these in which a voxel has an area gives its ``roi``."""
@@ -88,14 +86,8 @@ def read_atlases(
     absent : list of str
     """
     found, absent = {}, []
-    if drawn := [atlas for atlas in roi_order or () if layout.is_surface and atlas in DRAWN]:
-        raise ValueError(
-            f"roi_order: {drawn[0]} is drawn on each subject's own surface, and NSD has none on fsaverage. There are "
-            f"{', '.join(atlas for atlas in ATLASES if atlas not in DRAWN)}; leave it out of --roi-order, or take the "
-            "volume (--space func1pt8mm)"
-        )
     for atlas in dict.fromkeys([*ATLASES, *(roi_order or ())]):
-        if layout.is_surface and atlas in DRAWN:
+        if layout.is_surface and atlas in DRAWN and atlas not in (roi_order or ()):
             continue
         if atlas in (roi_order or ()):
             layout.need(layout.atlas(atlas), f"roi_order: atlas {atlas}", "leave it out of --roi-order")

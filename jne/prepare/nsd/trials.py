@@ -96,7 +96,8 @@ def read_trials(path: Path, subject: int, sessions: str | None = None) -> pd.Dat
 def read_shared(path: Path) -> np.ndarray:
     """``nsdId`` of the images that all subjects saw, from ``sharedix`` of ``nsd_expdesign.mat``; ascending."""
     try:
-        shared = loadmat(path, variable_names=["sharedix"])["sharedix"]
+        # All of it: whether a file was cut shows at its end.
+        shared = loadmat(path)["sharedix"]
     except (*READ_ERRORS, TypeError, NotImplementedError) as error:
         raise damaged(path, error) from error
     ids = np.sort(shared.ravel().astype(int)) - 1
