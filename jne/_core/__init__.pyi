@@ -3,6 +3,7 @@ from jne._core.cache import cached as cached
 from jne._core.cache import code_hash as code_hash
 from jne._core.cache import hash_parameters as hash_parameters
 from jne._core.cache import results_dir as results_dir
+from jne._core.checks import as_numbers as as_numbers
 from jne._core.checks import whole_number as whole_number
 from jne._core.device import check_card as check_card
 from jne._core.device import resolve_device as resolve_device

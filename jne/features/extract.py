@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from jne._core import provenance, resolve_device
+from jne._core import as_numbers, provenance, resolve_device
 from jne.features.allocator import kept_memory
 from jne.features.backbones import GRIDS, MODELS, Backbone, load_backbone
 from jne.features.feature_file import HDF5, FeatureFile, read_feature_file
@@ -233,7 +233,7 @@ def _as_image(item, index: int) -> Image.Image:
         return as_rgb(item, f"images[{index}]")
     if isinstance(item, str | Path):
         return decode(item, str(item))
-    array = np.asarray(item)
+    array = as_numbers(item, f"images[{index}]")
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise ValueError(
             f"images[{index}] has shape {array.shape} and type {array.dtype}, needed: (height, width, 3), uint8"

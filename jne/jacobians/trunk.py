@@ -16,8 +16,8 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from jne._core import Budget, clamp, spans
+from jne.jacobians.calls import as_outputs, close
 from jne.jacobians.derivatives import Derivative, differentiate, pull_autograd
-from jne.jacobians.model import as_outputs, close
 
 _ACTIVATIONS = (
     nn.ReLU, nn.LeakyReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.CELU, nn.Tanh, nn.Sigmoid,
