@@ -6,9 +6,12 @@ import numpy as np
 import xarray as xr
 from scipy.stats import false_discovery_control
 
+from jne._core import as_numbers
+
 
 def _check_pair(responses: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    responses, predictions = np.asarray(responses, np.float64), np.asarray(predictions, np.float64)
+    responses = as_numbers(responses, "responses", np.float64)
+    predictions = as_numbers(predictions, "predictions", np.float64)
     if responses.shape != predictions.shape or responses.ndim != 2:
         raise ValueError(
             f"responses has shape {responses.shape} and predictions {predictions.shape}; both must be "
@@ -89,7 +92,7 @@ def prediction_share(X: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     >>> abs(jne.prediction_share(x, predictions).round(1))
     array([0. , 0.5])
     """
-    X, predictions = np.asarray(X, np.float64), np.asarray(predictions, np.float64)
+    X, predictions = as_numbers(X, "X", np.float64), as_numbers(predictions, "predictions", np.float64)
     if len(X) != len(predictions) or len(X) < X.shape[1] + 2:
         raise ValueError(
             f"X has shape {X.shape} and predictions {predictions.shape}; needed: the same samples, and at least "
@@ -109,7 +112,8 @@ def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
     Parameters
     ----------
     repeats : array ``(n_stimuli, n_repeats, n_voxels)``
-        Single-trial responses. NaN stands for a repeat that does not exist, so that counts may differ by stimulus.
+        Single-trial responses. NaN, or a masked value, stands for a repeat that does not exist, so that counts may
+        differ by stimulus.
     zscored : bool
         True: the responses were z-scored over all trials (as NSD's betas are), so the total variance is 1 by
         construction. False: it is the variance over the trials given.
@@ -128,7 +132,7 @@ def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
     >>> float(jne.noise_ceiling(repeats)[0].round(2))  # 1 / (1 + 1/3)
     0.75
     """
-    repeats = np.asarray(repeats, np.float64)
+    repeats = as_numbers(repeats, "repeats", np.float64, missing=True)
     if repeats.ndim != 3:
         raise ValueError(f"repeats has shape {repeats.shape}, needed: (n_stimuli, n_repeats, n_voxels)")
     present = np.isfinite(repeats)
@@ -230,7 +234,7 @@ def significant_voxels(p_values: np.ndarray, q: float = 0.05) -> np.ndarray:
     >>> jne.significant_voxels(np.array([0.01, 0.03, 0.5, np.nan]))  # 0.03 <= 2/3 of 0.05
     array([ True,  True, False, False])
     """
-    p_values = np.asarray(p_values, float)
+    p_values = as_numbers(p_values, "p_values", float, missing=True)
     if not 0 < q < 1:
         raise ValueError(f"q={q}; needed: a false discovery rate between 0 and 1, such as 0.05")
     significant = np.zeros(p_values.shape, bool)

@@ -5,6 +5,7 @@ from jne._core.cache import hash_parameters as hash_parameters
 from jne._core.cache import kept as kept
 from jne._core.cache import read_netcdf as read_netcdf
 from jne._core.cache import results_dir as results_dir
+from jne._core.checks import as_numbers as as_numbers
 from jne._core.checks import whole_number as whole_number
 from jne._core.device import check_card as check_card
 from jne._core.device import resolve_device as resolve_device

@@ -12,8 +12,8 @@ from pathlib import Path
 import nbformat
 
 from jne._core import code_hash, hash_parameters, sha256
-from jne.batch.resources import Resources, as_mapping, load_yaml, read_resources, read_slurm
-from jne.book import declared_parameters, existing_file, find_root, read_contents, read_parameters
+from jne.batch.resources import Resources, as_mapping, read_resources, read_slurm
+from jne.book import declared_parameters, existing_file, find_root, load_yaml, read_contents, read_parameters
 
 _SECTIONS = ("notebooks", "parameters_file", "parameters", "grid", "runs", "resources", "slurm")
 

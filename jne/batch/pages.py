@@ -14,7 +14,7 @@ from jne.batch.grid import Grid, Run
 from jne.batch.run import read_record
 from jne.batch.summary import flatten
 from jne.book import check_target, copy_sources, figure_source, lay_out, make_html, make_presentable, publish
-from jne.plotting import describe, figure_grid, figure_scalars, page_pixels, result_label, set_style
+from jne.plotting import describe, figure_grid, figure_scalars, make_drawable, page_pixels, result_label, set_style
 
 _MOST_SCALARS = 12
 
@@ -134,9 +134,11 @@ def _notebook_page(stem: str, runs: list[Run], table: pd.DataFrame, stage: Path)
 def _figure(figure, stage: Path, name: str, caption: str) -> str:
     path = Path("figures") / f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.png"
     (stage / path).parent.mkdir(exist_ok=True)
+    alt = describe(figure)
+    caption = " ".join(filter(None, (caption, make_drawable(figure))))
     figure.savefig(stage / path, dpi=200)
     plt.close(figure)
-    return figure_source(str(path), caption, alt=describe(figure), width=page_pixels(figure))
+    return figure_source(str(path), caption, alt=alt, width=page_pixels(figure))
 
 
 def _runs_table(runs: list[Run], table: pd.DataFrame, columns: list[str]) -> str:

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import yaml
-
 from jne._core import parse_bytes, whole_number
-from jne.book import existing_file
+from jne.book import existing_file, load_yaml
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,6 @@ def read_slurm(given, file: Path) -> dict:
         file = existing_file(file.parent / given, where)
         given, where = load_yaml(file), str(file)
     return as_mapping(given, where)
-
-
-def load_yaml(file: Path):
-    """The content of a YAML file; what is wrong in it is a ValueError that names the file."""
-    try:
-        return yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file}: {error}") from error
 
 
 def as_mapping(content, where: str, accepted: Iterable[str] | None = None) -> dict:

@@ -17,3 +17,4 @@ from jne.book.pages import lay_out as lay_out
 from jne.book.records import chapter_records as chapter_records
 from jne.book.records import read_records as read_records
 from jne.book.records import record as record
+from jne.book.yaml_files import load_yaml as load_yaml

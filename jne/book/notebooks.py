@@ -20,7 +20,8 @@ def install_hint(missing: ModuleNotFoundError) -> str:
 
 try:
     import nbformat
-    import yaml
+
+    from jne.book.yaml_files import load_yaml
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
 
@@ -54,10 +55,7 @@ def read_parameters(
         known = ", ".join(path.stem for path in sets)
         raise ValueError(f"params: no parameter set {str(params)!r}; there are {known}, or give a YAML file")
     file = file or existing_file(params, "params")
-    try:
-        sections = yaml.safe_load(file.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file}: {error}") from error
+    sections = load_yaml(file) or {}
     if not isinstance(sections, dict) or not all(isinstance(s, dict | None) for s in sections.values()):
         raise ValueError(f"{file}: expected sections (all, {', '.join(notebooks)}), each with names and values")
     sections = {section: dict(content or {}) for section, content in sections.items()}

@@ -16,6 +16,8 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from jne._core import as_numbers
+
 MESH = "fsLR-32k"
 N_MESH_VERTICES = 32492
 HEMISPHERES = ("left", "right")
@@ -106,7 +108,7 @@ def smooth(values: np.ndarray, hemisphere: str, fwhm: float) -> np.ndarray:
     -------
     numpy.ndarray, ``(32492,)``
     """
-    values = np.asarray(values, dtype=float)
+    values = as_numbers(values, "values", float, missing=True)
     graph = mesh_adjacency(hemisphere)
     count = np.diff(graph.indptr) + 1
     for _ in range(smoothing_steps(fwhm, hemisphere)):
@@ -146,7 +148,7 @@ def fill_from_nearest(
     numpy.ndarray, ``(n_to, ...)``, float
         NaN where no vertex of that hemisphere (and area) has a value.
     """
-    values = np.asarray(values, dtype=float)
+    values = as_numbers(values, "values", float, missing=True)
     (vertex, hemisphere), (to_vertex, to_hemisphere) = check_vertices(*from_vertices), check_vertices(*to_vertices)
     if len(values) != len(vertex):
         raise ValueError(f"values has {len(values)} rows and from_vertices names {len(vertex)} vertices")
@@ -165,7 +167,7 @@ def fill_from_nearest(
 
 def check_vertices(vertex, hemisphere) -> tuple[np.ndarray, np.ndarray]:
     """``vertex`` and ``hemisphere`` as arrays ``(n,)``, or a ValueError that names what does not belong."""
-    vertex, hemisphere = np.asarray(vertex, dtype=int), np.asarray(hemisphere).astype(str)
+    vertex, hemisphere = as_numbers(vertex, "vertex", int), np.asarray(hemisphere).astype(str)
     if vertex.shape != hemisphere.shape or vertex.ndim != 1:
         raise ValueError(f"vertex has shape {vertex.shape} and hemisphere {hemisphere.shape}; both must be (n,)")
     if unknown := sorted(set(hemisphere) - set(HEMISPHERES)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jne._core import FORMAT_VERSION, sha256, write_netcdf
+from jne._core import FORMAT_VERSION, as_numbers, sha256, write_netcdf
 from jne.datasets.validate import SPLITS, feature_layers, structure_problems, value_problems
 
 
@@ -163,7 +163,7 @@ class EncodingDataset:
             raise ValueError(f"{self._where}: bad values:\n- " + "\n- ".join(problems))
 
     def _read(self, name: str, index: np.ndarray) -> np.ndarray:
-        values = self.content[name].isel(stimulus=index).values.astype(np.float32, copy=False)
+        values = as_numbers(self.content[name].isel(stimulus=index).values, f"{self._where}: {name}", np.float32)
         if not np.isfinite(values).all():
             bad = np.count_nonzero(~np.isfinite(values))
             raise ValueError(

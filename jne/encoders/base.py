@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from tqdm import tqdm
 
-from jne._core import FORMAT_VERSION, atomic_path, provenance
+from jne._core import FORMAT_VERSION, as_numbers, atomic_path, provenance
 from jne.accuracy import r2_score
 from jne.datasets import EncodingDataset
 from jne.encoders.training import Training, check_training, leave_out, training_arrays
@@ -118,7 +118,9 @@ class Encoder(BaseEstimator, abc.ABC):
         if Y is None or X_val is None or Y_val is None:
             raise ValueError("fit takes a dataset, or the four arrays X, Y, X_val and Y_val")
         self.layer_ = None
-        return self._fit_arrays(Training(*(np.asarray(a, np.float32) for a in (data, Y, X_val, Y_val))), progress)
+        given = {"X": data, "Y": Y, "X_val": X_val, "Y_val": Y_val}
+        arrays = Training(*(as_numbers(array, name, np.float32) for name, array in given.items()))
+        return self._fit_arrays(arrays, progress)
 
     @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
     def _fit_arrays(self, arrays: Training, progress: bool) -> Self:
@@ -153,14 +155,14 @@ class Encoder(BaseEstimator, abc.ABC):
     def scale_features(self, X: np.ndarray) -> np.ndarray:
         """z-score features ``(n_samples, n_features)`` with the training statistics."""
         self._check_fitted()
-        X = np.asarray(X, np.float32)
+        X = as_numbers(X, "X", np.float32)
         if X.ndim != 2 or X.shape[1] != len(self.x_mean_):
             raise ValueError(f"X has shape {X.shape}; this encoder was fitted to (n_samples, {len(self.x_mean_)})")
         return (X - self.x_mean_) / self.x_scale_
 
     def scale_responses(self, Y: np.ndarray) -> np.ndarray:
         """z-score responses ``(n_samples, n_voxels)`` with the training statistics."""
-        return (np.asarray(Y, np.float32) - self.y_mean_) / self.y_scale_
+        return (as_numbers(Y, "Y", np.float32) - self.y_mean_) / self.y_scale_
 
     @torch.no_grad()
     def predict(self, X: np.ndarray, *, batch_size: int = 1024) -> np.ndarray:
@@ -215,7 +217,7 @@ class Encoder(BaseEstimator, abc.ABC):
             return r2_score(data.responses("test"), self.predict(data.features("test", self.layer_)))
         if Y is None:
             raise ValueError("score takes a dataset, or the two arrays X and Y")
-        return r2_score(Y, self.predict(data))
+        return r2_score(as_numbers(Y, "Y"), self.predict(data))
 
     def save(self, path: str | Path) -> Path:
         """Write the encoder to one safetensors file: weights, scaling, parameters and training curves; no pickle."""

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from jne._core import sha256
 
@@ -22,14 +22,23 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tif
 def decode(source: str | Path | BytesIO, name: str) -> Image.Image:
     try:
         with Image.open(source) as image:
+            frames = _n_frames(image)
             image.load()
     # A damaged file can raise nearly anything from Pillow's decoders; to the caller it is one thing.
     except Exception as error:
         raise ValueError(f"{name} cannot be decoded as an image: it is damaged or of another kind ({error})") from error
+    _refuse_frames(frames, name)
     return as_rgb(image, name)
 
 
 def as_rgb(image: Image.Image, name: str) -> Image.Image:
+    """An image as it is shown: upright where a camera noted how it was held, in RGB."""
+    _refuse_frames(_n_frames(image), name)
+    try:
+        image = ImageOps.exif_transpose(image)
+    # Notes of a camera that are damaged turn nothing, here as in every viewer.
+    except Exception:
+        pass
     if image.mode.startswith(("I", "F")):
         raise ValueError(
             f"{name} has more than 8 bits a channel (Pillow mode {image.mode}); save it with 8, as it was shown"
@@ -37,6 +46,19 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
         raise ValueError(f"{name} has transparent pixels; save it on the background that was shown")
     return image.convert("RGB")
+
+
+def _n_frames(image: Image.Image) -> int:
+    # Telephones save a second picture (of depth, or brightness) behind the photograph, which is the one that is shown.
+    try:
+        return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    except (ValueError, OSError, EOFError, AttributeError):  # of a picture whose file is closed, nobody can tell
+        return 1
+
+
+def _refuse_frames(frames: int, name: str) -> None:
+    if frames > 1:
+        raise ValueError(f"{name} holds {frames} pictures (frames, pages); save the one that was shown as a file")
 
 
 def central_square(image: Image.Image, share: float = 1.0) -> Image.Image:

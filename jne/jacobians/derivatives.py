@@ -14,7 +14,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from jne._core import Budget, clamp
-from jne.jacobians.model import Call, close
+from jne.jacobians.calls import Call, close
 
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

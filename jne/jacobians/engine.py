@@ -1,16 +1,15 @@
 """The door of this wing for the measures: a model made ready, its derivatives, its trunk and readout, in blocks."""
 
+from jne.jacobians.calls import as_outputs, cast, close, moved, own_place
 from jne.jacobians.derivatives import Derivative, differentiate, plan
 from jne.jacobians.model import (
     DTYPES,
     Problem,
-    as_outputs,
     choose_device,
-    close,
     matrix_precision,
-    moved,
-    own_place,
     prepare,
+    refuse_changed,
+    refuse_infinite,
 )
 from jne.jacobians.readout import split_readout
 from jne.jacobians.trunk import Trunk, make_trunk, unit_vectors
@@ -21,6 +20,7 @@ __all__ = [
     "Problem",
     "Trunk",
     "as_outputs",
+    "cast",
     "choose_device",
     "close",
     "differentiate",
@@ -30,6 +30,8 @@ __all__ = [
     "own_place",
     "plan",
     "prepare",
+    "refuse_changed",
+    "refuse_infinite",
     "split_readout",
     "unit_vectors",
 ]

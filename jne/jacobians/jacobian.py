@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from jne._core import Budget, clamp, parse_bytes, spans, whole_number
+from jne.jacobians.calls import as_outputs, moved
 from jne.jacobians.derivatives import differentiate
-from jne.jacobians.model import as_outputs, matrix_precision, moved, prepare
+from jne.jacobians.model import matrix_precision, prepare, refuse_changed, refuse_infinite
 from jne.jacobians.readout import split_readout
 from jne.jacobians.trunk import dense_jacobian
 
@@ -70,6 +71,7 @@ def jacobian(
     shape = (problem.n_samples, problem.n_voxels, problem.n_features)
     with torch.no_grad(), matrix_precision(precision):
         call = as_outputs(moved(problem.model, problem.X))
+        refuse_changed(call, problem)
         forward = problem.n_features < problem.n_voxels
         derivative = differentiate(call, problem.probe, problem.n_voxels, forward=forward)
         # Beside the result, one sample's rows exist up to three times: as a block, as a matrix and on their way out.
@@ -82,5 +84,7 @@ def jacobian(
         step = chunk or clamp((limit - result) / (one + at_once * derivative.direction_bytes), 1, 256)
         J = np.empty(shape, dtype=torch.empty(0, dtype=problem.X.dtype).numpy().dtype)
         for block in spans(shape[0], step):
-            J[block] = dense_jacobian(derivative, problem.X[block], shape[1], at_once).cpu().numpy()
+            rows = dense_jacobian(derivative, problem.X[block], shape[1], at_once)
+            refuse_infinite(rows, block.start)
+            J[block] = rows.cpu().numpy()
     return J

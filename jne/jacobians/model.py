@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core import resolve_device
+from jne._core import as_numbers, listed, resolve_device
+from jne.jacobians.calls import Call, as_outputs, close, own_place
+from jne.jacobians.slopes import refuse_wrong_slopes
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "float64": torch.float64}
-
-Call = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ def prepare(model, X, device: str, precision: str) -> Problem:
     Raises
     ------
     ValueError
-        If an argument is unusable, or the model is random, in training mode or mixes samples.
+        If an argument is unusable, or the model is random, in training mode, mixes samples, or has other slopes than
+        torch's derivatives.
     """
     if precision not in DTYPES:
         raise ValueError(f"precision={precision!r} is not known; use one of {', '.join(DTYPES)}")
@@ -83,9 +83,12 @@ def prepare(model, X, device: str, precision: str) -> Problem:
     module = model.module_ if is_encoder else model
     where = choose_device(device, module, X)
     samples = samples.to(device=where, dtype=DTYPES[precision])
+    if not samples.isfinite().all():
+        raise ValueError("X holds values beyond float32 (3.4e38); rescale it, or give precision='float64'")
     refuse_training_mode(module)
     # Sixteen, so that what is rarely random, or random in few units, is seen.
     n_voxels = _probe_outputs(module, samples[:16])
+    refuse_wrong_slopes(module, samples[: 16 if samples[0].numel() <= 2048 else 8], n_voxels)
     return Problem(module, samples, n_voxels, is_encoder, getattr(model, "covariance_", None) if is_encoder else None)
 
 
@@ -98,13 +101,14 @@ def check_samples(X) -> torch.Tensor:
         If it is none.
     """
     if not isinstance(X, torch.Tensor):
-        array = np.asarray(X)
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"X has dtype {array.dtype}; give real numbers (n_samples, n_features)")
+        array = as_numbers(X, "X")
         array = array.astype(np.float64) if array.dtype.itemsize > 8 else array.astype(array.dtype.newbyteorder("="))
         X = torch.from_numpy(np.ascontiguousarray(array))
-    if X.is_complex():
-        raise ValueError(f"X has dtype {X.dtype}; give real numbers (n_samples, n_features)")
+    if X.is_complex() or X.is_quantized or X.is_meta or X.is_nested or X.layout != torch.strided:
+        raise ValueError(
+            f"X has dtype {X.dtype} and layout {X.layout} on {X.device}; give real numbers (n_samples, n_features), "
+            "such as X.real, X.dequantize() or X.to_dense()"
+        )
     if X.ndim < 2 or X[:1].numel() == 0:
         raise ValueError(
             f"X has shape {tuple(X.shape)}; give (n_samples, n_features) or (n_samples, ...), none of them 0"
@@ -141,44 +145,6 @@ def refuse_training_mode(model) -> None:
             )
 
 
-def as_outputs(model, n_voxels: int | None = None) -> Call:
-    """``model`` as a function ``(n, ...) -> (n, n_voxels)`` that leaves its input alone.
-
-    Raises
-    ------
-    ValueError
-        When called, if the model does not answer with one row (or one number) per sample.
-    """
-
-    def call(X: torch.Tensor) -> torch.Tensor:
-        # A model may write into its input.
-        Y = model(X.clone())
-        if not isinstance(Y, torch.Tensor):
-            raise ValueError(f"model returned a {type(Y).__name__}; it must return one tensor (n_samples, n_voxels)")
-        if Y.ndim not in (1, 2) or len(Y) != len(X):
-            raise ValueError(
-                f"model returned shape {tuple(Y.shape)} for {len(X)} samples; it must return (n_samples, n_voxels) "
-                "or (n_samples,). A function of one sample becomes one by torch.vmap(function), others by flattening"
-            )
-        return Y.reshape(len(X), -1)
-
-    return call
-
-
-def own_place(model, X: torch.Tensor) -> torch.Tensor:
-    """``X`` on the device and in the precision that the model itself has."""
-    parameters = model.parameters() if isinstance(model, nn.Module) else ()
-    like = next((p for p in parameters if p.is_floating_point()), X)
-    return X.to(device=like.device, dtype=like.dtype)
-
-
-def close(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two results agree to within rounding, on the scale of the larger."""
-    tolerance = torch.finfo(a.dtype).eps ** 0.6
-    scale = max(float(a.abs().max()), float(b.abs().max()))
-    return bool((a - b).abs().max() <= tolerance * scale)
-
-
 def _probe_outputs(model, probe: torch.Tensor) -> int:
     call, probe = as_outputs(model), own_place(model, probe)
     with torch.no_grad():
@@ -192,7 +158,10 @@ def _probe_outputs(model, probe: torch.Tensor) -> int:
         )
     if _depends_on_mode(model, call, probe, first):
         raise ValueError("model is in training mode, and answers differently in evaluation; call model.eval() first")
-    if _mixes_samples(call, probe):
+    with torch.no_grad():
+        # Through a number taken out of the graph, such as a detached mean, samples mix without a slope.
+        alone = close(call(probe[:2]), first[:2], 0.4)
+    if not alone or _mixes_samples(call, probe):
         raise ValueError(
             "model's answer to a sample depends on the other samples of its batch (batch statistics?); call "
             "model.eval(), or make it treat each sample on its own"
@@ -217,22 +186,58 @@ def _depends_on_mode(model, call: Call, probe: torch.Tensor, answer: torch.Tenso
 
 def _mixes_samples(call: Call, probe: torch.Tensor) -> bool:
     """Whether the first sample's answer has a slope in another sample; unlike a difference it is 0 exactly."""
-    with torch.enable_grad():
-        X = probe.clone().requires_grad_()
-        Y = call(X)
-        first = Y[0]
-    if not first.requires_grad:
-        return False
-    weights = torch.rand(len(first), generator=torch.Generator().manual_seed(0)).to(Y)
-    slope = torch.autograd.grad(first, X, weights, materialize_grads=True)[0][1:]
+    try:
+        with torch.enable_grad():
+            X = probe.clone().requires_grad_()
+            Y = call(X)
+            first = Y[0]
+        if not first.requires_grad:
+            return False
+        weights = torch.rand(len(first), generator=torch.Generator().manual_seed(0)).to(Y)
+        slope = torch.autograd.grad(first, X, weights, materialize_grads=True)[0][1:]
+    except torch.OutOfMemoryError:
+        raise
+    # Its answers were there without gradients; torch names what has none in many ways.
+    except (RuntimeError, IndexError, TypeError) as error:
+        raise ValueError(
+            "model answers, but torch cannot differentiate it; remove torch.inference_mode(), NumPy and quantised "
+            f"layers from it ({str(error).splitlines()[0]})"
+        ) from error
     return bool(slope.nan_to_num().any())
 
 
-def moved(model, like: torch.Tensor):
-    """A copy of a module on the device and in the precision of ``like``; a function is returned as it is."""
-    if not isinstance(model, nn.Module):
-        return model
-    return copy.deepcopy(model).to(device=like.device, dtype=like.dtype)
+def refuse_changed(copied: Call, problem: Problem, weight: torch.Tensor | None = None) -> None:
+    """Raise a ValueError where a copy made for differentiating answers otherwise than the model.
+
+    ``weight (n_voxels, n_hidden)`` is the readout of a trunk, whose constants do not count.
+    """
+    with torch.no_grad():
+        own = as_outputs(problem.model)(own_place(problem.model, problem.probe))
+        answer = as_outputs(copied)(problem.probe)
+        if weight is not None:
+            answer = answer @ weight.T
+            answer = answer - answer[:1] + own[:1].to(answer)
+    own = own.to(answer.device)
+    # With room for what a deep model makes of its rounding.
+    if not close(answer, own, 0.4):
+        raise ValueError(
+            f"model answers otherwise once it is copied to {answer.device} in {answer.dtype}: by up to "
+            f"{float((answer - own).abs().max()):.3g}, and its answers reach {float(own.abs().max()):.3g}. Give "
+            "precision='float64', or a function of a tensor, which is not copied"
+        )
+
+
+def refuse_infinite(J: torch.Tensor, first: int) -> None:
+    """Raise a ValueError that names the samples at which derivatives ``(n, ...)`` of samples from ``first`` on are not
+    finite."""
+    bad = (~J.isfinite().flatten(1).all(1)).nonzero()[:, 0]
+    if len(bad):
+        where = listed([str(first + i) for i in bad.tolist()])
+        raise ValueError(
+            f"model has a slope that is not finite at sample {where} of X (counting from 0), of which every mean over "
+            "samples would be NaN. Leave the sample out, or keep the model from dividing by 0 or taking the root or "
+            "logarithm of 0 there, also on the side that torch.where does not take"
+        )
 
 
 @contextmanager

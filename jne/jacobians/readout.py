@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from jne.jacobians.model import close, own_place
+from jne.jacobians.calls import close, own_place
 
 
 def split_readout(model, X_probe: torch.Tensor) -> tuple[nn.Module, torch.Tensor] | None:

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from jne._core import Budget, clamp, spans
+from jne.jacobians.calls import as_outputs, close
 from jne.jacobians.chain_rule import Activation, Linear, chain_rule, recognise
 from jne.jacobians.derivatives import Derivative, differentiate, pull_autograd
-from jne.jacobians.model import as_outputs, close
 
 
 @dataclass(frozen=True)

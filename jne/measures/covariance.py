@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from jne._core import as_numbers
 from jne.jacobians.engine import Problem
 
 _ACCEPTED = (
@@ -46,7 +47,7 @@ def _of_samples(X: torch.Tensor) -> torch.Tensor:
 def _as_matrix(covariance, n_features: int) -> torch.Tensor:
     if covariance is True or isinstance(covariance, str):
         raise ValueError(f"covariance={covariance!r} is not a matrix; {_ACCEPTED}")
-    matrix = torch.as_tensor(covariance if isinstance(covariance, torch.Tensor) else np.array(covariance, np.float64))
+    matrix = torch.from_numpy(np.array(as_numbers(covariance, "covariance", np.float64)))
     if matrix.ndim != 2 or len(matrix) != n_features or matrix.shape[1] == 0:
         raise ValueError(f"covariance has shape {tuple(matrix.shape)} for {n_features} features; {_ACCEPTED}")
     if not torch.isfinite(matrix).all():

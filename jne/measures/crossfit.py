@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core import code_hash, hash_parameters, kept, parse_bytes, provenance, whole_number
+from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, whole_number
 from jne.datasets import EncodingDataset
 from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
@@ -175,7 +175,8 @@ def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
     else:
         if not isinstance(data, tuple | list) or len(data) != 5:
             raise ValueError(f"data={type(data).__name__}; give an EncodingDataset or (X, Y, X_val, Y_val, X_test)")
-        *given, X_test = (np.asarray(array, np.float32) for array in data)
+        names = ("X", "Y", "X_val", "Y_val", "X_test")
+        *given, X_test = (as_numbers(array, name, np.float32) for name, array in zip(names, data, strict=True))
         arrays = Training(*given)
         unseen = [arrays.X_val, X_test]
     check_training(arrays)

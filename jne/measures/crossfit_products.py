@@ -27,6 +27,7 @@ from jne.jacobians.engine import (
     make_trunk,
     moved,
     plan,
+    refuse_changed,
     split_readout,
     unit_vectors,
 )
@@ -41,7 +42,10 @@ def split_pair(pair: Pair) -> Readouts | None:
     splits = [split_readout(problem.model, problem.probe) for problem in pair]
     if None in splits:
         return None
-    return tuple((moved(trunk, pair[0].X), weight.to(pair[0].X)) for trunk, weight in splits)
+    split = tuple((moved(trunk, pair[0].X), weight.to(pair[0].X)) for trunk, weight in splits)
+    for (trunk, weight), problem in zip(split, pair, strict=True):
+        refuse_changed(trunk, problem, weight)
+    return split
 
 
 def jacobian_products(
@@ -114,6 +118,8 @@ def _general(pair: Pair, factor, budget: Budget, step) -> tuple[torch.Tensor, to
     """Any two functions, differentiated as the one function that gives the outputs of both side by side."""
     X, n_voxels, rank = pair[0].X, pair[0].n_voxels, factor.shape[1]
     calls = [as_outputs(moved(problem.model, X)) for problem in pair]
+    for call, problem in zip(calls, pair, strict=True):
+        refuse_changed(call, problem)
     derivative = differentiate(
         lambda x: torch.cat([call(x) for call in calls], 1), pair[0].probe, 2 * n_voxels, forward=rank < 2 * n_voxels
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from jne._core import Budget, clamp, even_step, spans
-from jne.jacobians.engine import Derivative, Trunk, plan, unit_vectors
+from jne.jacobians.engine import Derivative, Trunk, plan, refuse_infinite, unit_vectors
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ def centre(compute: Callable[[slice], torch.Tensor], n_samples: int, step: int, 
     kept, total = [], 0
     for chunk in chunks:
         values = compute(chunk)
-        total = total + values.sum(0).double()
+        partial = values.sum(0)
+        if not partial.isfinite().all():
+            refuse_infinite(values, chunk.start)
+        total = total + partial.double()
         if keep:
             kept.append(values)
     mean = (total / n_samples).to(values.dtype)

@@ -7,10 +7,11 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core import Budget, check_card, parse_bytes, provenance, whole_number
+from jne._core import Budget, as_numbers, check_card, parse_bytes, provenance, whole_number
 from jne.jacobians.engine import (
     Problem,
     as_outputs,
+    cast,
     close,
     differentiate,
     make_trunk,
@@ -18,6 +19,7 @@ from jne.jacobians.engine import (
     moved,
     own_place,
     prepare,
+    refuse_changed,
     split_readout,
 )
 from jne.measures.covariance import covariance_factor
@@ -172,10 +174,12 @@ def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool
     column = 0 if whole else problem.n_samples * X.element_size()
     if split := _split(problem, readout):
         trunk, weight = split
+        refuse_changed(trunk, problem, weight)
         trunk = make_trunk(trunk, problem.probe, weight.shape[1], budget)
         blocks = factorised(X, trunk, weight, factor, budget=budget, step=step, whole=whole, tick=tick)
         return blocks, {"path": "factorised", "differentiation": trunk.mode}
     call = as_outputs(moved(problem.model, X))
+    refuse_changed(call, problem)
     derivative = differentiate(call, problem.probe, n_voxels, forward=n_features + rank < n_voxels)
     if derivative.forward:
         budget = budget.reserve(column * n_voxels, "deviations of all samples and voxels", "give fewer samples")
@@ -207,7 +211,7 @@ def _split(problem: Problem, readout) -> tuple[torch.nn.Module, torch.Tensor] | 
     if split is None:
         return None
     # The trunk is a copy already.
-    trunk, weight = split[0].to(problem.X), split[1].to(problem.X)
+    trunk, weight = cast(split[0], problem.X), split[1].to(problem.X)
     passes, passes_general = (min(size, problem.n_features) for size in (weight.shape[1], problem.n_voxels))
     # Passes through a trunk are batched better, so up to twice as many are no loss.
     return (trunk, weight) if readout is True or passes <= 2 * passes_general else None
@@ -217,7 +221,8 @@ def _given_split(problem: Problem, readout: tuple) -> tuple[torch.nn.Module, tor
     problems = "readout=(trunk, weight) does not fit model"
     if len(readout) != 2 or not callable(readout[0]):
         raise ValueError(f"{problems}: give the trunk (a torch.nn.Module or function) and the weight")
-    trunk, weight = readout[0], torch.as_tensor(readout[1]).detach().to(problem.X)
+    trunk = readout[0]
+    weight = torch.from_numpy(np.array(as_numbers(readout[1], "the weight of readout"))).to(problem.X)
     with torch.no_grad():
         probe = problem.X[:16]
         hidden = as_outputs(trunk)(own_place(trunk, probe)).to(problem.X)

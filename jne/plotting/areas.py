@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from jne.cortex import LEVELS, STANDS_FOR
 from jne.measures import short_label
+from jne.plotting.characters import plain
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
 from jne.statistics import area_intervals, area_table
 
@@ -26,7 +27,7 @@ def level_colors() -> dict[str, tuple]:
 
 def area_label(area: str) -> str:
     """An area's name, with the functional area it stands for in brackets: ``FFC (FFA)``, ``MT (EBA)``."""
-    return f"{area} ({STANDS_FOR[area].split(' (')[0]})" if area in STANDS_FOR else area
+    return f"{area} ({STANDS_FOR[area].split(' (')[0]})" if area in STANDS_FOR else plain(area)
 
 
 def plot_areas(

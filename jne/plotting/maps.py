@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from scipy.spatial import cKDTree
 
+from jne._core import as_numbers
 from jne.cortex import (
     HEMISPHERES,
     MESH,
@@ -88,7 +89,7 @@ def plot_flatmap(
     """
     if mesh != MESH:
         raise ValueError(f"mesh={mesh!r}: the flat map is that of {MESH}, so vertices of another mesh cannot be drawn")
-    values, (vertex, hemisphere) = np.asarray(values, float), check_vertices(vertex, hemisphere)
+    values, (vertex, hemisphere) = as_numbers(values, "values", float, missing=True), check_vertices(vertex, hemisphere)
     significant = np.ones(values.shape, bool) if significant is None else np.asarray(significant, bool)
     if not values.shape == significant.shape == vertex.shape:
         shapes = f"values {values.shape}, vertex {vertex.shape}, significant {significant.shape}"

@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from jne._core import as_numbers
 from jne.statistics import spearman
 
 N_DENSE = 400
@@ -44,7 +45,8 @@ def plot_difference(
 ) -> Axes:
     """What the nonlinear encoder predicts more than the linear one, per voxel, against the noise ceiling."""
     ax = ax or plt.gca()
-    difference = np.asarray(r2) - np.asarray(r2_linear)
+    r2, r2_linear = as_numbers(r2, "r2", missing=True), as_numbers(r2_linear, "r2_linear", missing=True)
+    difference = r2 - r2_linear
     shown = np.ones(len(r2), bool) if significant is None else np.asarray(significant, bool)
     _cloud(noise_ceiling, difference, shown, ax)
     ax.axhline(0, color="k", linewidth=1)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from jne.plotting.areas import area_label
+from jne.plotting.characters import plain
 from jne.plotting.style import PAGE_WIDTH, title
 
 MOST_CATEGORIES = 24
@@ -41,14 +42,20 @@ def plot_category_heatmap(
     limit = limit or np.nanmax(np.abs(table.to_numpy()))
     bar = {"label": label, "location": "bottom", "shrink": 0.8, "pad": 0.02, "aspect": 30}
     style = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit, "linewidths": 0.5, "cbar_kws": bar}
-    sns.heatmap(table, ax=ax, **style)
+    sns.heatmap(table.rename(index=area_label, columns=plain), ax=ax, **style)
     if marked is not None:
         rows, columns = np.nonzero(marked.loc[table.index, table.columns].to_numpy())
         ax.scatter(columns + 0.5, rows + 0.5, s=14, color="k", zorder=3)
     ax.set(xlabel="", ylabel="")
     ax.xaxis.tick_top()
     ax.tick_params(length=0, labelsize="small")
-    ax.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns, rotation=40, ha="left", rotation_mode="anchor")
+    ax.set_xticks(
+        np.arange(table.shape[1]) + 0.5,
+        [plain(name) for name in table.columns],
+        rotation=40,
+        ha="left",
+        rotation_mode="anchor",
+    )
     ax.set_yticks(np.arange(len(table)) + 0.5, [area_label(area) for area in table.index], rotation=0)
     return ax
 

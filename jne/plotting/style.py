@@ -8,6 +8,8 @@ import xarray as xr
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
+from jne.plotting.characters import make_drawable
+
 LEVEL_CMAP = "viridis"
 PAGE_WIDTH = 7.2
 """Inches: a figure this wide fills the book's column without being shrunk, so its text stays readable."""
@@ -37,7 +39,8 @@ def title(result: xr.Dataset, text: str) -> str:
 def show(figure: Figure, message: str, result: xr.Dataset | None = None, *, alt: str | None = None) -> None:
     """Display a figure in a notebook with its caption beneath, and close it.
 
-    The book makes of it a numbered figure, and adds the notebook, the parameters and the version.
+    The book makes of it a numbered figure, and adds the notebook, the parameters and the version. Names in characters
+    that no font has become numbers, and the caption says what they stand for (`make_drawable`).
 
     Parameters
     ----------
@@ -50,7 +53,9 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None, *, alt:
         What the figure looks like, for readers who do not see it; by default its titles and axes, in words.
     """
     about = {} if result is None else _about(result)
-    shown = {"caption": message, "alt": alt or describe(figure), "width": page_pixels(figure), "about": about}
+    alt = alt or describe(figure)
+    message = " ".join(filter(None, (message, make_drawable(figure))))
+    shown = {"caption": message, "alt": alt, "width": page_pixels(figure), "about": about}
     display(figure, metadata={"jne": shown})
     plt.close(figure)
     facts = "; ".join(f"{name}: {value}" for name, value in about.items())
@@ -73,7 +78,7 @@ def describe(figure: Figure) -> str:
         labels = " against ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel()))) if ax.axison else ""
         parts.append(": ".join(filter(None, (ax.get_title(), labels))))
     text = ". ".join(dict.fromkeys(part.strip().rstrip(".") for part in parts if part.strip()))
-    return " ".join(text.replace("$", "").split()) + "." if text else "Figure without title."
+    return " ".join(text.replace("\\$", "$").split()) + "." if text else "Figure without title."
 
 
 def _about(result: xr.Dataset) -> dict[str, str]:

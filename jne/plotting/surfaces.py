@@ -18,7 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from jne._core import atomic_path, hash_parameters
+from jne._core import as_numbers, atomic_path, hash_parameters
 from jne.cortex import FSAVERAGE, HEMISPHERES, MESH, VIEWS, drawn_mesh, fill_from_nearest, pixel_vertices
 from jne.measures import label_of, short_label
 from jne.plotting.maps import NOT_SIGNIFICANT
@@ -43,7 +43,7 @@ def on_surface(
     significant : array of bool ``(n_vertices,)``
     """
     drawn = drawn_mesh(mesh, side)
-    values, vertex = np.asarray(values, float), np.asarray(vertex, int)
+    values, vertex = as_numbers(values, "values", float, missing=True), as_numbers(vertex, "vertex", int)
     if vertex.size and not 0 <= vertex.min() <= vertex.max() < drawn.n_data:
         raise ValueError(
             f"vertex runs from {vertex.min()} to {vertex.max()}; {mesh} has the indices 0 to {drawn.n_data - 1}"

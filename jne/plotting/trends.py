@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from jne.measures import short_label
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
+from jne.plotting.characters import plain
 from jne.plotting.style import PAGE_WIDTH, title
 from jne.statistics import POOLED, subject_interval
 
@@ -106,7 +107,7 @@ def figure_layers(tables: Mapping[str, pd.DataFrame], first: xr.Dataset) -> Figu
     figure, axes = plt.subplots(1, len(tables), figsize=size, sharey=True, squeeze=False)
     for ax, (measure, table) in zip(axes[0], tables.items(), strict=True):
         bar = {"label": short_label(measure), "location": "bottom", "shrink": 0.8, "pad": 0.02}
-        sns.heatmap(table.rename(index=area_label), ax=ax, cmap="viridis", linewidths=0.4, cbar_kws=bar)
+        sns.heatmap(table.rename(index=area_label, columns=plain), ax=ax, cmap="viridis", linewidths=0.4, cbar_kws=bar)
         best = table.to_numpy().argmax(axis=1)
         style = {"s": 26, "facecolor": "none", "edgecolor": "white", "linewidth": 1.2}
         ax.scatter(best + 0.5, np.arange(n_areas) + 0.5, **style)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core import zscore
+from jne._core import as_numbers, zscore
 from jne.accuracy import remove_linear
 
 
@@ -174,7 +174,7 @@ def mixed_response(
     array([1. , 0.5])
     """
     rng = np.random.default_rng(random_state)
-    X, alpha = np.asarray(X, float), np.asarray(alpha, float)
+    X, alpha = as_numbers(X, "X", float), as_numbers(alpha, "alpha", float)
     n_features, n_voxels = X.shape[1], len(alpha)
     projections = zscore(X @ rng.normal(size=(n_features, n_units)))
     units = remove_linear(X, np.maximum(projections - rng.normal(0, 0.5, n_units), 0))
@@ -182,7 +182,7 @@ def mixed_response(
     signal = mix(linear, units @ rng.normal(size=(n_units, n_voxels)), alpha)
     if noise_ceiling is None:
         return signal, signal.copy()
-    ceiling = np.asarray(noise_ceiling, float)
+    ceiling = as_numbers(noise_ceiling, "noise_ceiling", float)
     if ((ceiling <= 0) | (ceiling > 1)).any():
         raise ValueError(f"noise_ceiling ranges from {ceiling.min()} to {ceiling.max()}; needed: above 0, at most 1")
     return signal, signal + rng.normal(size=signal.shape) * np.sqrt((1 - ceiling) / ceiling)

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import spearmanr
 
+from jne._core import as_numbers
 from jne.cortex import AREAS, LEVELS
 from jne.measures import SHARES, TERMS, Terms, share
 
@@ -135,7 +136,7 @@ def level_ranks(table: pd.DataFrame) -> np.ndarray:
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman correlation over the entries that are finite in both; NaN where fewer than three are, or one is flat."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
+    a, b = as_numbers(a, "a", float, missing=True), as_numbers(b, "b", float, missing=True)
     finite = np.isfinite(a) & np.isfinite(b)
     if finite.sum() < 3 or np.ptp(a[finite]) == 0 or np.ptp(b[finite]) == 0:
         return float("nan")

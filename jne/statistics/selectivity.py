@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import false_discovery_control
 
+from jne._core import as_numbers
 from jne.statistics.area_tables import area_samples, category_table
 
 
@@ -31,7 +32,7 @@ def selectivity_index(table) -> np.ndarray:
         The table minus its median over areas, in z-scores over stimuli. The median, because a few selective areas must
         not make all the others look unselective.
     """
-    table = np.asarray(table, float)
+    table = as_numbers(table, "table", float, missing=True)
     return table - np.median(table, axis=-2, keepdims=True)
 
 

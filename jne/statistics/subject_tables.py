@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import t as student
 
+from jne._core import as_numbers
 from jne.statistics.area_tables import area_table, level_trend, spearman
 
 EARLY = ("V1", "V2", "V3", "V4")
@@ -60,7 +61,7 @@ def subject_interval(values, *, correlation: bool = False) -> tuple[float, float
     mean, low, high : float
         The bounds are NaN for a single subject.
     """
-    values = np.asarray(values, float)
+    values = as_numbers(values, "values", float, missing=True)
     values = values[np.isfinite(values)]
     if correlation:
         values = np.arctanh(np.clip(values, -1 + 1e-12, 1 - 1e-12))

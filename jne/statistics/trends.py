@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
+from jne._core import as_numbers
 from jne.cortex import HEMISPHERES, MESH, area_covariances, covariance_weights, mesh_areas
 from jne.statistics.area_tables import area_table, level_ranks
 from jne.statistics.subject_tables import pooled_table
@@ -76,14 +77,16 @@ def trend_test(
     Trend
         All NaN where fewer than four areas have values, or nothing varies.
     """
-    values, levels = np.asarray(values, float), np.asarray(levels, float)
+    values, levels = (
+        as_numbers(array, name, float, missing=True) for name, array in (("values", values), ("levels", levels))
+    )
     if values.shape != levels.shape or values.ndim != 1:
         raise ValueError(f"values has shape {values.shape} and levels {levels.shape}; both must be (n_areas,)")
     if n_draws < 99:
         raise ValueError(f"n_draws={n_draws}; needed: at least 99, for a p value below 0.05")
     finite = np.isfinite(values) & np.isfinite(levels)
     if given is not None:
-        given = np.asarray(given, float)
+        given = as_numbers(given, "given", float, missing=True)
         finite &= np.isfinite(given)
         given = given[finite]
     values, levels = values[finite], levels[finite]
@@ -107,7 +110,7 @@ def trend_test(
     p = _p_value(rho, _correlation(own[orders], target, basis))
     p_smooth = np.nan
     if covariances is not None:
-        covariances = np.asarray(covariances)[:, finite][:, :, finite]
+        covariances = as_numbers(covariances, "covariances")[:, finite][:, :, finite]
         maps = _smooth_draws(values, covariances, basis, n_draws, rng)
         p_smooth = _p_value(rho, _correlation(rankdata(maps, axis=1), target, basis))
     return Trend(rho, p, p_smooth, n, enumerated)

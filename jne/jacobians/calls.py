@@ -1,0 +1,71 @@
+"""A model as a function of tensors: what its answers must look like, where it is, and copies of it elsewhere."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from itertools import chain
+
+import torch
+from torch import nn
+
+Call = Callable[[torch.Tensor], torch.Tensor]
+
+
+def as_outputs(model, n_voxels: int | None = None) -> Call:
+    """``model`` as a function ``(n, ...) -> (n, n_voxels)`` that leaves its input alone.
+
+    Raises
+    ------
+    ValueError
+        When called, if the model does not answer with one row (or one number) per sample.
+    """
+
+    def call(X: torch.Tensor) -> torch.Tensor:
+        # A model may write into its input.
+        Y = model(X.clone())
+        if not isinstance(Y, torch.Tensor):
+            raise ValueError(f"model returned a {type(Y).__name__}; it must return one tensor (n_samples, n_voxels)")
+        if Y.ndim not in (1, 2) or len(Y) != len(X):
+            raise ValueError(
+                f"model returned shape {tuple(Y.shape)} for {len(X)} samples; it must return (n_samples, n_voxels) "
+                "or (n_samples,). A function of one sample becomes one by torch.vmap(function), others by flattening"
+            )
+        if Y.is_complex():
+            raise ValueError(f"model returned {Y.dtype}; it must return real numbers, such as Y.abs() or Y.real")
+        return Y.reshape(len(X), -1)
+
+    return call
+
+
+def own_place(model, X: torch.Tensor) -> torch.Tensor:
+    """``X`` on the device and in the precision that the model itself has."""
+    tensors = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else ()
+    like = next((t for t in tensors if t.is_floating_point() or t.is_complex()), X)
+    return X.to(device=like.device, dtype=like.dtype.to_real())
+
+
+def close(a: torch.Tensor, b: torch.Tensor, power: float = 0.6) -> bool:
+    """Whether two results agree to within rounding, on the scale of the larger; a smaller power leaves more room."""
+    tolerance = max(torch.finfo(a.dtype).eps, torch.finfo(b.dtype).eps) ** power
+    scale = max(float(a.abs().max()), float(b.abs().max()))
+    return bool((a - b).abs().max() <= tolerance * scale)
+
+
+def moved(model, like: torch.Tensor):
+    """A copy of a module on the device and in the precision of ``like``; a function is returned as it is."""
+    if not isinstance(model, nn.Module):
+        return model
+    return cast(copy.deepcopy(model), like)
+
+
+def cast(module: nn.Module, like: torch.Tensor) -> nn.Module:
+    """Bring a module to the device and the precision of ``like``, in place; what is complex in it stays complex."""
+
+    def place(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_complex():
+            return tensor.to(device=like.device, dtype=like.dtype.to_complex())
+        return tensor.to(device=like.device, dtype=like.dtype if tensor.is_floating_point() else tensor.dtype)
+
+    # ``Module.to`` drops the imaginary part of a complex weight.
+    return module._apply(place)
