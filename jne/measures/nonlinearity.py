@@ -21,7 +21,8 @@ from jne.jacobians.engine import (
     split_readout,
 )
 from jne.measures.covariance import covariance_factor
-from jne.measures.deviations import by_columns, by_rows, factorised
+from jne.measures.deviations import by_columns, by_rows
+from jne.measures.factorised import factorised
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
 
 _TEXT = {
