@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-from jne._core import Budget, clamp, even_step, spans
-from jne.jacobians.engine import Derivative, Trunk, plan, refuse_infinite, unit_vectors
+from jne._core import Budget, spans
+from jne.jacobians.engine import Derivative, plan, refuse_infinite, unit_vectors
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Means:
 def centre(compute: Callable[[slice], torch.Tensor], n_samples: int, step: int, keep: bool) -> Means:
     """Mean (accumulated in float64) and deviations of ``compute`` over all samples, ``step`` samples at a time."""
     chunks = list(spans(n_samples, step))
-    kept, total = [], 0
+    kept, total = [], torch.zeros(())
     for chunk in chunks:
         values = compute(chunk)
         partial = values.sum(0)
@@ -62,111 +62,6 @@ def centre(compute: Callable[[slice], torch.Tensor], n_samples: int, step: int, 
             yield chunk, kept[i] if keep else compute(chunk) - mean
 
     return Means(mean, deviations)
-
-
-def factorised(
-    X: torch.Tensor,
-    trunk: Trunk,
-    weight: torch.Tensor,
-    factor: torch.Tensor | None,
-    *,
-    budget: Budget,
-    step: int | None,
-    whole: bool,
-    tick: Callable[[int], object],
-) -> Iterator[Block]:
-    """Deviations of ``J[n] = weight @ A[n]``: one product and one absolute row sum per sample and block of voxels.
-
-    Parameters
-    ----------
-    X : (n_samples, ...)
-    trunk : Trunk
-        Gives A, ``(n, n_hidden, n_features)``.
-    weight : (n_voxels, n_hidden)
-    factor : (n_features, rank) or None
-    budget : Budget
-        What to work in, beside X, the weight and (if ``whole``) the deviations.
-    step : int or None
-        Voxels per product; None chooses.
-    whole : bool
-        Give all voxels in one block, because the caller keeps their deviations anyway.
-    tick : callable
-        Told of every voxel that is done.
-    """
-    n_samples, (n_voxels, n_hidden), n_features = len(X), weight.shape, X[0].numel()
-    layout = _layout(n_samples, n_voxels, n_hidden, n_features, factor, trunk, X, budget, whole)
-    if trunk.constant:
-        A = Means(trunk.jacobians(X[:1])[0], lambda: iter(()))
-    else:
-        A = centre(lambda chunk: trunk.jacobians(X[chunk]), n_samples, layout.samples, layout.keep)
-    # sum over samples of Q either from H x H sums made once, or from every voxel's own row, whichever is less work.
-    rank = 0 if factor is None else factor.shape[1]
-    by_voxel = factor is not None and n_voxels * n_features < n_hidden * (n_hidden + n_features)
-    scatter = None if factor is None or by_voxel else weight.new_zeros(n_hidden, n_hidden, dtype=torch.float64)
-    for voxels in spans(n_voxels, layout.voxels):
-        W = weight[voxels]
-        deviation = W.new_zeros(n_samples, len(W))
-        dispersion = W.new_zeros(len(W), dtype=torch.float64)
-        for chunk, dA in A.deviations():
-            if scatter is not None and voxels.start == 0:
-                scatter += _scatter(dA, factor) / n_samples
-            for part in spans(len(W), step or even_step(len(W), layout.rows)):
-                for group in spans(len(dA), max(1, layout.rows // len(W[part]))):
-                    dJ = torch.bmm(W[part].expand(group.stop - group.start, -1, -1), dA[group])
-                    if by_voxel:
-                        dispersion[part] += (dJ @ factor).square_().sum((0, 2)) / n_samples
-                    rows = slice(chunk.start + group.start, chunk.start + group.stop)
-                    deviation[rows, part] = dJ.abs_().sum(-1)
-            tick(len(W) * len(dA))
-        if trunk.constant:
-            tick(len(W) * n_samples)
-        gain, linear = W.new_zeros(2, len(W), dtype=torch.float64)
-        AF = A.mean @ factor if rank else None
-        for part in spans(len(W), layout.rows):
-            gain[part] = (W[part] @ A.mean).abs_().sum(-1).double()
-            if rank:
-                linear[part] = (W[part] @ AF).square_().sum(-1).double()
-            if scatter is not None:
-                V = W[part].double()
-                dispersion[part] = ((V @ scatter) * V).sum(-1)
-        yield Block(voxels, deviation, gain, *((dispersion, linear) if rank else (None, None)))
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Samples per chunk of trunk Jacobians, whether all are kept, rows per product, voxels per block."""
-
-    samples: int
-    keep: bool
-    rows: int
-    voxels: int
-
-
-def _layout(n_samples, n_voxels, n_hidden, n_features, factor, trunk, like, budget, whole) -> _Layout:
-    size, rank = like.element_size(), 0 if factor is None else factor.shape[1]
-    jacobian = n_hidden * n_features * size
-    fixed = n_hidden * n_features * (8 + size) + rank * n_hidden * size
-    fixed += n_hidden * n_hidden * (16 + 2 * size) if rank else 0
-    one = trunk.sample_bytes + 2 * rank * n_hidden * size
-    row = (n_features + rank) * size
-    column = 0 if whole else n_samples * size
-    what, remedy = (
-        f"a trunk of {n_hidden} hidden units and {n_features} features",
-        "give covariance=False or fewer features",
-    )
-    free = budget.reserve(fixed + one + row + column, what, remedy).free
-    tile = free / 8 if like.is_cuda else min(free / 8, 2e6)
-    chunk = free / 4 if like.is_cuda else min(free / 4, 64e6)
-    rows, samples = clamp(tile / row, 1, 2**16), clamp(chunk / one, 1, n_samples)
-    voxels = n_voxels if whole else clamp(free / 8 / column, 1, n_voxels)
-    used = samples * one + rows * row + voxels * column
-    return _Layout(samples, n_samples * jacobian + used <= free, rows, voxels)
-
-
-def _scatter(dA: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """``sum_n dA[n] Sigma dA[n]^T``, ``(n_hidden, n_hidden)``, float64."""
-    G = (dA @ factor).transpose(0, 1).flatten(1)
-    return (G @ G.T).double()
 
 
 def by_rows(
@@ -228,8 +123,8 @@ def by_columns(
             deviation[chunk] += dJ.abs_().sum(1)
         tick(n_samples * n_voxels * len(J.mean) // n_features)
 
-    def add_metric(columns_of_factor: slice) -> None:
-        JF = centred(factor.T[columns_of_factor].contiguous())
+    def add_metric(directions: torch.Tensor) -> None:
+        JF = centred(directions)
         linear.add_(JF.mean.square().sum(0))
         for _, dJF in JF.deviations():
             dispersion.add_(dJF.square_().sum((0, 1)) / n_samples)
@@ -240,5 +135,5 @@ def by_columns(
         yield Block(slice(0, n_voxels), deviation, gain, None, None)
         return
     for columns_of_factor in spans(factor.shape[1], columns):
-        add_metric(columns_of_factor)
+        add_metric(factor.T[columns_of_factor].contiguous())
     yield Block(slice(0, n_voxels), deviation, gain, dispersion, linear)

@@ -23,7 +23,8 @@ from jne.jacobians.engine import (
     split_readout,
 )
 from jne.measures.covariance import covariance_factor
-from jne.measures.deviations import by_columns, by_rows, factorised
+from jne.measures.deviations import by_columns, by_rows
+from jne.measures.factorised import factorised
 from jne.measures.registry import GRADIENT, REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
 

@@ -24,6 +24,7 @@ class Trunk(nn.Module):
 WIRINGS = {
     "residual block": lambda m, x: (h := F.relu(m.a(x))) + F.relu(m.b(h)),
     "sum with a linear layer, whose weight is its Jacobian": lambda m, x: F.relu(m.a(x)) + m.b(x),
+    "two linear layers, whose weights are their Jacobians": lambda m, x: torch.tanh(m.a(x) + m.b(x)),
     "a linear layer, read twice": lambda m, x: torch.tanh(y := m.a(x)) + y,
     "a value and the same under another name": lambda m, x: (h := F.relu(m.a(x))) + m.same(h),
     "a value twice": lambda m, x: (h := torch.tanh(m.a(x))) + h,
