@@ -114,7 +114,7 @@ def test_scikit_learn_clones_the_packages_own_encoders(encoder):
 
 
 def test_parameters_that_were_set_later_are_checked_by_fit(arrays):
-    with pytest.raises(ValueError, match="max_epochs=0; needed: at least 1"):
+    with pytest.raises(ValueError, match="max_epochs=0 is not a whole number of at least 1"):
         ResidualEncoder().set_params(max_epochs=0).fit(*arrays[:4])
     with pytest.raises(ValueError, match=r"alphas=\[-1\]; needed: one or more positive numbers"):
         RidgeEncoder().set_params(alphas=[-1]).fit(*arrays[:4])
