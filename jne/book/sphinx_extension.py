@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
+import re
+
 
 def setup(app) -> dict[str, bool]:
     """Register the hooks; called by Sphinx."""
+    app.connect("source-read", _append_docstrings)
     app.connect("sphinx-click-process-description", _examples_as_blocks)
     app.connect("html-page-context", _mend_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _append_docstrings(app, page: str, source: list[str]) -> None:
+    """Below the lists of names in a page, the whole docstring of each name: under the list's heading, in its order."""
+    if ".. autosummary::" not in source[0]:
+        return
+    full = []
+    for line in source[0].splitlines():
+        if line.startswith("### "):
+            full += ["", line[1:], ""]
+        elif named := re.fullmatch(r" +~?(jne\.[\w.]+)", line):
+            kind = "class" if inspect.isclass(pydoc.locate(named[1])) else "function"
+            options = ["   :members:", "   :inherited-members:"] if kind == "class" else []
+            full += ["```{eval-rst}", f".. auto{kind}:: {named[1]}", *options, "```", ""]
+    source[0] += "\n".join(full)
 
 
 def _examples_as_blocks(app, context, lines: list[str]) -> None:

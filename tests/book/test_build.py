@@ -141,6 +141,15 @@ def test_pages_need_no_network(book):
 
 
 @pytest.mark.slow
+def test_package_page_has_a_line_for_each_name_and_then_its_docstring(book):
+    _, index, _ = book
+    page = (index.parent / "book/api.html").read_text()
+    for name in ("jne.RidgeEncoder", "jne.statistics.spearman", "jne.plotting.performance.describe"):
+        assert page.index(f'href="#{name}"') < page.index(f'<dt class="sig sig-object py" id="{name}"')
+    assert 'id="jne.RidgeEncoder.score"' in page  # inherited
+
+
+@pytest.mark.slow
 def test_downloads_are_the_executed_chapters(book):
     _, index, _ = book
     download = nbformat.read(index.parent / "_sources/book/hierarchy.ipynb", as_version=4)
