@@ -12,7 +12,8 @@ SPLITS = ("train", "validation", "test")
 MINIMUM_TEST_STIMULI = 3
 """With fewer, neither R² nor the spread of a Jacobian over stimuli means anything."""
 
-_SCAN_BYTES = 64 * 2**20
+_SCAN_BYTES, _SCAN_COLUMNS = 2 * 2**20, 1024
+"""How much of a variable is checked at a time, and the fewest columns of it."""
 
 STIMULUS_VARIABLES = ("responses", "stimulus_id", "split", "fold", "category", "thumbnail")
 VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity")
@@ -148,7 +149,7 @@ def _scan_columns(variable: xr.DataArray) -> tuple[int, tuple[int, int] | None, 
     rows, columns = variable.shape
     bad, constant = np.zeros(columns, bool), np.zeros(columns, bool)
     n_bad, places = 0, []
-    for block in spans(columns, max(1, _SCAN_BYTES // (4 * max(rows, 1)))):
+    for block in spans(columns, max(_SCAN_COLUMNS, _SCAN_BYTES // (4 * max(rows, 1)))):
         values = variable[:, block].values
         strange = ~np.isfinite(values)
         bad[block] = strange.any(axis=0)

@@ -70,6 +70,8 @@ def load_image(path: Path, what: str, kind: str = "a NIfTI image") -> SpatialIma
     # nibabel's parsers raise nearly anything on a damaged file; to the caller it is one thing.
     except Exception as error:
         raise unreadable(path, what, f"cannot be read as {kind}: it is damaged or of another kind", error) from error
+    if image is None:
+        raise unreadable(path, what, f"cannot be read as {kind}: it is damaged or of another kind", "nothing in it")
     if isinstance(image, GiftiImage):
         for array in image.darrays:
             check_real(array.data.dtype, path, what)

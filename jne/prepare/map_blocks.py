@@ -13,9 +13,9 @@ from jne.features import FeatureFile
 from jne.prepare.map_store import MapStore
 from jne.prepare.trials import Trials
 
-_WIDEST = 4096
+_WIDEST = 1024
 """Voxels in a block, and in a chunk of the file, at most: more are no faster."""
-_CHUNK_ROWS = 64
+_CHUNK_ROWS = 256
 _COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 
 

@@ -95,9 +95,9 @@ def prepare_nifti(
     names = None if atlas_names is None else read_label_names(atlas_names)
     area = None if atlas is None else _areas(Path(atlas), names, grid, resample, alone=mask is None)
     inside = _inside(mask, area, grid, resample)
-    ijk = np.argwhere(inside)
+    ijk = np.argwhere(inside).astype(np.int32)
     place = {"affine": grid.affine.ravel(), "shape": list(grid.shape)}
-    voxels = xr.Dataset({"ijk": (("voxel", "axis"), ijk.astype(np.int32), place)})
+    voxels = xr.Dataset({"ijk": (("voxel", "axis"), ijk, place)})
     if area is not None:
         voxels["roi"] = "voxel", area[inside]
     check_layers(feature_file, voxels)

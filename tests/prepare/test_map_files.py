@@ -1,5 +1,8 @@
 """`jne prepare nifti` and `jne prepare fsaverage` on studies with planted responses."""
 
+import gzip
+import tracemalloc
+
 import nibabel
 import numpy as np
 import pandas as pd
@@ -440,3 +443,333 @@ def test_the_commands_write_what_the_functions_write(volumes, surfaces):
 def test_help_teaches_with_an_example(command):
     output = CliRunner().invoke(main, ["prepare", command, "--help"]).output
     assert f"jne prepare {command} --" in output and "jne book --data study.nc" in output
+
+
+# Damage that only a checksum tells
+
+
+def flip(name, how):
+    """Change what a gzip file holds so that it still unpacks: a value, its checksum, or forty bytes."""
+
+    def change(folder):
+        content = bytearray(gzip.compress(gzip.decompress((folder / name).read_bytes()), compresslevel=0))
+        middle = len(content) // 2
+        if how == "checksum":
+            content[-6] ^= 1
+        elif how == "byte":
+            content[middle] ^= 64
+        else:
+            content[middle : middle + 40] = bytes(40) if any(content[middle : middle + 40]) else b"\1" * 40
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+@pytest.mark.parametrize("how", ["checksum", "byte", "zeros"])
+@pytest.mark.parametrize("name", ["betas.nii.gz", "mask.nii.gz", "atlas.nii.gz"])
+def test_a_packed_volume_with_a_wrong_checksum_is_damaged(volumes, name, how):
+    folder = volumes[0]
+    flip(name, how)(folder)
+    with pytest.raises(ValueError, match=rf"{name} .*damaged"):
+        nifti(folder, atlas=folder / "atlas.nii.gz", drop_bad_voxels=True)
+    assert not (folder / "out.nc").exists()
+
+
+@pytest.mark.parametrize("how", ["checksum", "byte"])
+def test_packed_surfaces_with_a_wrong_checksum_are_damaged(surfaces, how):
+    folder, _, _, maps = surfaces
+    for side in maps:
+        nibabel.save(nibabel.MGHImage(maps[side].T[:, None, None], np.eye(4)), folder / f"{side}.mgz")
+    nibabel.save(nibabel.MGHImage(np.ones((N_VERTICES, 1, 1), "f4"), np.eye(4)), folder / "mask.mgz")
+    gifti(folder / "labels.gii", np.ones(N_VERTICES, np.int32), {1: "V1"})
+    (folder / "labels.gii.gz").write_bytes(gzip.compress((folder / "labels.gii").read_bytes()))
+    files = {"maps": "left.mgz", "masks": "mask.mgz", "atlases": "labels.gii.gz"}
+    well = {name: (folder / file).read_bytes() for name, file in files.items()}
+    for name, file in files.items():
+        flip(file, how)(folder)
+        given = {"maps": {"left": [folder / "left.mgz"]}, "masks": {"left": folder / "mask.mgz"}}
+        with pytest.raises(ValueError, match=rf"{file}.* damaged.*CRC"):
+            surface(folder, **given, atlases={"left": folder / "labels.gii.gz"})
+        (folder / file).write_bytes(well[name])
+
+
+def spoil_gifti(folder):
+    text = (folder / "map.gii").read_text()
+    start = text.index("<Data>") + 200
+    (folder / "map.gii").write_text(text[:start] + "AAAA" + text[start + 4 :])
+
+
+NO_FILE = {
+    "a packed array": (spoil_gifti, r"map\.gii cannot be read as surface data .*damaged"),
+    "cut": (cut("map.gii"), r"map\.gii cannot be read as surface data .*damaged"),
+    "empty": (lambda f: (f / "map.gii").write_text(""), r"map\.gii cannot be read as surface data"),
+    "a web page": (lambda f: (f / "map.gii").write_text("<!DOCTYPE html><html></html>"), "it is a web page"),
+    "a pointer": (
+        lambda f: (f / "map.gii").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        "it is a Git LFS pointer.*git lfs pull",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILE)
+def test_a_gifti_file_that_is_none_is_named(surfaces, kind):
+    folder, _, _, maps = surfaces
+    arrays = [nibabel.gifti.GiftiDataArray(row) for row in maps["left"]]
+    nibabel.save(nibabel.gifti.GiftiImage(darrays=arrays), folder / "map.gii")
+    spoil, message = NO_FILE[kind]
+    spoil(folder)
+    with pytest.raises(ValueError, match=message):
+        surface(folder, maps={"left": [folder / "map.gii"]})
+
+
+@pytest.mark.parametrize("where", [4, 60, 200])
+def test_a_volume_damaged_near_its_head_is_named(volumes, where):
+    folder = volumes[0]
+    content = bytearray((folder / "betas.nii.gz").read_bytes())
+    content[where : where + 20] = bytes(255 - b for b in content[where : where + 20])
+    (folder / "betas.nii.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"maps: .*betas\.nii\.gz .*damaged"):
+        nifti(folder)
+
+
+@pytest.mark.parametrize("option", ["maps", "mask", "atlas"])
+def test_complex_numbers_and_colours_are_refused(volumes, option):
+    folder = volumes[0]
+    colours = np.zeros(SHAPE, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    for values, message in ((np.ones(SHAPE, np.complex64), "holds complex numbers"), (colours, "has colours")):
+        nibabel.save(nibabel.Nifti1Image(values, AFFINE), folder / "odd.nii.gz")
+        with pytest.raises(ValueError, match=rf"{option}: .*odd\.nii\.gz {message}"):
+            nifti(folder, **{option: [folder / "odd.nii.gz"] if option == "maps" else folder / "odd.nii.gz"})
+
+
+def test_a_complex_gifti_is_refused(surfaces):
+    folder = surfaces[0]
+    array = nibabel.gifti.GiftiDataArray(np.ones(N_VERTICES, np.complex64), datatype="NIFTI_TYPE_COMPLEX64")
+    (folder / "map.gii").write_bytes(nibabel.gifti.GiftiImage(darrays=[array]).to_bytes(mode="force"))
+    with pytest.raises(ValueError, match=r"atlas: .*map\.gii holds complex numbers"):
+        surface(folder, maps={"left": [folder / "left.mgh"]}, atlases={"left": folder / "map.gii"})
+
+
+# Names of areas
+
+
+def gifti(path, labels, names=None):
+    """A label GIFTI under any name."""
+    table = nibabel.gifti.GiftiLabelTable()
+    for key, name in (names or {}).items():
+        table.labels.append(label := nibabel.gifti.GiftiLabel(key))
+        label.label = name
+    array = nibabel.gifti.GiftiDataArray(labels, intent="NIFTI_INTENT_LABEL")
+    nibabel.save(nibabel.gifti.GiftiImage(darrays=[array], labeltable=table), path)
+
+
+@pytest.mark.parametrize("name", ["l.label.gii", "lh.aparc.gii", "l.label.gii.gz", "L.GII"])
+def test_a_gifti_names_its_areas_whatever_its_ending(surfaces, name):
+    folder = surfaces[0]
+    labels = (np.arange(N_VERTICES) % 3).astype(np.int32)
+    gifti(folder / "plain.gii", labels, {0: "V1", 1: "MEDIAL.WALL", 2: "FFA left"})
+    content = (folder / "plain.gii").read_bytes()
+    (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    data = surface(folder, maps={"left": [folder / "left.mgh"]}, atlases={"left": folder / name})
+    # Key 0 is an area here.
+    np.testing.assert_array_equal(data.get("roi"), np.array(["V1", "", "FFA left"])[labels[data.get("vertex")]])
+    assert data.n_voxels == np.count_nonzero(labels != 1)
+
+
+def test_a_table_of_nothing_leaves_the_numbers_and_given_names_come_first(surfaces):
+    folder = surfaces[0]
+    labels = (np.arange(N_VERTICES) % 2).astype(np.int32)
+    gifti(folder / "numbers.gii", labels, {0: "???"})
+    given = {"maps": {"left": [folder / "left.mgh"]}, "atlases": {"left": folder / "numbers.gii"}}
+    assert set(surface(folder, **given).get("roi")) == {"1"}
+    gifti(folder / "numbers.gii", labels, {0: "???", 1: "own"})
+    assert set(surface(folder, **given).get("roi")) == {"own"}
+    (folder / "areas.csv").write_text("index,name\n1,mine\n")
+    assert set(surface(folder, **given, atlas_names=folder / "areas.csv").get("roi")) == {"mine"}
+
+
+MEDIAL_WALLS = (
+    "Background+FreeSurfer_Defined_Medial_Wall", "FreeSurfer_Defined_Medial_Wall", "corpuscallosum", "MEDIAL.WALL",
+    "Medial_wall", "medialwall", "ctx-lh-unknown", "Unknown_rh", "L_???", "???", "Clear Label", "unlabeled", "n/a",
+)  # fmt: skip
+
+
+def annotation(path, index, names, colours=None):
+    """An annotation; colours are (red, green, blue), by default different ones."""
+    colours = colours or [(i + 1, 2 * i, 7) for i in range(len(names))]
+    table = np.array([[*colour, 0, 0] for colour in colours])
+    nibabel.freesurfer.write_annot(path, index, table, list(names))
+
+
+def test_every_word_for_no_area_is_none(surfaces):
+    folder = surfaces[0]
+    names = [*MEDIAL_WALLS, "V1", "L", "left"]
+    index = np.arange(N_VERTICES) % len(names)
+    annotation(folder / "walls.annot", index, names)
+    nibabel.save(nibabel.MGHImage(np.ones((N_VERTICES, 1, 1), "f4"), np.eye(4)), folder / "all.mgz")
+    data = surface(
+        folder,
+        maps={"left": [folder / "left.mgh"]},
+        masks={"left": folder / "all.mgz"},
+        atlases={"left": folder / "walls.annot"},
+    )
+    areas = np.array([*[""] * len(MEDIAL_WALLS), "V1", "L", "left"])
+    np.testing.assert_array_equal(data.get("roi"), areas[index])
+
+
+def test_colours_of_an_annotation_are_found_not_guessed(surfaces):
+    """An area in black, a gap in the table, and a colour that it lacks."""
+    folder = surfaces[0]
+    index = np.where(np.arange(N_VERTICES) < 10, 0, 1)
+    given = {"maps": {"left": [folder / "left.mgh"]}, "atlases": {"left": folder / "a.annot"}}
+    annotation(folder / "a.annot", index, ["V1", "V2"], [(0, 0, 0), (9, 9, 9)])
+    assert list(surface(folder, **given).get("roi")[[0, 9, 10]]) == ["V1", "V1", "V2"]
+    annotation(folder / "a.annot", index, ["V1", "V2"], [(9, 9, 9), (9, 9, 9)])
+    with pytest.raises(ValueError, match=r"2562 vertices of .*a\.annot have the colour 592137.*the names V1, V2"):
+        surface(folder, **given)
+    annotation(folder / "a.annot", index, ["V1", "V2"], [(5, 0, 0), (9, 0, 0)])
+    content = bytearray((folder / "a.annot").read_bytes())
+    content[8:12] = (7).to_bytes(4, "big")  # of the first vertex
+    (folder / "a.annot").write_bytes(content)
+    with pytest.raises(ValueError, match=r"1 vertices of .*a\.annot have the colour 7, .*no name"):
+        surface(folder, **given)
+
+
+ITK_SNAP = """################################################
+# ITK-SnAP Label Description File
+################################################
+    0     0    0    0        0  0  0    "Clear Label"
+    4   255    0    0        1  1  1    "V1 ventral"
+    7     0  255    0      0.5  1  0    "FFA"
+"""
+TABLES = {
+    "itk.txt": (ITK_SNAP, {4: "V1 ventral", 7: "FFA"}),
+    "blanks.ctab": ("0 Unknown 0 0 0 0\n4 V1 ventral 10 20 30 0\n7 Area 4 1 2 3 0\n", {4: "V1 ventral", 7: "Area 4"}),
+    "plain.txt": ("4\tV1 ventral\n7 'FFA'\n", {4: "V1 ventral", 7: "FFA"}),
+    "fsleyes.lut": ("4 0.96 0.5 0.25 V1 ventral\n7 0.1 0.2 0.3 FFA\n", {4: "V1 ventral", 7: "FFA"}),
+    "bom.csv": ("\ufeffindex,name\n4,V1 ventral\n7,FFA\n", {4: "V1 ventral", 7: "FFA"}),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_other_programs_name_the_areas(volumes, name):
+    folder, *_, labels = volumes
+    text, names = TABLES[name]
+    (folder / name).write_text(text)
+    data = nifti(folder, atlas=folder / "atlas.nii.gz", atlas_names=folder / name)
+    assert list(data.get("roi")) == [{0: "", **names}[label] for label in labels]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("twice.csv", "index,name\n4,V1\n7,FFA\n4,V2\n", "the number 4 two names, 'V1' and 'V2'"),
+        ("twice.ctab", "4 V1 1 2 3 0\n7 FFA 1 2 3 0\n7 PPA 1 2 3 0\n", "the number 7 two names, 'FFA' and 'PPA'"),
+        ("half.csv", "index,name\n4.5,V1\n7,FFA\n", "holds 4.5, which is no whole number"),
+        ("colours.txt", "4 255 0 0 1 1 1 V1\n", "has numbers where a name should be"),
+        ("list.txt", "V1\n4 255 0 0 255\n", "line 1 is 'V1', not a number and a name"),
+    ],
+)
+def test_tables_that_are_not_clear_are_refused(volumes, name, text, message):
+    folder = volumes[0]
+    (folder / name).write_text(text)
+    with pytest.raises(ValueError, match=rf"atlas names: .*{name}.*{message}"):
+        nifti(folder, atlas=folder / "atlas.nii.gz", atlas_names=folder / name)
+
+
+def test_0_of_a_volume_is_an_area_within_a_mask_if_it_is_named_and_nan_is_none(volumes):
+    folder, *_, labels = volumes
+    (folder / "areas.csv").write_text("index,name\n0,V1\n4,V2\n7,FFA\n")
+    atlas = nibabel.load(folder / "atlas.nii.gz").get_fdata()
+    atlas[1, 1, 0] = np.nan
+    nibabel.save(nibabel.Nifti1Image(atlas, AFFINE), folder / "atlas.nii.gz")
+    data = nifti(folder, atlas=folder / "atlas.nii.gz", atlas_names=folder / "areas.csv")
+    assert list(data.get("roi")) == ["", *[{0: "V1", 4: "V2", 7: "FFA"}[label] for label in labels[1:]]]
+    with pytest.raises(ValueError, match=r"names call 0 'V1', .* around the brain; give a mask"):
+        nifti(folder, mask=None, atlas=folder / "atlas.nii.gz", atlas_names=folder / "areas.csv")
+
+
+def test_large_labels_keep_their_last_digit(volumes):
+    folder = volumes[0]
+    atlas = np.full(SHAPE, 2**24 + 1, np.int32)
+    nibabel.save(nibabel.Nifti1Image(atlas, AFFINE), folder / "atlas.nii.gz")
+    assert set(nifti(folder, atlas=folder / "atlas.nii.gz").get("roi")) == {"16777217"}
+
+
+# Grids
+
+
+def test_resampling_that_loses_a_tenth_of_a_mask_is_refused(volumes):
+    folder = volumes[0]
+    moved = AFFINE.copy()
+    moved[0, 3] = 4  # two of four slices lie outside
+    for name in ("mask", "atlas"):
+        values = np.asarray(nibabel.load(folder / f"{name}.nii.gz").dataobj)
+        nibabel.save(nibabel.Nifti1Image(values, moved), folder / f"{name}.nii.gz")
+        options = {name: folder / f"{name}.nii.gz", "resample": True}
+        with pytest.raises(ValueError, match=rf"{name}\.nii\.gz keeps \d+ of its \d+ mm³ .*--same-grid") as caught:
+            nifti(folder, **({"mask": None} | options))
+        assert "betas.nii.gz" in str(caught.value)
+        assert not (folder / "out.nc").exists()
+
+
+def test_same_grid_trusts_the_affine_of_the_mask_and_says_so(volumes):
+    """Betas with a diagonal affine that is not that of the space they are in, as BOLD5000's are."""
+    folder, table, features, maps, labels = volumes
+    right = np.array([[0, -2, 0, 90], [2, 0, 0, -126], [0, 0, 2.5, -72], [0, 0, 0, 1.0]])
+    for name in ("mask", "atlas"):
+        values = np.asarray(nibabel.load(folder / f"{name}.nii.gz").dataobj)
+        nibabel.save(nibabel.Nifti1Image(values, right), folder / f"{name}.nii.gz")
+    with pytest.raises(ValueError, match=r"atlas\.nii\.gz has another affine .*--same-grid"):
+        nifti(folder, atlas=folder / "atlas.nii.gz")
+    lines = []
+    data = nifti(folder, atlas=folder / "atlas.nii.gz", same_grid=True, report=lines.append)
+    check(data, table, features, maps)
+    assert list(data.content["ijk"].attrs["affine"]) == list(right.ravel())
+    assert list(data.get("roi")) == [{0: "", 4: "4", 7: "7"}[label] for label in labels]
+    assert data.attrs["affine_from"] == "mask.nii.gz"
+    assert any("affine of the mask" in line and "mask.nii.gz" in line and "betas.nii.gz" in line for line in lines)
+    replace_image("mask.nii.gz", (4, 5, 2))(folder)
+    with pytest.raises(ValueError, match=r"same_grid: mask .*\(4, 5, 2\), and .*equal shapes"):
+        nifti(folder, same_grid=True)
+
+
+# Memory
+
+
+def test_volumes_are_worked_on_in_blocks_that_fit_the_limit(tmp_path, study):
+    """A study of 16 MB in blocks of 4 MB, with the same numbers; without a limit worth the name it is refused."""
+    folder, table, features = study
+    shape = (60, 60, 40)
+    maps = planted(table, features, int(np.prod(shape)))
+    image = nibabel.Nifti1Image(maps.T.reshape(*shape, len(table)), AFFINE)
+    nibabel.save(image, folder / "betas.nii")
+    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), AFFINE), folder / "mask.nii.gz")
+    lines, size = [], maps.nbytes
+    del image
+    given = {"maps": [folder / "betas.nii"], "report": lines.append}
+    nifti(folder, **given)  # imports
+    tracemalloc.start()
+    data = nifti(folder, **given, max_memory="4MB")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Positions and labels of the voxels, 40 bytes each, come on top; maps, averages and their check do not.
+    assert peak < 4e6 + 60 * np.prod(shape) < size
+    check(data, table, features, maps)
+    assert "144000 voxels, in " in lines[-1] and "the limit is 4 MB" in lines[-1]
+    with pytest.raises(ValueError, match=r"a block of 16 voxels of 27 maps.*max_memory is 1 kB"):
+        nifti(folder, **given, max_memory="1kB")
+    with pytest.raises(ValueError, match="max_memory='little' is not a size"):
+        nifti(folder, **given, max_memory="little")
+
+
+def test_blocks_give_the_same_file_as_the_whole(volumes):
+    folder, table, features, maps, _ = volumes
+    image = nibabel.load(folder / "betas.nii.gz").get_fdata(dtype=np.float32)
+    image[1, 1, 0] = 5
+    nibabel.save(nibabel.Nifti1Image(image, AFFINE), folder / "betas.nii.gz")
+    options = {"drop_bad_voxels": True, "atlas": folder / "atlas.nii.gz"}
+    whole = nifti(folder, **options).content.load()
+    small = nifti(folder, **options, max_memory="28kB").content.load()
+    assert whole.identical(small)
+    check(nifti(folder, **options), table, features, maps[:, 1:])
