@@ -8,6 +8,7 @@ from jne.statistics.area_tables import (
     headline,
     level_trend,
     partial_spearman,
+    predicted_voxels,
     spearman,
 )
 from jne.statistics.map_agreement import agreement_table
@@ -42,6 +43,7 @@ __all__ = [
     "level_trend_table",
     "mean_table",
     "partial_spearman",
+    "predicted_voxels",
     "recovery_table",
     "shuffle_test",
     "smooth_null",

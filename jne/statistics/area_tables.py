@@ -11,29 +11,54 @@ from jne.cortex import AREAS, LEVELS
 from jne.measures import SHARES, TERMS, share
 
 
-def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share")) -> pd.DataFrame:
-    """Mean of each measure over the voxels of each area, both hemispheres together.
+ACCURACY = ("r2", "r2_linear", "r2_difference", "correlation")
+"""Measures whose means are over all voxels: over those with R² above zero, the worse encoder would look the better."""
+
+
+def predicted_voxels(result: xr.Dataset) -> np.ndarray:
+    """Voxels whose measures mean something ``(n_voxels,)``: the significant ones, all where that is not known.
+
+    What an encoder does in a voxel that it does not predict is fitting noise, and an area's mean must not hold it.
+    """
+    return (
+        result["significant"].values.astype(bool) if "significant" in result else np.ones(result.sizes["voxel"], bool)
+    )
+
+
+def area_table(
+    result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share"), *, significant: bool = True
+) -> pd.DataFrame:
+    """Mean of each measure over the significant voxels of each area, both hemispheres together.
 
     Parameters
     ----------
     result : xarray.Dataset
         With ``roi (voxel)``, empty for no area, and the measures ``(voxel)``; NaN voxels are left out of a measure's
-        mean.
+        mean. Without ``significant (voxel)``, all voxels are taken.
     measures : tuple of str
+        Those of `ACCURACY` are averaged over all voxels.
+    significant : bool
+        False: average everything over all voxels.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by area, in the order of the hierarchy where areas are known to HCP-MMP1.0, else of the file:
-        ``n_voxels``, ``level`` where the result has it, and the measures.
+        ``n_voxels``, ``level`` and ``n_significant`` (how many voxels the means are over; NaN where there is none), both
+        where the result knows them, and the measures.
     """
-    frame = pd.DataFrame({name: result[name].values for name in measures})
-    frame["roi"] = result["roi"].values.astype(str)
+    predicted = predicted_voxels(result)
+    frame = pd.DataFrame({"roi": result["roi"].values.astype(str), "significant": predicted})
+    for name in measures:
+        kept = predicted if significant and name not in ACCURACY else True
+        frame[name] = np.where(kept, result[name].values, np.nan)
     if "level" in result:
         frame["level"] = result["level"].values.astype(str)
     groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
     table = groups[list(measures)].mean()
     table.insert(0, "n_voxels", groups.size())
+    if significant and "significant" in result:
+        table.insert(1, "n_significant", groups["significant"].sum())
     if "level" in frame:
         table.insert(1, "level", groups["level"].first())
     return _in_order(table)
@@ -147,8 +172,8 @@ def partial_spearman(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
 def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
 
-    The mean over an area's voxels is taken before z-scoring, as areas differ in scale. Without areas, all voxels are
-    one.
+    The mean over an area's significant voxels is taken before z-scoring, as areas differ in scale. Without areas, all
+    voxels are one. Areas without a significant voxel are left out.
 
     Parameters
     ----------
@@ -165,12 +190,15 @@ def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     """
     whole = np.full(result.sizes["voxel"], "all voxels", dtype=object)
     result = result if "roi" in result else result.assign(roi=("voxel", whole))
+    result = result[[name for name in ("roi", "jne_ss", "deviation_sign", "significant") if name in result]]
+    result = result.isel(voxel=predicted_voxels(result))
     roi = result["roi"].values.astype(str)
     names = area_table(result, ()).index
     scores = result["jne_ss"].values
     if signed:
         scores = np.sqrt(scores) * result["deviation_sign"].values
-    means = np.column_stack([np.nanmean(scores[:, roi == name], axis=1) for name in names])
+    columns = [np.nanmean(scores[:, roi == name], axis=1) for name in names]
+    means = np.stack(columns, axis=1) if columns else np.empty((len(scores), 0))
     return pd.DataFrame((means - means.mean(axis=0)) / means.std(axis=0), columns=names)
 
 
@@ -188,15 +216,18 @@ def headline(result: xr.Dataset) -> dict[str, bool | int | float | dict[str, flo
     Returns
     -------
     dict
-        ``synthetic``, ``n_significant`` (voxels), the medians ``r2`` and ``r2_linear``; for JNE and the nonlinear share
-        the mean of each area and, where the result has them, the rank correlations ``<measure>_vs_ceiling`` with the
-        noise ceiling over voxels and ``<measure>_vs_level`` with the hierarchy level over areas.
+        ``synthetic``; ``n_voxels`` and ``n_significant``; the medians ``r2`` and ``r2_linear`` over all voxels; for JNE
+        and the nonlinear share the mean of each area and, where the result has them, the rank correlations
+        ``<measure>_vs_ceiling`` with the noise ceiling over voxels and ``<measure>_vs_level`` with the hierarchy level
+        over areas, these all from significant voxels.
     """
-    numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_significant": int(result["significant"].sum())}
+    numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_voxels": int(result.sizes["voxel"])}
+    numbers |= {"n_significant": int(result["significant"].sum())}
     numbers |= {name: float(result[name].median()) for name in ("r2", "r2_linear")}
+    kept = predicted_voxels(result)
     for measure in ("jne", "nonlinear_share"):
         if "noise_ceiling" in result:
-            numbers[f"{measure}_vs_ceiling"] = spearman(result["noise_ceiling"], result[measure])
+            numbers[f"{measure}_vs_ceiling"] = spearman(result["noise_ceiling"][kept], result[measure][kept])
         if "roi" in result:
             table = area_table(result, (measure,))
             numbers[measure] = {area: float(value) for area, value in table[measure].items()}

@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas as pd
 import xarray as xr
 
-from jne.statistics.area_tables import area_table, spearman
+from jne.statistics.area_tables import area_table, predicted_voxels, spearman
 
 WITH = {"noise_ceiling": "noise ceiling", "true_nonlinearity": "planted share"}
 
@@ -16,7 +16,7 @@ WITH = {"noise_ceiling": "noise ceiling", "true_nonlinearity": "planted share"}
 def agreement_table(
     subjects: Mapping[str, xr.Dataset], seeds: Mapping[str, xr.Dataset], measures: Sequence[str]
 ) -> pd.DataFrame:
-    """Rank correlations of maps over areas and over voxels.
+    """Rank correlations of maps over areas and over voxels, from voxels that are significant in both.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ def agreement_table(
             both = pd.concat([a, b], axis=1, join="inner").to_numpy()
             rows.append({"measure": measure, "pair": pair, "over": "areas", "rho": spearman(*both.T)})
         if _same_places(one, other):
-            rho = spearman(one[measure].values, other[against].values)
+            kept = predicted_voxels(one) & predicted_voxels(other)
+            rho = spearman(one[measure].values[kept], other[against].values[kept])
             rows.append({"measure": measure, "pair": pair, "over": "voxels", "rho": rho})
 
     for measure in measures:

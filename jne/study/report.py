@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from jne.accuracy import prediction_share
-from jne.statistics import spearman
+from jne.statistics import predicted_voxels, spearman
 from jne.study.study import Study
 
 MEASURES = {
@@ -24,6 +24,7 @@ MEASURES = {
 }
 """What a report lists, with the words it uses."""
 
+_OF_ALL = ("r2", "r2_linear", "noise_ceiling")
 _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "crossfit_share")
 STRONG = 0.3
 """Rank correlation with the noise ceiling from which a measure is said to follow it."""
@@ -57,7 +58,8 @@ def report(
         Ready for JSON. ``data``: what was analysed; ``voxels``: counts, of all, significant (R² above 0, FDR) and
         reliable (cross-fitted) ones; ``measures``: for each of `MEASURES` that there is, ``n`` (finite values),
         ``q25``, ``median``, ``q75``, and ``with_noise_ceiling``, the rank correlation over voxels with the noise
-        ceiling (None where it is not known); ``warnings``: sentences. NaN is None.
+        ceiling (None where it is not known), over significant voxels but for R² and the noise ceiling, which are over
+        all; ``warnings``: sentences. NaN is None.
 
     Examples
     --------
@@ -103,6 +105,8 @@ def summarise(
         values["prediction_share"] = plain_share
     values["crossfit_share"] = crossfit["nonlinear_share"].values
     values["null_share"] = null["null_share"].values
+    predicted = predicted_voxels(result)
+    values |= {name: np.where(predicted, values[name], np.nan) for name in values.keys() - set(_OF_ALL)}
     ceiling = values.get("noise_ceiling")
     measures = {name: _measure(values[name], ceiling if name != "noise_ceiling" else None) for name in MEASURES
                 if name in values}  # fmt: skip

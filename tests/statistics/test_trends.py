@@ -180,7 +180,7 @@ def test_tables_of_trends():
     table = trend_tests(results, ("jne",), pooled=POOLED, n_draws=199)
     assert list(table.index) == [(name, "jne") for name in (*results, POOLED)]
     assert (table["rho"] > 0.8).all() and (table["p"] == 1 / 200).all() and table["p_smooth"].isna().all()
-    pooled = pooled_table(results, ("jne",))
+    pooled = pooled_table([area_table(result, ("jne",)) for result in results.values()], ("jne",))
     separate = [make_result(seed).jne.values[:6].mean() for seed in range(3)]
     assert pooled.loc["V1", "jne"] == pytest.approx(np.mean(separate))
     effects = effect_sizes(results, ("jne",)).loc["jne"]

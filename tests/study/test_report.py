@@ -104,3 +104,11 @@ def test_command_on_voxels_of_known_nonlinearity(tmp_path):
 def test_command_names_a_missing_file(tmp_path):
     run = CliRunner().invoke(main, ["report", str(tmp_path / "gone.nc")])
     assert run.exit_code == 1 and "no dataset file" in run.output
+
+
+def test_measures_are_of_significant_voxels_and_accuracy_of_all():
+    significant = np.arange(101) < 50
+    content = summarise(*parts(significant=significant, jne=np.where(significant, 1.0, 9.0)))
+    assert content["measures"]["jne"]["q75"] == 1 and content["measures"]["jne"]["n"] == 50
+    assert content["measures"]["crossfit_share"]["n"] == content["measures"]["null_share"]["n"] == 50
+    assert content["measures"]["r2"]["n"] == content["measures"]["noise_ceiling"]["n"] == 101
