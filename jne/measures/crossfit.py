@@ -14,7 +14,7 @@ from jne._core import code_hash, hash_parameters, parse_bytes, provenance, whole
 from jne.datasets import EncodingDataset
 from jne.encoders import Training, check_training, second_moment, training_arrays
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
-from jne.measures.crossfit_shares import SHARES, TERMS, jackknife_error, share, split_sd, spread
+from jne.measures.crossfit_shares import SHARES, TERMS, share, split_sd, spread, total_error
 from jne.measures.crossfit_splits import draw_groups, draw_splits
 
 _TEXT = {
@@ -24,7 +24,7 @@ _TEXT = {
     "crossfit_predicted": "covariance of two fits' predictions",
     "nonlinear_share": "cross-fitted share (C/2) / (C/2 + C0)",
     "prediction_share": "cross-fitted share from predictions, crossfit_residual / crossfit_predicted",
-    "reliable": "whether C/2 + C0 is more than two standard errors above zero",
+    "reliable": "whether the lower 95 % bound of C/2 + C0 (Student's t) is above zero",
     "crossfit_jne_ss": "cross-fitted JNE-SS: product of two fits' L1 deviations, each less its mean over samples",
 }
 _PARTS = {
@@ -32,6 +32,7 @@ _PARTS = {
     "_se": "jackknife standard error of {}",
     "_split_sd": "split s.d. (no standard error: splits share data) of {}",
     "_jackknife": "without one group of training stimuli: {}",
+    "_jackknife_test": "without one group of test stimuli: {}",
 }
 _UNITS = "z-scored response units per z-scored feature unit"
 
@@ -81,8 +82,9 @@ def crossfit_nonlinearity(
     n_splits : int
         Divisions in halves; the estimates are averages over them.
     n_groups : int
-        Groups of training stimuli, at least 4. Halves consist of whole groups, and the standard errors leave out one
-        group at a time and fit the half it belonged to again: ``n_splits * (2 + n_groups)`` fits in all.
+        Groups of training stimuli, at least 4, and 8 or more where errors are to be read: bounds are 2.4 standard
+        errors away with 8 groups and 3.2 with 4. Halves consist of whole groups, and the standard errors leave out
+        one group at a time and fit the half it belonged to again: ``n_splits * (2 + n_groups)`` fits in all.
     random_state : int
         Draws the groups, the halves and the seeds of the encoders.
     layer : str, optional
@@ -104,12 +106,13 @@ def crossfit_nonlinearity(
     xarray.Dataset
         Over ``voxel``, float64: ``crossfit_nonlinear`` (C), ``crossfit_linear`` (C0), ``crossfit_residual`` and
         ``crossfit_predicted`` (the two covariances of predictions), ``nonlinear_share`` and ``prediction_share``, each
-        with ``_se``, the delete-one-group jackknife error over training stimuli (the test stimuli count as given; it
-        errs on the large side, as every refit adds what is accidental in training), and ``_split_sd``, the spread over
-        splits, which is no standard error because splits share data. A share is NaN where its denominator is not more
-        than two standard errors above zero; ``reliable`` says so for C/2 + C0.
-        ``<term>_jackknife (group, voxel)``: the first four without each group, which `jne.area_share` takes its errors
-        from.
+        with ``_se``, the delete-one-group jackknife error over training stimuli (on the large side, as every refit
+        adds what is accidental in training) and over up to eight groups of the stimuli they are taken at, both in one;
+        and ``_split_sd``, the spread over splits, which is no standard error because splits share data. A share is NaN
+        where the lower 95 % bound of its denominator is not above zero (Student's t with one degree of freedom less
+        than the fewest groups); ``reliable`` says so for C/2 + C0.
+        ``<term>_jackknife (group, voxel)`` and ``<term>_jackknife_test (test_group, voxel)``: the first four without
+        each group, which `jne.area_share` takes its errors from.
         ``crossfit_jne_ss (sample, voxel)``: the mean over splits of ``(delta1 - mean delta1) (delta2 - mean delta2)``
         with delta the L1 deviations of the two fits, where the published JNE-SS squares that of one fit; it may be
         negative. What is peculiar to one fit's delta cancels. As delta is a norm, a sample at which any fit is noisy
@@ -163,8 +166,8 @@ def crossfit_nonlinearity(
         for number, split in enumerate(splits):
             path = None if where is None else where / f"split-{number}.nc"
             if path is None or not path.exists():
-                terms, samples = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, bar.update)
-                found.append(_split_dataset(terms, samples))
+                parts = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, bar.update)
+                found.append(_split_dataset(*parts))
                 if path is not None:
                     write_netcdf(found[-1], path)
             else:
@@ -193,6 +196,8 @@ def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
     check_training(arrays)
     if X_test.ndim != 2 or X_test.shape[1] != arrays.X.shape[1]:
         raise ValueError(f"X_test has shape {X_test.shape} and X has {arrays.X.shape[1]} features")
+    if len(X_test) < 4:
+        raise ValueError(f"X_test has {len(X_test)} stimuli; give at least 4, since errors leave out parts of them")
     return arrays, X_test, np.concatenate(unseen)
 
 
@@ -210,8 +215,9 @@ def _key(settings: dict, arrays: list) -> str:
     return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
 
 
-def _split_dataset(terms: np.ndarray, samples: np.ndarray | None) -> xr.Dataset:
+def _split_dataset(terms: np.ndarray, without_test: np.ndarray, samples: np.ndarray | None) -> xr.Dataset:
     content = {"terms": (("term", "estimate", "voxel"), terms.swapaxes(0, 1))}
+    content["without_test"] = ("term", "test_group", "voxel"), without_test.swapaxes(0, 1)
     if samples is not None:
         content["crossfit_jne_ss"] = ("sample", "voxel"), samples
     return xr.Dataset(content)
@@ -222,14 +228,16 @@ def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
     every = np.stack([split["terms"].values for split in splits])  # (split, term, 1 + group, voxel)
     mean = every.mean(axis=0)
     terms, deleted, single = mean[:, 0], mean[:, 1:], every[:, :, 0].swapaxes(0, 1)
+    deleted_test = np.mean([split["without_test"].values for split in splits], axis=0)
     values = {}
     for number, name in enumerate(TERMS):
         values[name] = terms[number]
-        values[f"{name}_se"] = jackknife_error(deleted[number])
+        values[f"{name}_se"] = total_error(deleted[number], deleted_test[number])
         values[f"{name}_split_sd"] = spread(single[number])
         values[f"{name}_jackknife"] = deleted[number]
+        values[f"{name}_jackknife_test"] = deleted_test[number]
     for name in SHARES:
-        found = share(name, terms, deleted)
+        found = share(name, terms, deleted, deleted_test)
         values |= {name: found.value, f"{name}_se": found.se, f"{name}_split_sd": split_sd(name, single)}
         if name == "nonlinear_share":
             values["reliable"] = found.reliable
@@ -241,7 +249,7 @@ def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
 def _variable(name: str, values: np.ndarray) -> xr.Variable:
     part = next((part for part in _PARTS if part and name.endswith(part)), "")
     base = name.removesuffix(part)
-    first = {"_jackknife": "group", "": "sample"}.get(part)
+    first = {"_jackknife": "group", "_jackknife_test": "test_group", "": "sample"}.get(part)
     units = "1" if base in SHARES or base == "reliable" else "squared z-scored response units"
     if base == "crossfit_jne_ss":
         units = f"({_UNITS})^2"

@@ -16,7 +16,7 @@ from jne.encoders import Training, moments
 from jne.jacobians.engine import DTYPES, Problem, choose_device, matrix_precision, prepare
 from jne.measures.covariance import covariance_factor
 from jne.measures.crossfit_products import jacobian_products, linear_basis, prediction_products, split_pair
-from jne.measures.crossfit_splits import Split
+from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
 from jne.measures.nonlinearity import deviations
 
 _NEEDED = ("module_", "x_mean_", "x_scale_", "y_scale_")
@@ -54,6 +54,7 @@ class Comparison:
 
     ``X_test`` are the features that Jacobians are taken at, ``X_unseen`` those that predictions are: of stimuli that no
     fit was trained on, since a fit has a larger gain at its own. ``held`` bytes go to what is made of them once.
+    ``predicts`` says whether predictions are compared; by default where there are ``enough`` unseen stimuli.
     """
 
     units: Units
@@ -65,8 +66,11 @@ class Comparison:
     limit: int
     step: int | None
     held: int | None = None
+    predicts: bool | None = None
 
     def __post_init__(self):
+        if self.predicts is None:
+            self.predicts = len(self.X_unseen) >= self.enough
         if self.held is None:
             self.held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1)
 
@@ -94,11 +98,22 @@ class Comparison:
             held = self.held + factor.numel() * factor.element_size()
             budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
             found = jacobian_products(pair, split, factor, budget, self.step)
-            if len(self.X_unseen) >= self.enough:
+            if self.predicts:
                 found += prediction_products(pair, split, *self._linear_map, budget, self.step)
             terms = torch.stack(found).cpu().numpy()
         missing = np.full((4 - len(terms), terms.shape[1]), np.nan)
         return np.concatenate([terms, missing]) * np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
+
+    def without_test_groups(self, encoders: tuple) -> np.ndarray:
+        """The terms at the test stimuli without each group of them, ``(n_test_groups, 4, n_voxels)``."""
+        sizes = [len(self.X_test), *([len(self.X_unseen)] if self.predicts else [])]
+        n_groups = min(N_TEST_GROUPS, *(size // 2 for size in sizes))
+        of_test, *of_unseen = (draw_groups(size, n_groups, None, random_state=0) for size in sizes)
+        found = []
+        for group in range(n_groups):
+            X_unseen = self.X_unseen[of_unseen[0] != group] if self.predicts else self.X_unseen
+            found.append(replace(self, X_test=self.X_test[of_test != group], X_unseen=X_unseen).terms(encoders))
+        return np.stack(found)
 
     def samples(self, encoders: tuple) -> np.ndarray:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
@@ -139,10 +154,11 @@ def fit_halves(
     compare: Comparison,
     return_samples: bool,
     tick: Callable[[], object],
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Everything one split gives: ``(1 + n_groups, 4, n_voxels)`` terms, first of all groups and then without each.
 
-    And, if asked for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
+    Then the terms of all groups without each group of test stimuli, ``(n_test_groups, 4, n_voxels)``, and, if asked
+    for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
     """
 
     def fit(half: int, without: int | None = None):
@@ -161,7 +177,8 @@ def fit_halves(
         refitted = list(both)
         refitted[half] = fit(half, without=group)
         terms.append(compare.terms(tuple(refitted)))
-    return np.stack(terms), compare.samples(tuple(both)) if return_samples else None
+    samples = compare.samples(tuple(both)) if return_samples else None
+    return np.stack(terms), compare.without_test_groups(tuple(both)), samples
 
 
 def check_start(

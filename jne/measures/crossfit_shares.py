@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t as student_t
 
 TERMS = ("crossfit_nonlinear", "crossfit_linear", "crossfit_residual", "crossfit_predicted")
 """C and C0 of the Jacobians; covariance of the predictions' residuals from their linear maps, and of the predictions.
@@ -18,11 +19,13 @@ SHARES = {
 
 
 class Share(NamedTuple):
-    """A ratio and its standard error, NaN where the denominator is not ``reliable``: two of its errors above zero."""
+    """A ratio, its error and 95 % bounds, NaN where the denominator is not ``reliable``: its lower bound above zero."""
 
     value: np.ndarray
     se: np.ndarray
     reliable: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 def jackknife_error(deleted: np.ndarray) -> np.ndarray:
@@ -31,12 +34,33 @@ def jackknife_error(deleted: np.ndarray) -> np.ndarray:
     return np.sqrt((n_groups - 1) / n_groups * ((deleted - deleted.mean(axis=0)) ** 2).sum(axis=0))
 
 
-def share(name: str, terms: np.ndarray, deleted: np.ndarray) -> Share:
-    """A share from terms ``(4, ...)`` and the terms without each group, ``(4, n_groups, ...)``."""
+def total_error(deleted: np.ndarray, deleted_test: np.ndarray) -> np.ndarray:
+    """Standard error of estimates from other training and other test stimuli, which are independent of each other."""
+    return np.hypot(jackknife_error(deleted), jackknife_error(deleted_test))
+
+
+def errors_to_bound(*n_groups: int) -> float:
+    """How many standard errors a 95 % bound is away when each comes from so few groups: Student's t, fewest groups."""
+    return float(student_t.ppf(0.975, min(n_groups) - 1))
+
+
+def share(name: str, terms: np.ndarray, deleted: np.ndarray, deleted_test: np.ndarray) -> Share:
+    """A share from its terms.
+
+    Parameters
+    ----------
+    name : str
+        One of `SHARES`.
+    terms : array ``(4, ...)``
+    deleted, deleted_test : array ``(4, n_groups, ...)``
+        The terms without each group of training stimuli, and without each group of test stimuli.
+    """
     value, above = _divide(name, terms)
-    values, denominators = _divide(name, deleted)
-    reliable = above > 2 * jackknife_error(denominators)
-    return Share(np.where(reliable, value, np.nan), np.where(reliable, jackknife_error(values), np.nan), reliable)
+    (values, denominators), (values_test, denominators_test) = _divide(name, deleted), _divide(name, deleted_test)
+    t = errors_to_bound(deleted.shape[1], deleted_test.shape[1])
+    reliable = above > t * total_error(denominators, denominators_test)
+    value, se = (np.where(reliable, v, np.nan) for v in (value, total_error(values, values_test)))
+    return Share(value, se, reliable, value - t * se, value + t * se)
 
 
 def split_sd(name: str, terms: np.ndarray) -> np.ndarray:

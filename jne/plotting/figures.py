@@ -59,7 +59,7 @@ def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) ->
 
 
 def figure_confound(result: xr.Dataset) -> Figure:
-    """JNE and the nonlinear share of significant voxels against the noise ceiling and, where known, the planted share."""
+    """JNE and share of significant voxels against the noise ceiling and, where it is known, the planted share."""
     result = result.isel(voxel=predicted_voxels(result))
     rows = [name for name in ("noise_ceiling", "true_nonlinearity") if name in result]
     rows = rows or ["r2"]

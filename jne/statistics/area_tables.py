@@ -10,7 +10,6 @@ from scipy.stats import spearmanr
 from jne.cortex import AREAS, LEVELS
 from jne.measures import SHARES, TERMS, share
 
-
 ACCURACY = ("r2", "r2_linear", "r2_difference", "correlation")
 """Measures whose means are over all voxels: over those with R² above zero, the worse encoder would look the better."""
 
@@ -44,8 +43,8 @@ def area_table(
     -------
     pandas.DataFrame
         Indexed by area, in the order of the hierarchy where areas are known to HCP-MMP1.0, else of the file:
-        ``n_voxels``, ``level`` and ``n_significant`` (how many voxels the means are over; NaN where there is none), both
-        where the result knows them, and the measures.
+        ``n_voxels``; where the result knows them ``level`` and ``n_significant``, the voxels that the means are over;
+        and the measures, NaN where an area has no significant voxel.
     """
     predicted = predicted_voxels(result)
     frame = pd.DataFrame({"roi": result["roi"].values.astype(str), "significant": predicted})
@@ -73,8 +72,9 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
 def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: str = "nonlinear_share") -> pd.DataFrame:
     """Cross-fitted share of each area, as a ratio of sums over its voxels.
 
-    All voxels of an area enter its sums, also those whose own share is NaN: what is too weak to divide by in one voxel
-    is not in the sum of many. Voxels are in z-scored response units, so that a voxel counts by its predicted variance.
+    All significant voxels of an area enter its sums, also those whose own share is NaN: what is too weak to divide by
+    in one voxel is not in the sum of many. (Where significance is not known, all voxels do; those without a signal add
+    noise and no bias.) Voxels are in z-scored response units, so that a voxel counts by its predicted variance.
 
     Parameters
     ----------
@@ -87,9 +87,10 @@ def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: s
     Returns
     -------
     pandas.DataFrame
-        Indexed and ordered as in `area_table`: ``n_voxels``; ``level`` where the result has it; the share under its
-        name and its jackknife standard error ``<name>_se``, NaN where the denominator is not two standard errors above
-        zero; ``reliable``.
+        Indexed and ordered as in `area_table`: ``n_voxels``; ``level`` and ``n_significant`` where the result knows
+        them; the share under its name; its jackknife standard error over training and test stimuli ``<name>_se`` and
+        95 % bounds ``<name>_low`` and ``<name>_high`` (Student's t with one degree of freedom less than the fewest
+        groups), NaN where the lower bound of the denominator is not above zero; ``reliable``.
 
     Raises
     ------
@@ -112,22 +113,25 @@ def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: s
     """
     if share_name not in SHARES:
         raise ValueError(f"share_name={share_name!r}; accepted are {', '.join(SHARES)}")
-    missing = [name for term in TERMS for name in (term, f"{term}_jackknife") if name not in result]
+    parts = ("", "_jackknife", "_jackknife_test")
+    missing = [term + part for term in TERMS for part in parts if term + part not in result]
     if missing:
         raise ValueError(f"result lacks {', '.join(missing)}; give what jne.crossfit_nonlinearity returns")
     labels = _labels(result, area)
-    terms = np.stack([result[name].values for name in TERMS])
-    deleted = np.stack([result[f"{name}_jackknife"].values for name in TERMS])
-    rows = {}
-    for name in dict.fromkeys(labels):
+    terms = [np.stack([result[term + part].values for term in TERMS]) for part in parts]
+    predicted, rows = predicted_voxels(result), {}
+    for name in dict.fromkeys(labels[labels != ""]):
         voxels = labels == name
-        level = {"level": str(result["level"].values[voxels][0])} if "level" in result else {}
-        found = share(share_name, terms[:, voxels].sum(-1), deleted[..., voxels].sum(-1))
+        known = {"level": str(result["level"].values[voxels][0])} if "level" in result else {}
+        known |= {"n_significant": int(predicted[voxels].sum())} if "significant" in result else {}
+        found = share(share_name, *(term[..., voxels & predicted].sum(-1) for term in terms))
         rows[name] = {
             "n_voxels": int(voxels.sum()),
-            **level,
+            **known,
             share_name: float(found.value),
             f"{share_name}_se": float(found.se),
+            f"{share_name}_low": float(found.low),
+            f"{share_name}_high": float(found.high),
             "reliable": bool(found.reliable),
         }
     return _in_order(pd.DataFrame.from_dict(rows, orient="index").rename_axis("roi"))
