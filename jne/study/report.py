@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from jne.accuracy import prediction_share
+from jne.accuracy import prediction_share, too_few_bootstraps
 from jne.statistics import predicted_voxels, spearman
 from jne.study.study import Study
 
@@ -119,7 +119,7 @@ def summarise(
         "data": dict(facts),
         "voxels": voxels,
         "measures": measures,
-        "warnings": _warnings(measures, voxels, facts, values),
+        "warnings": _warnings(measures, voxels, facts, values, _too_few(result)),
     }
 
 
@@ -131,7 +131,14 @@ def _measure(values: np.ndarray, ceiling: np.ndarray | None) -> dict:
     return {"n": len(finite), **{name: float(v) if np.isfinite(v) else None for name, v in numbers.items()}}
 
 
-def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mapping) -> list[str]:
+def _too_few(result: xr.Dataset) -> str:
+    settings = result.attrs
+    if "p_value" not in result:
+        return ""
+    return too_few_bootstraps(result["p_value"].values, settings["n_bootstrap"], settings["q"])
+
+
+def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mapping, few: str) -> list[str]:
     found = []
     for name in _FOLLOWS:
         rho = measures.get(name, {}).get("with_noise_ceiling")
@@ -147,6 +154,8 @@ def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mappin
             "The noise ceiling is not known, so nothing here can show whether a measure follows the signal-to-noise "
             "ratio. Repeats of some stimuli would."
         )
+    if few:
+        found.append(few)
     gain = float(np.nanmedian(values["r2"] - values["r2_linear"]))
     if gain <= 0:
         found.append(

@@ -59,6 +59,12 @@ def test_each_warning(changes, words):
     assert sum(words in warning for warning in warnings) == 1 and len(warnings) == 1, warnings
 
 
+def test_too_few_bootstraps_are_told():
+    result, *rest = parts(significant=np.zeros(101, bool), reliable=np.ones(101, bool))
+    result = result.assign(p_value=("voxel", np.r_[1 / 201, np.full(100, 0.5)])).assign_attrs(n_bootstrap=200, q=0.05)
+    assert sum("200 bootstraps are too few" in warning for warning in summarise(result, *rest)["warnings"]) == 1
+
+
 def test_undefined_values_are_counted_and_never_numbers():
     values = np.full(101, np.nan)
     values[:3] = [0.1, 0.2, 0.3]
