@@ -19,8 +19,10 @@ from jne.statistics.subject_tables import (
     layer_table,
     level_trend_table,
     mean_table,
+    pooled_table,
     recovery_table,
     subject_interval,
+    table_effects,
 )
 from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
 
@@ -43,12 +45,14 @@ __all__ = [
     "level_trend_table",
     "mean_table",
     "partial_spearman",
+    "pooled_table",
     "predicted_voxels",
     "recovery_table",
     "shuffle_test",
     "smooth_null",
     "spearman",
     "subject_interval",
+    "table_effects",
     "table_trends",
     "trend_test",
     "trend_tests",

@@ -145,7 +145,11 @@ def effect_sizes(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
         Indexed by ``(measure, effect)``: ``mean``, ``low``, ``high``, ``n_subjects``. Effects: ``rho``, the Spearman
         correlation with the level; ``later - early``, the mean over areas beyond V4 minus that over V1 to V4.
     """
-    tables = [area_table(result, tuple(measures)) for result in results.values()]
+    return table_effects([area_table(result, tuple(measures)) for result in results.values()], measures)
+
+
+def table_effects(tables: Sequence[pd.DataFrame], measures: Sequence[str]) -> pd.DataFrame:
+    """`effect_sizes` of tables by area that have a ``level``, one per subject."""
     rows = {}
     for measure in measures:
         rhos = [level_trend(table, measure) for table in tables]
