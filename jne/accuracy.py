@@ -6,7 +6,10 @@ import numpy as np
 import xarray as xr
 from scipy.stats import false_discovery_control
 
-from jne._core import as_numbers
+from jne._core import as_numbers, spans
+
+N_BOOTSTRAP = 2000
+"""Resamples of the test stimuli by default: with them, one voxel in a hundred suffices to be called."""
 
 
 def _check_pair(responses: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,8 +118,9 @@ def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
         Single-trial responses. NaN, or a masked value, stands for a repeat that does not exist, so that counts may
         differ by stimulus.
     zscored : bool
-        True: the responses were z-scored over all trials (as NSD's betas are), so the total variance is 1 by
-        construction. False: it is the variance over the trials given.
+        False: the total variance is that over the trials given, which is right for any trials. True: it is 1. Only
+        where all the trials are given that were z-scored together; not of a part of them, such as the repeats of the
+        test stimuli, whose signal may vary less or more than that of the rest.
 
     Returns
     -------
@@ -155,7 +159,7 @@ def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
 
 
 def bootstrap_r2(
-    responses: np.ndarray, predictions: np.ndarray, n_bootstrap: int = 200, *, random_state: int = 0
+    responses: np.ndarray, predictions: np.ndarray, n_bootstrap: int = N_BOOTSTRAP, *, random_state: int = 0
 ) -> xr.Dataset:
     """R² with an interval and a p value, from resampling the test stimuli.
 
@@ -166,7 +170,8 @@ def bootstrap_r2(
     responses, predictions : array ``(n_samples, n_voxels)``
         Of held-out test stimuli.
     n_bootstrap : int
-        Number of resamples B.
+        Number of resamples B. No p value is below 1 / (B + 1), so that with few of them nothing can pass a false
+        discovery rate unless many voxels are at that floor: see `too_few_bootstraps`.
     random_state : int
 
     Returns
@@ -189,19 +194,20 @@ def bootstrap_r2(
     responses, predictions = _check_pair(responses, predictions)
     if n_bootstrap < 1:
         raise ValueError(f"n_bootstrap={n_bootstrap}; needed: at least 1")
-    n_samples = len(responses)
+    n_samples, n_voxels = responses.shape
     rng = np.random.default_rng(random_state)
     draws = rng.integers(n_samples, size=(n_bootstrap, n_samples))
     # How often each stimulus is drawn turns every resample into one row of three matrix products.
     weights = np.stack([np.bincount(row, minlength=n_samples) for row in draws]).astype(float)
-    centred = responses - responses.mean(axis=0)
-    residual = weights @ (responses - predictions) ** 2
-    total = weights @ centred**2 - (weights @ centred) ** 2 / n_samples
-    samples = 1 - _ratio(residual, np.maximum(total, 0))
     r2 = r2_score(responses, predictions)
-    below = np.where(np.isfinite(r2), (~(samples >= 0)).sum(axis=0), np.nan)
-    with np.errstate(invalid="ignore"):
-        low, high = np.quantile(samples, [0.025, 0.975], axis=0)
+    below, low, high = np.empty((3, n_voxels))
+    # Voxels at a time, as all bootstraps of all voxels may not fit into memory.
+    for block in spans(n_voxels, max(1, 2**22 // n_bootstrap)):
+        samples = _resampled_r2(weights, responses[:, block], predictions[:, block])
+        below[block] = (~(samples >= 0)).sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            low[block], high[block] = np.quantile(samples, [0.025, 0.975], axis=0)
+    below[~np.isfinite(r2)] = np.nan
     return xr.Dataset(
         {
             "r2": ("voxel", r2),
@@ -211,6 +217,46 @@ def bootstrap_r2(
             "p_value_release": ("voxel", below / n_bootstrap),
         },
         attrs={"n_bootstrap": n_bootstrap, "random_state": random_state, "n_samples": n_samples},
+    )
+
+
+def _resampled_r2(weights: np.ndarray, responses: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """R² of every resample and voxel; ``weights (n_bootstrap, n_samples)`` say how often each sample is drawn."""
+    centred = responses - responses.mean(axis=0)
+    residual = weights @ (responses - predictions) ** 2
+    total = weights @ centred**2 - (weights @ centred) ** 2 / len(responses)
+    return 1 - _ratio(residual, np.maximum(total, 0))
+
+
+def too_few_bootstraps(p_values: np.ndarray, n_bootstrap: int, q: float = 0.05) -> str:
+    """Say so where bootstraps are too few for `significant_voxels` to call anything; empty where they suffice.
+
+    The smallest p value, 1 / (B + 1), passes the Benjamini-Hochberg procedure only where at least n / (q (B + 1)) of n
+    voxels have it: 10 % of them with 200 bootstraps, 1 % with 2,000.
+
+    Parameters
+    ----------
+    p_values : array ``(n_voxels,)``
+        ``p_value`` of `bootstrap_r2`.
+    n_bootstrap : int
+        B.
+    q : float
+        As in `significant_voxels`.
+
+    Returns
+    -------
+    str
+        One sentence, or nothing.
+    """
+    p_values = np.asarray(p_values, float)
+    n_voxels = int(np.isfinite(p_values).sum())
+    at_floor = int((p_values <= (1 + 1e-9) / (n_bootstrap + 1)).sum())
+    if at_floor == 0 or significant_voxels(p_values, q).any():
+        return ""
+    needed = int(np.ceil(n_voxels / (q * at_floor))) - 1
+    return (
+        f"No voxel is significant, but {at_floor:,} of {n_voxels:,} have no bootstrap below zero: {n_bootstrap:,} "
+        f"bootstraps are too few to call them; take n_bootstrap={max(needed, N_BOOTSTRAP)} or more."
     )
 
 

@@ -1,9 +1,19 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
 from sklearn import metrics
 
-from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
+from jne import accuracy
+from jne.accuracy import (
+    bootstrap_r2,
+    correlation_score,
+    noise_ceiling,
+    r2_score,
+    significant_voxels,
+    too_few_bootstraps,
+)
 
 
 @pytest.fixture
@@ -49,6 +59,19 @@ def test_noise_ceiling_of_zscored_betas_is_the_published_formula():
     np.testing.assert_allclose(noise_ceiling(repeats, zscored=True), 3 * ncsnr**2 / (3 * ncsnr**2 + 1), rtol=1e-12)
 
 
+def test_noise_ceiling_of_a_part_of_the_zscored_trials_is_taken_from_their_own_variance():
+    # Trials with a variance of 1, of which a part, the test stimuli, has half of the signal's variance.
+    rng = np.random.default_rng(0)
+    signal = rng.normal(0, np.repeat([np.sqrt(0.25), np.sqrt(0.5)], [4000, 20_000]))
+    repeats = signal[:, None, None] + rng.normal(size=(24_000, 3, 1)) * np.sqrt(0.6)
+    repeats = (repeats - repeats.mean()) / repeats.std()
+    test = repeats[:4000]
+    planted = 0.25 / (0.25 + 0.6 / 3)
+    np.testing.assert_allclose(noise_ceiling(test), planted, atol=0.02)
+    assert noise_ceiling(test, zscored=True)[0] > planted + 0.1  # the trials of the others are not given
+    np.testing.assert_allclose(noise_ceiling(repeats, zscored=True), noise_ceiling(repeats), atol=1e-3)
+
+
 def test_noise_ceiling_with_unequal_repeats():
     repeats = planted_repeats(np.array([1.0]), n_stimuli=6000)
     repeats[::2, 2] = np.nan
@@ -88,6 +111,34 @@ def test_p_values_separate_signal_from_none():
     p_values = bootstrap_r2(responses, predictions).p_value.values
     significant = significant_voxels(p_values)
     assert significant[:50].all() and not significant[50:].any()
+
+
+def test_a_tenth_of_the_voxels_need_not_be_predicted_for_any_to_be_called():
+    rng = np.random.default_rng(0)
+    responses = rng.normal(size=(150, 1000))
+    predictions = np.where(np.arange(1000) < 90, 0.8 * responses, rng.normal(size=responses.shape))
+    few, many = (bootstrap_r2(responses, predictions, **n).p_value.values for n in ({"n_bootstrap": 200}, {}))
+    assert not significant_voxels(few).any()
+    assert significant_voxels(many)[:90].all() and significant_voxels(many)[90:].sum() <= 12
+    assert "90 of 1,000 have no bootstrap below zero: 200 bootstraps are too few" in too_few_bootstraps(few, 200)
+    assert too_few_bootstraps(many, 2000) == ""
+    # Nothing is predicted at all: more bootstraps would not help.
+    assert too_few_bootstraps(rng.uniform(0.1, 1, 1000), 200) == ""
+
+
+def test_how_many_bootstraps_are_enough_is_right():
+    p_values = np.full(1000, 0.5)
+    p_values[:3] = 1 / 201
+    needed = int(re.search(r"n_bootstrap=(\d+)", too_few_bootstraps(p_values, 200)).group(1))
+    assert significant_voxels(np.where(p_values < 0.1, 1 / (needed + 1), 0.5)).sum() == 3
+    assert not significant_voxels(np.where(p_values < 0.1, 1 / needed, 0.5)).any()
+
+
+def test_voxels_in_blocks_have_the_bootstraps_of_all_at_once(pair, monkeypatch):
+    whole = bootstrap_r2(*pair, n_bootstrap=50)
+    monkeypatch.setattr(accuracy, "spans", lambda n, step: [slice(i, i + 1) for i in range(n)])
+    for name, values in bootstrap_r2(*pair, n_bootstrap=50).items():
+        np.testing.assert_allclose(values, whole[name], rtol=1e-12, err_msg=name)
 
 
 def test_benjamini_hochberg_keeps_its_rate_and_its_textbook_example():

@@ -12,7 +12,7 @@ from jne.cortex.mesh import (
     sulcal_depth,
     surface,
 )
-from jne.cortex.smooth_maps import area_covariances, covariance_weights, smoothed_covariances
+from jne.cortex.smooth_maps import area_covariances, covariance_weights, smoothed_covariances, volume_covariances
 from jne.cortex.views import FSAVERAGE, VIEWS, drawn_mesh, pixel_vertices
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "smoothed_covariances",
     "sulcal_depth",
     "surface",
+    "volume_covariances",
 ]

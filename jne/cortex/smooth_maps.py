@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
+from scipy.spatial.distance import cdist
 
 from jne._core import cached
-from jne.cortex.mesh import HEMISPHERES, MESH, mesh_adjacency, mesh_areas, smoothing_steps
+from jne.cortex.mesh import HEMISPHERES, MESH, mesh_adjacency, mesh_areas, smoothing_steps, surface
 
 FWHMS = (0, 5, 10, 20, 40, 80)
 """Millimetres along the cortex. White noise smoothed more than this would hardly vary over visual cortex."""
@@ -16,12 +17,21 @@ NUGGETS = (0.0, 0.05, 0.3)
 """Share of the variance that each area has for itself, such as the noise of its estimate."""
 
 
+VOLUME_FWHMS, VOLUME_NUGGETS = (20, 40, 80), (0.0, 0.05)
+"""Millimetres through the volume, whatever lies between. Narrower ones, and larger shares of their own, are as good as
+some of the mesh; more candidates would cost the test its power."""
+_EVERY = 4
+"""Vertices that stand for the volume: the mesh is finer than what is smooth there."""
+
+
 def area_covariances(areas: Sequence[str]) -> np.ndarray:
     """Covariances over areas of the means of smoothed white noise, one per smoothness and nugget.
 
-    White noise at every vertex is smoothed over the mesh (fsLR-32k, midthickness), averaged over the vertices of each
-    area, and averaged over the two hemispheres, which are independent. Large areas and areas with distant parts vary
-    less, neighbours vary together. The first covariance is the identity: areas that have nothing to do with each other.
+    White noise is smoothed, averaged over the vertices of each area, and averaged over the two hemispheres. Once over
+    the mesh (fsLR-32k, midthickness), where the hemispheres are independent; once through the volume, as by smoothing
+    or interpolation of voxels, or by draining veins: there the two banks of a sulcus, and medial areas of both
+    hemispheres, vary together, too. Large areas and areas with distant parts vary less, neighbours vary together. The
+    first covariance is the identity: areas that have nothing to do with each other.
 
     Parameters
     ----------
@@ -30,20 +40,28 @@ def area_covariances(areas: Sequence[str]) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray, ``(1 + n_fwhm * n_nugget, n_areas, n_areas)``
+    numpy.ndarray, ``(n_covariances, n_areas, n_areas)``: the identity, those of the mesh, those of the volume
         With a mean variance of one. Cached: for 32 areas it takes about ten seconds.
     """
     areas = [str(area) for area in areas]
     if unknown := sorted(set(areas) - {str(name) for side in HEMISPHERES for name in np.unique(mesh_areas(side))}):
         raise ValueError(f"areas: {', '.join(unknown)} are not in HCP-MMP1.0 on {MESH}")
-    parameters = {"areas": areas, "fwhms": list(FWHMS)}
-    smooth = cached("smooth-maps", "smooth-maps", parameters, lambda: smoothed_covariances(**parameters))[
-        "covariance"
-    ].values
+    mesh = _kept("mesh", smoothed_covariances, areas, FWHMS)
+    volume = _kept("volume", volume_covariances, areas, VOLUME_FWHMS)
     own = np.eye(len(areas))
     # A little of its own for each area: very smooth maps are numerically degenerate.
-    mixed = [(1 - nugget) * covariance + max(nugget, 1e-6) * own for covariance in smooth for nugget in NUGGETS]
+    mixed = [
+        (1 - nugget) * covariance + max(nugget, 1e-6) * own
+        for covariances, nuggets in ((mesh, NUGGETS), (volume, VOLUME_NUGGETS))
+        for covariance in covariances
+        for nugget in nuggets
+    ]
     return np.stack([own, *mixed])
+
+
+def _kept(where: str, compute: Callable, areas: list[str], fwhms: Sequence[float]) -> np.ndarray:
+    parameters = {"areas": areas, "fwhms": list(fwhms), "where": where}
+    return cached("smooth-maps", "smooth-maps", parameters, lambda: compute(areas, fwhms))["covariance"].values
 
 
 def smoothed_covariances(areas: Sequence[str], fwhms: Sequence[float]) -> xr.Dataset:
@@ -65,6 +83,22 @@ def smoothed_covariances(areas: Sequence[str], fwhms: Sequence[float]) -> xr.Dat
                 averaging = graph @ averaging + averaging
             done = steps
             covariance += averaging.T.astype(float) @ averaging
+    out /= np.trace(out, axis1=1, axis2=2)[:, None, None] / len(areas)
+    return xr.Dataset({"covariance": (("fwhm", "area", "other_area"), out)})
+
+
+def volume_covariances(areas: Sequence[str], fwhms: Sequence[float]) -> xr.Dataset:
+    """As `smoothed_covariances`, of white noise smoothed with a Gaussian in three dimensions."""
+    places, averaging = [], []
+    for side in HEMISPHERES:
+        member = mesh_areas(side)[:, None] == np.asarray(areas)
+        kept = np.flatnonzero(member.any(axis=1))[::_EVERY]
+        places.append(surface("midthickness", side)[0][kept].astype(float))
+        averaging.append(member[kept] / np.maximum(member[kept].sum(axis=0), 1))
+    averaging = np.concatenate(averaging)
+    distance = cdist(*[np.concatenate(places)] * 2, "sqeuclidean")
+    # Noise smoothed with a Gaussian of some width is correlated like one that is wider by the root of two.
+    out = np.stack([averaging.T @ np.exp(-distance / (4 * (fwhm / 2.355) ** 2)) @ averaging for fwhm in fwhms])
     out /= np.trace(out, axis1=1, axis2=2)[:, None, None] / len(areas)
     return xr.Dataset({"covariance": (("fwhm", "area", "other_area"), out)})
 

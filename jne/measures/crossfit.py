@@ -14,7 +14,7 @@ from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes,
 from jne.datasets import EncodingDataset
 from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
-from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, jackknife_error, share, split_sd, spread
+from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, share, split_sd, spread, total_error
 from jne.measures.crossfit_splits import Split, draw_groups, draw_splits
 from jne.measures.registry import GRADIENT, known_measure
 
@@ -23,6 +23,7 @@ _PARTS = {
     "_se": "jackknife standard error of {}",
     "_split_sd": "split s.d. (no standard error: splits share data) of {}",
     "_jackknife": "without one group of training stimuli: {}",
+    "_jackknife_test": "without one group of test stimuli: {}",
 }
 
 
@@ -71,8 +72,9 @@ def crossfit_nonlinearity(
     n_splits : int
         Divisions in halves; the estimates are averages over them.
     n_groups : int
-        Groups of training stimuli, at least 4. Halves consist of whole groups, and the standard errors leave out one
-        group at a time and fit the half it belonged to again: ``n_splits * (2 + n_groups)`` fits in all.
+        Groups of training stimuli, at least 4, and 8 or more where errors are to be read: bounds are 2.4 standard
+        errors away with 8 groups and 3.2 with 4. Halves consist of whole groups, and the standard errors leave out
+        one group at a time and fit the half it belonged to again: ``n_splits * (2 + n_groups)`` fits in all.
     random_state : int
         Draws the groups, the halves and the seeds of the encoders.
     layer : str, optional
@@ -94,12 +96,13 @@ def crossfit_nonlinearity(
     xarray.Dataset
         Over ``voxel``, float64: ``crossfit_nonlinear`` (C), ``crossfit_linear`` (C0), ``crossfit_residual`` and
         ``crossfit_predicted`` (the two covariances of predictions), ``nonlinear_share`` and ``prediction_share``, each
-        with ``_se``, the delete-one-group jackknife error over training stimuli (the test stimuli count as given; it
-        errs on the large side, as every refit adds what is accidental in training), and ``_split_sd``, the spread over
-        splits, which is no standard error because splits share data. A share is NaN where its denominator is not more
-        than two standard errors above zero; ``reliable`` says so for C/2 + C0.
-        ``<term>_jackknife (group, voxel)``: the first four without each group, which `jne.area_share` takes its errors
-        from.
+        with ``_se``, the delete-one-group jackknife error over training stimuli (on the large side, as every refit
+        adds what is accidental in training) and over up to eight groups of the stimuli they are taken at, both in one;
+        and ``_split_sd``, the spread over splits, which is no standard error because splits share data. A share is NaN
+        where the lower 95 % bound of its denominator is not above zero (Student's t with one degree of freedom less
+        than the fewest groups); ``reliable`` says so for C/2 + C0.
+        ``<term>_jackknife (group, voxel)`` and ``<term>_jackknife_test (test_group, voxel)``: the first four without
+        each group, which `jne.area_share` takes its errors from.
         ``crossfit_jne_ss (sample, voxel)``: the mean over splits of ``(delta1 - mean delta1) (delta2 - mean delta2)``
         with delta the L1 deviations of the two fits, where the published JNE-SS squares that of one fit; it may be
         negative. What is peculiar to one fit's delta cancels. As delta is a norm, a sample at which any fit is noisy
@@ -154,8 +157,8 @@ def crossfit_nonlinearity(
         for number, split in enumerate(splits):
 
             def compare_halves(split: Split = split) -> xr.Dataset:
-                terms, samples = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, bar.update)
-                return _split_dataset(terms, samples)
+                parts = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, bar.update)
+                return _split_dataset(*parts)
 
             found.append(compare_halves() if where is None else kept(where / f"split-{number}.nc", compare_halves))
             bar.update((number + 1) * (2 + n_groups) - bar.n)  # of fits that were found
@@ -182,6 +185,8 @@ def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
     check_training(arrays)
     if X_test.ndim != 2 or X_test.shape[1] != arrays.X.shape[1]:
         raise ValueError(f"X_test has shape {X_test.shape} and X has {arrays.X.shape[1]} features")
+    if len(X_test) < 4:
+        raise ValueError(f"X_test has {len(X_test)} stimuli; give at least 4, since errors leave out parts of them")
     return arrays, X_test, np.concatenate(unseen)
 
 
@@ -194,8 +199,10 @@ def _key(settings: dict, arrays: list) -> str:
     return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
 
 
-def _split_dataset(terms: Terms, samples: np.ndarray | None) -> xr.Dataset:
+def _split_dataset(terms: Terms, without_test: Terms, samples: np.ndarray | None) -> xr.Dataset:
     content = {name: (("estimate", "voxel"), values) for name, values in zip(TERMS, terms, strict=True)}
+    for name, values in zip(TERMS, without_test, strict=True):
+        content[f"{name}_jackknife_test"] = ("test_group", "voxel"), values
     if samples is not None:
         content["crossfit_jne_ss"] = ("sample", "voxel"), samples
     return xr.Dataset(content)
@@ -207,14 +214,17 @@ def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
     mean = every.each(lambda term: term.mean(axis=0))
     terms, deleted = mean.each(lambda term: term[0]), mean.each(lambda term: term[1:])
     single = every.each(lambda term: term[:, 0])
+    of_splits = [Terms.of(split, "_jackknife_test") for split in splits]
+    deleted_test = Terms(*(np.mean(term, axis=0) for term in zip(*of_splits, strict=True)))
     values = {}
-    for name, term, without, alone in zip(TERMS, terms, deleted, single, strict=True):
+    for name, term, without, test, alone in zip(TERMS, terms, deleted, deleted_test, single, strict=True):
         values[name] = term
-        values[f"{name}_se"] = jackknife_error(without)
+        values[f"{name}_se"] = total_error(without, test)
         values[f"{name}_split_sd"] = spread(alone)
         values[f"{name}_jackknife"] = without
+        values[f"{name}_jackknife_test"] = test
     for name in SHARES:
-        found = share(name, terms, deleted)
+        found = share(name, terms, deleted, deleted_test)
         values |= {name: found.value, f"{name}_se": found.se, f"{name}_split_sd": split_sd(name, single)}
         if name == "nonlinear_share":
             values["reliable"] = found.reliable
@@ -226,7 +236,7 @@ def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
 def _variable(name: str, values: np.ndarray) -> xr.Variable:
     part = next((part for part in _PARTS if part and name.endswith(part)), "")
     base = name.removesuffix(part)
-    first = {"_jackknife": "group", "": "sample"}.get(part)
+    first = {"_jackknife": "group", "_jackknife_test": "test_group", "": "sample"}.get(part)
     measure = known_measure(KEYS.get(base, base))
     attributes = {"long_name": _PARTS[part].format(measure.definition), "units": measure.unit_of(zscored=True)}
     return xr.Variable((first, "voxel")[2 - values.ndim :], values, attributes)

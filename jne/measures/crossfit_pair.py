@@ -17,7 +17,7 @@ from jne.jacobians.engine import DTYPES, Problem, choose_device, matrix_precisio
 from jne.measures.covariance import covariance_factor
 from jne.measures.crossfit_products import jacobian_products, linear_basis, prediction_products, split_pair
 from jne.measures.crossfit_shares import Terms
-from jne.measures.crossfit_splits import Split
+from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
 from jne.measures.nonlinearity import deviations
 
 _NEEDED = ("module_", "x_mean_", "x_scale_", "y_scale_")
@@ -55,6 +55,7 @@ class Comparison:
 
     ``X_test`` are the features that Jacobians are taken at, ``X_unseen`` those that predictions are: of stimuli that no
     fit was trained on, since a fit has a larger gain at its own. ``held`` bytes go to what is made of them once.
+    ``predicts`` says whether predictions are compared; by default where there are ``enough`` unseen stimuli.
     """
 
     units: Units
@@ -66,8 +67,11 @@ class Comparison:
     limit: int
     step: int | None
     held: int | None = None
+    predicts: bool | None = None
 
     def __post_init__(self):
+        if self.predicts is None:
+            self.predicts = len(self.X_unseen) >= self.enough
         if self.held is None:
             self.held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1)
 
@@ -96,10 +100,21 @@ class Comparison:
             budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
             nonlinear, linear = jacobian_products(pair, split, factor, budget, self.step)
             residual, predicted = torch.full_like(linear, torch.nan), torch.full_like(linear, torch.nan)
-            if len(self.X_unseen) >= self.enough:
+            if self.predicts:
                 residual, predicted = prediction_products(pair, split, *self._linear_map, budget, self.step)
         gain = np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
         return Terms(*(term.cpu().numpy() * gain for term in (nonlinear, linear, residual, predicted)))
+
+    def without_test_groups(self, encoders: tuple) -> Terms:
+        """The terms at the test stimuli without each group of them, ``(n_test_groups, n_voxels)``."""
+        sizes = [len(self.X_test), *([len(self.X_unseen)] if self.predicts else [])]
+        n_groups = min(N_TEST_GROUPS, *(size // 2 for size in sizes))
+        of_test, *of_unseen = (draw_groups(size, n_groups, None, random_state=0) for size in sizes)
+        found = []
+        for group in range(n_groups):
+            X_unseen = self.X_unseen[of_unseen[0] != group] if self.predicts else self.X_unseen
+            found.append(replace(self, X_test=self.X_test[of_test != group], X_unseen=X_unseen).terms(encoders))
+        return Terms(*map(np.stack, zip(*found, strict=True)))
 
     def samples(self, encoders: tuple) -> np.ndarray:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
@@ -140,10 +155,11 @@ def fit_halves(
     compare: Comparison,
     return_samples: bool,
     tick: Callable[[], object],
-) -> tuple[Terms, np.ndarray | None]:
+) -> tuple[Terms, Terms, np.ndarray | None]:
     """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, first of all groups and then without each.
 
-    And, if asked for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
+    Then the terms of all groups without each group of test stimuli, ``(n_test_groups, n_voxels)``, and, if asked
+    for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
     """
 
     def fit(half: int, without: int | None = None):
@@ -163,7 +179,7 @@ def fit_halves(
         refitted[half] = fit(half, without=group)
         terms.append(compare.terms(tuple(refitted)))
     every = Terms(*map(np.stack, zip(*terms, strict=True)))
-    return every, compare.samples(tuple(both)) if return_samples else None
+    return every, compare.without_test_groups(tuple(both)), compare.samples(tuple(both)) if return_samples else None
 
 
 def check_start(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy.stats import t as student_t
 
 
 class Terms(NamedTuple):
@@ -45,11 +46,13 @@ KEYS = {"nonlinear_share": "crossfit_share", "prediction_share": "crossfit_predi
 
 
 class Share(NamedTuple):
-    """A ratio and its standard error, NaN where the denominator is not ``reliable``: two of its errors above zero."""
+    """A ratio, its error and 95 % bounds, NaN where the denominator is not ``reliable``: its lower bound above zero."""
 
     value: np.ndarray
     se: np.ndarray
     reliable: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 def jackknife_error(deleted: np.ndarray) -> np.ndarray:
@@ -58,12 +61,33 @@ def jackknife_error(deleted: np.ndarray) -> np.ndarray:
     return np.sqrt((n_groups - 1) / n_groups * ((deleted - deleted.mean(axis=0)) ** 2).sum(axis=0))
 
 
-def share(name: str, terms: Terms, deleted: Terms) -> Share:
-    """A share from terms ``(...)`` and the terms without each group, ``(n_groups, ...)``."""
+def total_error(deleted: np.ndarray, deleted_test: np.ndarray) -> np.ndarray:
+    """Standard error of estimates from other training and other test stimuli, which are independent of each other."""
+    return np.hypot(jackknife_error(deleted), jackknife_error(deleted_test))
+
+
+def errors_to_bound(*n_groups: int) -> float:
+    """How many standard errors a 95 % bound is away when each comes from so few groups: Student's t, fewest groups."""
+    return float(student_t.ppf(0.975, min(n_groups) - 1))
+
+
+def share(name: str, terms: Terms, deleted: Terms, deleted_test: Terms) -> Share:
+    """A share from its terms.
+
+    Parameters
+    ----------
+    name : str
+        One of `SHARES`.
+    terms : Terms ``(...)``
+    deleted, deleted_test : Terms ``(n_groups, ...)``
+        The terms without each group of training stimuli, and without each group of test stimuli.
+    """
     value, above = _divide(name, terms)
-    values, denominators = _divide(name, deleted)
-    reliable = above > 2 * jackknife_error(denominators)
-    return Share(np.where(reliable, value, np.nan), np.where(reliable, jackknife_error(values), np.nan), reliable)
+    (values, denominators), (values_test, denominators_test) = _divide(name, deleted), _divide(name, deleted_test)
+    t = errors_to_bound(len(deleted.linear), len(deleted_test.linear))
+    reliable = above > t * total_error(denominators, denominators_test)
+    value, se = (np.where(reliable, v, np.nan) for v in (value, total_error(values, values_test)))
+    return Share(value, se, reliable, value - t * se, value + t * se)
 
 
 def split_sd(name: str, terms: Terms) -> np.ndarray:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+N_TEST_GROUPS = 8
+"""Groups of test stimuli that are left out in turn, for their part in standard errors."""
+
 
 class Split(NamedTuple):
     """One division in two: the training groups and validation stimuli of each half, and the seed of its encoder."""

@@ -66,7 +66,8 @@ def nonlinearity(
         A fitted encoder (then results are in z-scored response units per z-scored feature unit), or anything
         differentiable by torch from a batch ``(n, ...)`` to ``(n, n_voxels)`` or ``(n,)``, each sample on its own.
     X : array or tensor
-        ``(n_samples, ...)``, at least two samples, in the units the model takes; held-out stimuli as a rule.
+        ``(n_samples, ...)``, at least three samples (of two, both deviate alike and every JNE is 0), in the units the
+        model takes; held-out stimuli as a rule.
     covariance : array, False or None
         Feature covariance ``(n_features, n_features)``, or a factor F of it, ``(n_features, rank)`` with
         ``Sigma = F @ F.T`` (a square array is a covariance). None: that of the training features an encoder
@@ -107,7 +108,7 @@ def nonlinearity(
     Raises
     ------
     ValueError
-        If an argument is unusable, X is not finite or has fewer than two samples, the model is random, in a training
+        If an argument is unusable, X is not finite or has fewer than three samples, the model is random, in a training
         mode that matters, mixes samples or carries no gradient, or ``max_memory`` is too small (before any work).
 
     References
@@ -131,6 +132,11 @@ def nonlinearity(
         if not isinstance(value, bool | np.bool_):
             raise ValueError(f"{name}={value!r} is not a truth value; use True or False")
     problem = prepare(model, X, device, precision)
+    if problem.n_samples < 3:
+        raise ValueError(
+            "X has 2 samples, which always deviate alike from their mean, so that the JNE of any model is 0; give at "
+            "least 3 samples"
+        )
     with torch.no_grad(), matrix_precision(precision), tqdm(
         total=problem.n_samples * problem.n_voxels, disable=not progress, desc="nonlinearity", unit_scale=True
     ) as bar:  # fmt: skip

@@ -61,7 +61,8 @@ def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str,
     """JNE, mean deviation and their errors; the block's deviations become JNE-SS, with its sign, on the way."""
     parts: dict[str, list[torch.Tensor]] = {}
     for part in spans(block.deviation.shape[1], columns):
-        delta = block.deviation[:, part].double()
+        # A copy also of float64, as the block is written to before delta was used for the last time.
+        delta = block.deviation[:, part].to(torch.float64, copy=True)
         mean = delta.mean(0)
         delta -= mean
         squares = delta.square()

@@ -17,7 +17,7 @@ from jne.cortex import LEVELS, STANDS_FOR
 from jne.measures import short_label
 from jne.plotting.characters import plain
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
-from jne.statistics import area_intervals, area_table
+from jne.statistics import area_intervals, area_table, predicted_voxels
 
 
 def level_colors() -> dict[str, tuple]:
@@ -31,7 +31,13 @@ def area_label(area: str) -> str:
 
 
 def plot_areas(
-    table: pd.DataFrame, measure: str, *, label: str, interval: tuple[str, str] | None = None, ax: Axes | None = None
+    table: pd.DataFrame,
+    measure: str,
+    *,
+    label: str,
+    interval: tuple[str, str] | None = None,
+    counts: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Mean of a measure in each area as sorted dots, coloured by level where the table has levels.
 
@@ -43,6 +49,8 @@ def plot_areas(
         A column of it.
     interval : pair of str, optional
         Columns with the lower and the upper end of a line through each dot.
+    counts : str, optional
+        Column with the number of voxels of each area, written at the right.
     label : str
         Of the axis, with units.
     """
@@ -58,6 +66,11 @@ def plot_areas(
         ax.hlines(positions, low, high, color=colors, linewidth=2, zorder=1)
     ax.scatter(table[measure], positions, c=colors, s=36, edgecolor="0.2", linewidth=0.5, zorder=2)
     ax.set_yticks(positions, [area_label(area) for area in table.index], fontsize="small")
+    if counts:
+        right = ax.secondary_yaxis("right")
+        right.set_yticks(positions, [f"{n:.0f}" for n in table[counts]], fontsize="x-small", color="0.4")
+        right.tick_params(length=0)
+        right.spines[:].set_visible(False)
     ax.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
     ax.set_xlim(left=min(0, ax.get_xlim()[0]))
     return ax
@@ -83,7 +96,7 @@ AREAS_PER_COLUMN = 60
 
 
 def figure_areas(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
-    """Every area's mean, sorted, with intervals (`jne.statistics.area_intervals`); one row of panels per measure.
+    """Every area's mean, sorted, with intervals (`jne.statistics.area_intervals`) and its number of significant voxels.
 
     Parameters
     ----------
@@ -100,12 +113,12 @@ def figure_areas(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
     size = (PAGE_WIDTH, shape[0] * (1.0 + 0.17 * per_column))
     figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
     for number, (measure, table) in enumerate(tables.items()):
-        table = table.sort_values("mean", ascending=False)
+        table = table.dropna(subset="mean").sort_values("mean", ascending=False)
         row = [axes[0, number]] if parts == 1 else axes[number]
         for column, ax in enumerate(row):
             some = table.iloc[column * per_column : (column + 1) * per_column]
             if len(some):
-                plot_areas(some, "mean", label=short_label(measure), interval=("low", "high"), ax=ax)
+                plot_areas(some, "mean", label=short_label(measure), interval=("low", "high"), counts="n_voxels", ax=ax)
                 ax.set_xlim(_span(table))
             else:
                 ax.set_axis_off()
@@ -118,6 +131,8 @@ def figure_areas(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
 
 def _span(table: pd.DataFrame) -> tuple[float, float]:
     """Room for all means and for intervals of a reasonable width; with two subjects some are not."""
+    if table.empty:
+        return 0.0, 1.0
     low, high = min(0, table["mean"].min()), table["mean"].max()
     return low, min(table[["high", "mean"]].max().max(), low + 1.6 * (high - low)) + 0.05 * (high - low)
 
@@ -129,7 +144,7 @@ def _level_legend(figure: Figure, levels: list[str]) -> None:
 
 
 def plot_distribution(result: xr.Dataset, measure: str, *, label: str = "", ax: Axes | None = None) -> Axes:
-    """A measure by hierarchy level: how its voxels spread (violins) and the mean of each area (dots).
+    """A measure by hierarchy level: how its significant voxels spread (violins) and the mean of each area (dots).
 
     Parameters
     ----------
@@ -140,7 +155,8 @@ def plot_distribution(result: xr.Dataset, measure: str, *, label: str = "", ax: 
     ax = ax or plt.gca()
     table = area_table(result, (measure,))
     levels = [level for level in LEVELS if (table["level"] == level).any()]
-    values, level_of = result[measure].values, result["level"].values.astype(str)
+    kept = predicted_voxels(result)
+    values, level_of = result[measure].values[kept], result["level"].values.astype(str)[kept]
     groups = [values[(level_of == level) & np.isfinite(values)] for level in levels]
     shown = [(place, group) for place, group in enumerate(groups) if len(group) > 1 and np.ptp(group) > 0]
     if shown:

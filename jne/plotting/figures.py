@@ -14,7 +14,7 @@ from jne.plotting.areas import plot_areas, plot_levels
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
 from jne.plotting.style import PAGE_WIDTH, title
-from jne.statistics import area_table
+from jne.statistics import area_table, predicted_voxels
 
 
 def figure_accuracy(result: xr.Dataset) -> Figure:
@@ -47,19 +47,21 @@ def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) ->
         hemisphere = result.hemisphere.values.astype(str)
         plot_flatmap(result[measure].values, result.vertex.values, hemisphere, significant=mask, label=label, ax=ax)
     elif "roi" in result:
-        table = area_table(result, (measure,))
+        table = area_table(result, (measure,), significant=significant).dropna(subset=measure)
         figure, ax = plt.subplots(figsize=(6, 1.4 + 0.28 * len(table)))
         plot_areas(table, measure, label=f"{label}, mean of area", ax=ax)
     else:
         figure, ax = plt.subplots(figsize=(6, 3))
-        ax.hist(result[measure].values, bins=20, color="C0")
+        kept = predicted_voxels(result) if significant else slice(None)
+        ax.hist(result[measure].values[kept], bins=20, color="C0")
         ax.set(xlabel=label, ylabel="voxels")
     figure.suptitle(title(result, short_label(measure)))
     return figure
 
 
 def figure_confound(result: xr.Dataset) -> Figure:
-    """JNE and the nonlinear share against the noise ceiling and, where it is known, against the planted share."""
+    """JNE and share of significant voxels against the noise ceiling and, where it is known, the planted share."""
+    result = result.isel(voxel=predicted_voxels(result))
     rows = [name for name in ("noise_ceiling", "true_nonlinearity") if name in result]
     rows = rows or ["r2"]
     figure, axes = plt.subplots(len(rows), 2, figsize=(PAGE_WIDTH, 3 * len(rows)), squeeze=False)

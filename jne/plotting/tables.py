@@ -16,6 +16,8 @@ _COLUMNS = {
     "low": "95 % from",
     "high": "to",
     "n_subjects": "subjects",
+    "n_areas": "areas",
+    "n_voxels": "voxels",
 }
 _EFFECTS = {"rho": "ρ with the level", "later - early": "later areas − V1 to V4"}
 
@@ -26,7 +28,7 @@ def show_table(table: pd.DataFrame) -> None:
     words = [", ".join(_EFFECTS.get(name, short_label(str(name)).replace("\n", " ")) for name in row) for row in rows]
     table = table.set_axis(words, axis=0).rename(columns=_COLUMNS)
     formats = {name: _p_value if name.startswith("p (") else "{:+.2f}" for name in table.columns}
-    formats["subjects"] = "{:.0f}"
+    formats |= dict.fromkeys(("subjects", "areas", "voxels"), "{:.0f}")
     display(table.style.format({name: formats[name] for name in table.columns}, na_rep="–"))
 
 
@@ -36,5 +38,5 @@ def _p_value(p: float) -> str:
 
 def show_trends(table: pd.DataFrame) -> None:
     """Display what `jne.statistics.trend_tests` returns."""
-    columns = ["rho", "p"] + (["p_smooth"] if table["p_smooth"].notna().any() else [])
+    columns = ["rho", "p"] + (["p_smooth"] if table["p_smooth"].notna().any() else []) + ["n_areas", "n_voxels"]
     show_table(table[columns])

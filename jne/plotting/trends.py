@@ -16,11 +16,11 @@ from jne.measures import short_label
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.characters import plain
 from jne.plotting.style import PAGE_WIDTH, title
-from jne.statistics import POOLED, subject_interval
+from jne.statistics import POOLED, predicted_voxels, subject_interval
 
 
 def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
-    """Measures (rows) by hierarchy level, one column per subject and one for all subjects' voxels together.
+    """Measures (rows) by hierarchy level, one column per subject and one for all subjects' significant voxels together.
 
     Parameters
     ----------
@@ -28,6 +28,7 @@ def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) ->
         One per subject.
     measures : sequence of str
     """
+    results = {name: result.isel(voxel=predicted_voxels(result)) for name, result in results.items()}
     columns = dict(results)
     if len(results) > 1:
         names = ["roi", "level", *measures]
@@ -40,8 +41,8 @@ def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) ->
         column[0].set_title(name, fontsize="small")
     # With shared axes the last one drawn sets the limit of all.
     for row, measure in zip(axes, measures, strict=True):
-        tops = [np.nanquantile(result[measure].values, 0.995) for result in results.values()]
-        row[0].set_ylim(0, 1.08 * max(tops))
+        tops = [np.nanquantile(v, 0.995) for v in (r[measure].values for r in results.values()) if np.isfinite(v).any()]
+        row[0].set_ylim(0, 1.08 * max(tops, default=1))
     figure.suptitle(title(next(iter(results.values())), "levels of the visual hierarchy"))
     return figure
 
@@ -108,9 +109,10 @@ def figure_layers(tables: Mapping[str, pd.DataFrame], first: xr.Dataset) -> Figu
     for ax, (measure, table) in zip(axes[0], tables.items(), strict=True):
         bar = {"label": short_label(measure), "location": "bottom", "shrink": 0.8, "pad": 0.02}
         sns.heatmap(table.rename(index=area_label, columns=plain), ax=ax, cmap="viridis", linewidths=0.4, cbar_kws=bar)
-        best = table.to_numpy().argmax(axis=1)
+        known = np.flatnonzero(table.notna().any(axis=1))
+        best = table.fillna(-np.inf).to_numpy().argmax(axis=1)[known]
         style = {"s": 26, "facecolor": "none", "edgecolor": "white", "linewidth": 1.2}
-        ax.scatter(best + 0.5, np.arange(n_areas) + 0.5, **style)
+        ax.scatter(best + 0.5, known + 0.5, **style)
         ax.set(xlabel="", ylabel="")
         ax.xaxis.tick_top()
         ax.tick_params(length=0, labelsize="small")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jne._core import cached
+from jne._core import cached, hash_parameters
 from jne.accuracy import prediction_share
 from jne.encoders import ResidualEncoder
 from jne.measures import crossfit_nonlinearity, nonlinearity
@@ -18,7 +18,8 @@ from jne.statistics import area_share
 
 TRUTHS = {"nonlinear": 0.4, "linear": 0.0, "shuffled": np.nan}
 """Kind of voxel -> its planted share: a response with a nonlinear part, a linear one, and the first one's responses
-shuffled over stimuli, which have no relation to the features."""
+shuffled over stimuli, which have no relation to the features. They are shuffled anew for every setting, so that what
+chance does to them is seen as often as there are settings."""
 
 FACTORS = {
     "n_train": "training stimuli",
@@ -46,7 +47,8 @@ def vary(
 ) -> pd.DataFrame:
     """Plain and cross-fitted shares of voxels of known nonlinearity, for several values of one setting.
 
-    The voxels and stimuli are the same at every level, except that more training stimuli add to the fewer.
+    The voxels and stimuli are the same at every level, except that more training stimuli add to the fewer, and that
+    the shuffled responses are shuffled anew.
 
     Parameters
     ----------
@@ -66,7 +68,8 @@ def vary(
     Returns
     -------
     pandas.DataFrame
-        A row per level and kind: ``factor``, ``level``, ``kind``, ``true_nonlinearity``; ``nonlinear_share`` and
+        A row per level and kind: ``factor``, ``level``, ``kind``, ``true_nonlinearity``; ``setting``, the same number
+        where levels of two factors are the same setting, such as the common one that all vary; ``nonlinear_share`` and
         ``prediction_share``, the medians over voxels of the plain measures; ``crossfit_share`` and
         ``crossfit_prediction_share``, ratios of sums over voxels, NaN where nothing is shared. Cached.
     """
@@ -86,11 +89,17 @@ def vary(
             .to_dataframe()
             .reset_index()
         )
-        rows.append(found.assign(factor=factor, level=level))
+        rows.append(found.assign(factor=factor, level=level, setting=_setting(parameters)))
     return pd.concat(rows, ignore_index=True)
 
 
+def _setting(parameters: Mapping) -> int:
+    """A number for all that is varied; it seeds the shuffling."""
+    return int(hash_parameters({name: parameters[name] for name in ("n_train", "encoder_options")})[:8], 16)
+
+
 def _measure(n_train, n_features, n_voxels, noise_ceiling, random_state, encoder_options) -> xr.Dataset:
+    setting = _setting({"n_train": n_train, "encoder_options": encoder_options})
     n_validation, n_test = min(400, max(100, n_train // 5)), 200
     rng = np.random.default_rng(random_state)
     # Test and validation stimuli come first, so that more training stimuli only add to the fewer.
@@ -99,7 +108,7 @@ def _measure(n_train, n_features, n_voxels, noise_ceiling, random_state, encoder
     alpha = np.repeat([TRUTHS["nonlinear"], TRUTHS["linear"], TRUTHS["nonlinear"]], n_voxels)
     _, Y = mixed_response(X, alpha, noise_ceiling, random_state=random_state)
     shuffled = slice(2 * n_voxels, None)
-    Y[:, shuffled] = Y[rng.permutation(len(Y)), shuffled]
+    Y[:, shuffled] = Y[np.random.default_rng([random_state, setting]).permutation(len(Y)), shuffled]
     test, validation = slice(n_test), slice(n_test, n_test + n_validation)
     train = slice(n_held, n_held + n_train)
     arrays = X[train], Y[train], X[validation], Y[validation]

@@ -8,6 +8,7 @@ from jne.statistics.area_tables import (
     headline,
     level_trend,
     partial_spearman,
+    predicted_voxels,
     spearman,
 )
 from jne.statistics.map_agreement import agreement_table
@@ -19,7 +20,9 @@ from jne.statistics.subject_tables import (
     layer_table,
     level_trend_table,
     mean_table,
+    pooled_table,
     subject_interval,
+    table_effects,
 )
 from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
 
@@ -43,10 +46,13 @@ __all__ = [
     "level_trend_table",
     "mean_table",
     "partial_spearman",
+    "pooled_table",
+    "predicted_voxels",
     "shuffle_test",
     "smooth_null",
     "spearman",
     "subject_interval",
+    "table_effects",
     "table_trends",
     "trend_test",
     "trend_tests",

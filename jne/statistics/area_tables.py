@@ -11,30 +11,54 @@ from jne._core import as_numbers
 from jne.cortex import AREAS, LEVELS
 from jne.measures import SHARES, TERMS, Terms, share
 
+ACCURACY = ("r2", "r2_linear", "r2_difference", "correlation")
+"""Measures whose means are over all voxels: over those with R² above zero, the worse encoder would look the better."""
 
-def area_table(result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share")) -> pd.DataFrame:
-    """Mean of each measure over the voxels of each area, both hemispheres together.
+
+def predicted_voxels(result: xr.Dataset) -> np.ndarray:
+    """Voxels whose measures mean something ``(n_voxels,)``: the significant ones, all where that is not known.
+
+    What an encoder does in a voxel that it does not predict is fitting noise, and an area's mean must not hold it.
+    """
+    return (
+        result["significant"].values.astype(bool) if "significant" in result else np.ones(result.sizes["voxel"], bool)
+    )
+
+
+def area_table(
+    result: xr.Dataset, measures: tuple[str, ...] = ("jne", "nonlinear_share"), *, significant: bool = True
+) -> pd.DataFrame:
+    """Mean of each measure over the significant voxels of each area, both hemispheres together.
 
     Parameters
     ----------
     result : xarray.Dataset
         With ``roi (voxel)``, empty for no area, and the measures ``(voxel)``; NaN voxels are left out of a measure's
-        mean.
+        mean. Without ``significant (voxel)``, all voxels are taken.
     measures : tuple of str
+        Those of `ACCURACY` are averaged over all voxels.
+    significant : bool
+        False: average everything over all voxels.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by area, in the order of the hierarchy where areas are known to HCP-MMP1.0, else of the file:
-        ``n_voxels``, ``level`` where the result has it, and the measures.
+        ``n_voxels``; where the result knows them ``level`` and ``n_significant``, the voxels that the means are over;
+        and the measures, NaN where an area has no significant voxel.
     """
-    frame = pd.DataFrame({name: result[name].values for name in measures})
-    frame["roi"] = result["roi"].values.astype(str)
+    predicted = predicted_voxels(result)
+    frame = pd.DataFrame({"roi": result["roi"].values.astype(str), "significant": predicted})
+    for name in measures:
+        kept = predicted if significant and name not in ACCURACY else True
+        frame[name] = np.where(kept, result[name].values, np.nan)
     if "level" in result:
         frame["level"] = result["level"].values.astype(str)
     groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
     table = groups[list(measures)].mean()
     table.insert(0, "n_voxels", groups.size())
+    if significant and "significant" in result:
+        table.insert(1, "n_significant", groups["significant"].sum())
     if "level" in frame:
         table.insert(1, "level", groups["level"].first())
     return _in_order(table)
@@ -49,8 +73,9 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
 def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: str = "nonlinear_share") -> pd.DataFrame:
     """Cross-fitted share of each area, as a ratio of sums over its voxels.
 
-    All voxels of an area enter its sums, also those whose own share is NaN: what is too weak to divide by in one voxel
-    is not in the sum of many. Voxels are in z-scored response units, so that a voxel counts by its predicted variance.
+    All significant voxels of an area enter its sums, also those whose own share is NaN: what is too weak to divide by
+    in one voxel is not in the sum of many. (Where significance is not known, all voxels do; those without a signal add
+    noise and no bias.) Voxels are in z-scored response units, so that a voxel counts by its predicted variance.
 
     Parameters
     ----------
@@ -63,9 +88,10 @@ def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: s
     Returns
     -------
     pandas.DataFrame
-        Indexed and ordered as in `area_table`: ``n_voxels``; ``level`` where the result has it; the share under its
-        name and its jackknife standard error ``<name>_se``, NaN where the denominator is not two standard errors above
-        zero; ``reliable``.
+        Indexed and ordered as in `area_table`: ``n_voxels``; ``level`` and ``n_significant`` where the result knows
+        them; the share under its name; its jackknife standard error over training and test stimuli ``<name>_se`` and
+        95 % bounds ``<name>_low`` and ``<name>_high`` (Student's t with one degree of freedom less than the fewest
+        groups), NaN where the lower bound of the denominator is not above zero; ``reliable``.
 
     Raises
     ------
@@ -88,22 +114,25 @@ def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: s
     """
     if share_name not in SHARES:
         raise ValueError(f"share_name={share_name!r}; accepted are {', '.join(SHARES)}")
-    missing = [name for term in TERMS for name in (term, f"{term}_jackknife") if name not in result]
+    parts = ("", "_jackknife", "_jackknife_test")
+    missing = [term + part for term in TERMS for part in parts if term + part not in result]
     if missing:
         raise ValueError(f"result lacks {', '.join(missing)}; give what jne.crossfit_nonlinearity returns")
     labels = _labels(result, area)
-    terms, deleted = Terms.of(result), Terms.of(result, "_jackknife")
-    rows = {}
-    for name in dict.fromkeys(labels):
+    terms = [Terms.of(result, part) for part in parts]
+    predicted, rows = predicted_voxels(result), {}
+    for name in dict.fromkeys(labels[labels != ""]):
         voxels = labels == name
-        level = {"level": str(result["level"].values[voxels][0])} if "level" in result else {}
-        sums = [part.each(lambda term, own=voxels: term[..., own].sum(-1)) for part in (terms, deleted)]
-        found = share(share_name, *sums)
+        known = {"level": str(result["level"].values[voxels][0])} if "level" in result else {}
+        known |= {"n_significant": int(predicted[voxels].sum())} if "significant" in result else {}
+        found = share(share_name, *(part.each(lambda t, own=voxels & predicted: t[..., own].sum(-1)) for part in terms))
         rows[name] = {
             "n_voxels": int(voxels.sum()),
-            **level,
+            **known,
             share_name: float(found.value),
             f"{share_name}_se": float(found.se),
+            f"{share_name}_low": float(found.low),
+            f"{share_name}_high": float(found.high),
             "reliable": bool(found.reliable),
         }
     return _in_order(pd.DataFrame.from_dict(rows, orient="index").rename_axis("roi"))
@@ -152,8 +181,8 @@ def partial_spearman(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
 def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     """JNE-SS of every stimulus in every area, z-scored over stimuli within each area.
 
-    The mean over an area's voxels is taken before z-scoring, as areas differ in scale. Without areas, all voxels are
-    one.
+    The mean over an area's significant voxels is taken before z-scoring, as areas differ in scale. Without areas, all
+    voxels are one. Areas without a significant voxel are left out.
 
     Parameters
     ----------
@@ -170,12 +199,15 @@ def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     """
     whole = np.full(result.sizes["voxel"], "all voxels", dtype=object)
     result = result if "roi" in result else result.assign(roi=("voxel", whole))
+    result = result[[name for name in ("roi", "jne_ss", "deviation_sign", "significant") if name in result]]
+    result = result.isel(voxel=predicted_voxels(result))
     roi = result["roi"].values.astype(str)
     names = area_table(result, ()).index
     scores = result["jne_ss"].values
     if signed:
         scores = np.sqrt(scores) * result["deviation_sign"].values
-    means = np.column_stack([np.nanmean(scores[:, roi == name], axis=1) for name in names])
+    columns = [np.nanmean(scores[:, roi == name], axis=1) for name in names]
+    means = np.stack(columns, axis=1) if columns else np.empty((len(scores), 0))
     return pd.DataFrame((means - means.mean(axis=0)) / means.std(axis=0), columns=names)
 
 
@@ -193,15 +225,18 @@ def headline(result: xr.Dataset) -> dict[str, bool | int | float | dict[str, flo
     Returns
     -------
     dict
-        ``synthetic``, ``n_significant`` (voxels), the medians ``r2`` and ``r2_linear``; for JNE and the nonlinear share
-        the mean of each area and, where the result has them, the rank correlations ``<measure>_vs_ceiling`` with the
-        noise ceiling over voxels and ``<measure>_vs_level`` with the hierarchy level over areas.
+        ``synthetic``; ``n_voxels`` and ``n_significant``; the medians ``r2`` and ``r2_linear`` over all voxels; for JNE
+        and the nonlinear share the mean of each area and, where the result has them, the rank correlations
+        ``<measure>_vs_ceiling`` with the noise ceiling over voxels and ``<measure>_vs_level`` with the hierarchy level
+        over areas, these all from significant voxels.
     """
-    numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_significant": int(result["significant"].sum())}
+    numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_voxels": int(result.sizes["voxel"])}
+    numbers |= {"n_significant": int(result["significant"].sum())}
     numbers |= {name: float(result[name].median()) for name in ("r2", "r2_linear")}
+    kept = predicted_voxels(result)
     for measure in ("jne", "nonlinear_share"):
         if "noise_ceiling" in result:
-            numbers[f"{measure}_vs_ceiling"] = spearman(result["noise_ceiling"], result[measure])
+            numbers[f"{measure}_vs_ceiling"] = spearman(result["noise_ceiling"][kept], result[measure][kept])
         if "roi" in result:
             table = area_table(result, (measure,))
             numbers[measure] = {area: float(value) for area, value in table[measure].items()}

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from jne.measures import short_label
-from jne.statistics.area_tables import area_table, spearman
+from jne.statistics.area_tables import area_table, predicted_voxels, spearman
 
 WITH = {name: short_label(name) for name in ("noise_ceiling", "true_nonlinearity")}
 
@@ -17,7 +17,7 @@ WITH = {name: short_label(name) for name in ("noise_ceiling", "true_nonlinearity
 def agreement_table(
     subjects: Mapping[str, xr.Dataset], seeds: Mapping[str, xr.Dataset], measures: Sequence[str]
 ) -> pd.DataFrame:
-    """Rank correlations of maps over areas and over voxels.
+    """Rank correlations of maps over areas and over voxels, from voxels that are significant in both.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def agreement_table(
             both = pd.concat([a, b], axis=1, join="inner").to_numpy()
             rows.append({"measure": measure, "pair": pair, "over": "areas", "rho": spearman(*both.T)})
         if _same_places(one, other):
-            rho = spearman(one[measure].values, other[against].values)
+            kept = predicted_voxels(one) & predicted_voxels(other)
+            rho = spearman(one[measure].values[kept], other[against].values[kept])
             rows.append({"measure": measure, "pair": pair, "over": "voxels", "rho": rho})
 
     for measure in measures:

@@ -15,7 +15,7 @@ import xarray as xr
 from scipy.stats import false_discovery_control
 
 from jne._core import as_numbers
-from jne.statistics.area_tables import area_samples, category_table
+from jne.statistics.area_tables import area_samples, category_table, predicted_voxels
 
 
 def selectivity_index(table) -> np.ndarray:
@@ -143,6 +143,8 @@ def can_test(results: Mapping[str, xr.Dataset], n_least: int = 5) -> str:
     for result in results.values():
         if "category" not in result or "roi" not in result:
             return "there are no categories of stimuli, or no areas"
+        if not predicted_voxels(result).any():
+            return "no voxel is predicted better than by chance"
         counts = pd.Series(result["category"].values.astype(str)).value_counts()
         if len(counts) < 2 or counts.min() < n_least:
             return f"only {counts.min()} of a category's stimuli are tested, and at least {n_least} are needed"

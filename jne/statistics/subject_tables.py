@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.stats import t as student
 
 from jne._core import as_numbers
-from jne.statistics.area_tables import area_table, level_trend, spearman
+from jne.statistics.area_tables import area_table, level_trend, predicted_voxels, spearman
 
 EARLY = ("V1", "V2", "V3", "V4")
 
@@ -27,20 +27,22 @@ def area_intervals(results: Mapping[str, xr.Dataset], measure: str) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        Indexed by area: ``mean``, ``low``, ``high`` and, where known, ``level``. With several subjects, mean and 95 %
-        interval over subjects (Student's t); with one, mean and quartiles over its voxels, which say how an area's
-        voxels spread and not how sure the mean is.
+        Indexed by area: ``mean``, ``low``, ``high``, ``n_voxels`` (significant ones of all subjects) and, where known,
+        ``level``. With several subjects, mean and 95 % interval over subjects (Student's t); with one, mean and
+        quartiles over its significant voxels, which say how an area's voxels spread and not how sure the mean is.
     """
     tables = [area_table(result, (measure,)) for result in results.values()]
     out = tables[0][["level"]].copy() if "level" in tables[0] else pd.DataFrame(index=tables[0].index)
+    out["n_voxels"] = pooled_table(tables, ())["n_voxels"]
     if len(tables) > 1:
         columns = pd.concat([table[measure] for table in tables], axis=1)
         out[["mean", "low", "high"]] = [subject_interval(row) for row in columns.loc[out.index].to_numpy()]
         return out
     (result,) = results.values()
-    voxels = pd.Series(result[measure].values).groupby(result["roi"].values.astype(str))
+    kept = predicted_voxels(result)
+    voxels = pd.Series(result[measure].values[kept]).groupby(result["roi"].values.astype(str)[kept])
     out["mean"] = tables[0][measure]
-    out["low"], out["high"] = voxels.quantile(0.25).loc[out.index], voxels.quantile(0.75).loc[out.index]
+    out["low"], out["high"] = voxels.quantile(0.25).reindex(out.index), voxels.quantile(0.75).reindex(out.index)
     return out
 
 
@@ -144,7 +146,11 @@ def effect_sizes(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
         Indexed by ``(measure, effect)``: ``mean``, ``low``, ``high``, ``n_subjects``. Effects: ``rho``, the Spearman
         correlation with the level; ``later - early``, the mean over areas beyond V4 minus that over V1 to V4.
     """
-    tables = [area_table(result, tuple(measures)) for result in results.values()]
+    return table_effects([area_table(result, tuple(measures)) for result in results.values()], measures)
+
+
+def table_effects(tables: Sequence[pd.DataFrame], measures: Sequence[str]) -> pd.DataFrame:
+    """`effect_sizes` of tables by area that have a ``level``, one per subject."""
     rows = {}
     for measure in measures:
         rhos = [level_trend(table, measure) for table in tables]
@@ -156,10 +162,19 @@ def effect_sizes(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["measure", "effect"])
 
 
-def pooled_table(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> pd.DataFrame:
-    """`area_table` averaged over subjects, each subject counting once."""
-    tables = [area_table(result, tuple(measures)) for result in results.values()]
-    pooled = tables[0].copy()
+def pooled_table(tables: Sequence[pd.DataFrame], measures: Sequence[str]) -> pd.DataFrame:
+    """Tables by area averaged over subjects, each subject counting once; ``n_voxels`` are those of all subjects.
+
+    Parameters
+    ----------
+    tables : sequence of pandas.DataFrame
+        From `area_table` or `area_share`, one per subject.
+    measures : sequence of str
+        Columns that are averaged.
+    """
+    pooled = tables[0][["level"]].copy() if "level" in tables[0] else pd.DataFrame(index=tables[0].index)
+    counts = [table.get("n_significant", table["n_voxels"]) for table in tables]
+    pooled.insert(0, "n_voxels", pd.concat(counts, axis=1).sum(axis=1).loc[pooled.index].astype(int))
     for measure in measures:
         pooled[measure] = pd.concat([table[measure] for table in tables], axis=1).mean(axis=1)
     return pooled

@@ -181,12 +181,12 @@ def trend_tests(
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``(name, measure)``: the fields of `Trend`.
+        Indexed by ``(name, measure)``: the fields of `Trend`, and ``n_voxels``, the significant voxels of these areas.
     """
     names = tuple(dict.fromkeys([*measures, *([given] if given else [])]))
     tables = {name: area_table(result, names) for name, result in results.items()}
     if pooled:
-        tables[pooled] = pooled_table(results, names)
+        tables[pooled] = pooled_table(list(tables.values()), names)
     first = next(iter(results.values()))
     covariances = {name: smooth_null(results.get(name, first), table) for name, table in tables.items()}
     return table_trends(tables, measures, covariances, given=given, n_draws=n_draws, random_state=random_state)
@@ -217,5 +217,7 @@ def table_trends(
         levels = level_ranks(table)
         options = {"given": table[given] if given else None, "covariances": covariances[name], **draws}
         for measure in measures:
-            rows[name, measure] = vars(trend_test(table[measure], levels, **options))
+            counts = table.get("n_significant", table["n_voxels"])
+            n_voxels = int(counts[table[measure].notna()].sum())
+            rows[name, measure] = vars(trend_test(table[measure], levels, **options)) | {"n_voxels": n_voxels}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["name", "measure"])

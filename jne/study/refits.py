@@ -71,7 +71,8 @@ def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Data
 
     def described() -> xr.Dataset:
         found = compute()
-        names = CARRIED_VOXEL_VARIABLES + (CARRIED_STIMULUS_VARIABLES if "sample" in found.sizes else ())
+        names = (*CARRIED_VOXEL_VARIABLES, "significant")
+        names += CARRIED_STIMULUS_VARIABLES if "sample" in found.sizes else ()
         known = study.result[[name for name in names if name in study.result]]
         origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
         return found.merge(known).assign_attrs(**origin, **provenance())

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from jne.accuracy import prediction_share
+from jne.accuracy import prediction_share, too_few_bootstraps
 from jne.measures import REGISTRY
-from jne.statistics import spearman
+from jne.statistics import predicted_voxels, spearman
 from jne.study.study import Study
 
 _LISTED = (
@@ -19,6 +19,7 @@ _LISTED = (
 MEASURES = {name: REGISTRY[name].label for name in _LISTED}
 """What a report lists, with the words it uses."""
 
+_OF_ALL = ("r2", "r2_linear", "noise_ceiling")
 _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "crossfit_share")
 STRONG = 0.3
 """Rank correlation with the noise ceiling from which a measure is said to follow it."""
@@ -52,7 +53,8 @@ def report(
         Ready for JSON. ``data``: what was analysed; ``voxels``: counts, of all, significant (R² above 0, FDR) and
         reliable (cross-fitted) ones; ``measures``: for each of `MEASURES` that there is, ``n`` (finite values),
         ``q25``, ``median``, ``q75``, and ``with_noise_ceiling``, the rank correlation over voxels with the noise
-        ceiling (None where it is not known); ``warnings``: sentences. NaN is None.
+        ceiling (None where it is not known), over significant voxels but for R² and the noise ceiling, which are over
+        all; ``warnings``: sentences. NaN is None.
 
     Examples
     --------
@@ -98,6 +100,8 @@ def summarise(
         values["prediction_share"] = plain_share
     values["crossfit_share"] = crossfit["nonlinear_share"].values
     values["null_share"] = null["null_share"].values
+    predicted = predicted_voxels(result)
+    values |= {name: np.where(predicted, values[name], np.nan) for name in values.keys() - set(_OF_ALL)}
     ceiling = values.get("noise_ceiling")
     measures = {name: _measure(values[name], ceiling if name != "noise_ceiling" else None) for name in MEASURES
                 if name in values}  # fmt: skip
@@ -110,7 +114,7 @@ def summarise(
         "data": dict(facts),
         "voxels": voxels,
         "measures": measures,
-        "warnings": _warnings(measures, voxels, facts, values),
+        "warnings": _warnings(measures, voxels, facts, values, _too_few(result)),
     }
 
 
@@ -122,7 +126,14 @@ def _measure(values: np.ndarray, ceiling: np.ndarray | None) -> dict:
     return {"n": len(finite), **{name: float(v) if np.isfinite(v) else None for name, v in numbers.items()}}
 
 
-def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mapping) -> list[str]:
+def _too_few(result: xr.Dataset) -> str:
+    settings = result.attrs
+    if "p_value" not in result:
+        return ""
+    return too_few_bootstraps(result["p_value"].values, settings["n_bootstrap"], settings["q"])
+
+
+def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mapping, few: str) -> list[str]:
     found = []
     for name in _FOLLOWS:
         rho = measures.get(name, {}).get("with_noise_ceiling")
@@ -138,6 +149,8 @@ def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mappin
             "The noise ceiling is not known, so nothing here can show whether a measure follows the signal-to-noise "
             "ratio. Repeats of some stimuli would."
         )
+    if few:
+        found.append(few)
     gain = float(np.nanmedian(values["r2"] - values["r2_linear"]))
     if gain <= 0:
         found.append(

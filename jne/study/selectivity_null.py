@@ -121,7 +121,7 @@ def _ungated(study: Study, draw: int, random_state: int, max_memory: str) -> xr.
     Y, Y_val = ungated_responses(study, seed)
     encoder = study.encoder.with_seed(seed % 2**31).fit(X, Y, X_val, Y_val)
     measured = nonlinearity(encoder, X_test, covariance=False, max_memory=max_memory)
-    measured = measured.assign({name: study.result[name] for name in ("roi", "category")})
+    measured = measured.assign({name: study.result[name] for name in ("roi", "category", "significant")})
     tables = {name: category_table(measured, signed=signed) for name, signed in (("jne_ss", False), ("signed", True))}
     first = tables["jne_ss"]
     coords = {"area": first.index.to_numpy(object), "category": first.columns.to_numpy(object)}

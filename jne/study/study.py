@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,15 @@ from jne._core import (
     results_dir,
     write_json,
 )
-from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_score, significant_voxels
+from jne.accuracy import (
+    N_BOOTSTRAP,
+    bootstrap_r2,
+    correlation_score,
+    noise_ceiling,
+    r2_score,
+    significant_voxels,
+    too_few_bootstraps,
+)
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
 from jne.encoders import Encoder, ResidualEncoder, load_encoder
 from jne.measures import nonlinearity
@@ -99,7 +108,7 @@ def run_study(
     seed: int = 0,
     encoder: Encoder | type[Encoder] = ResidualEncoder,
     encoder_options: Mapping | None = None,
-    n_bootstrap: int = 200,
+    n_bootstrap: int = N_BOOTSTRAP,
     q: float = 0.05,
     max_memory: str = "2GB",
     progress: bool = False,
@@ -130,7 +139,7 @@ def run_study(
     encoder_options : mapping, optional
         Options of the encoder, such as ``{"hidden_size": 256}``.
     n_bootstrap : int
-        Resamples of the test stimuli, for R².
+        Resamples of the test stimuli, for R². A warning tells where they are too few for any voxel to be called.
     q : float
         False discovery rate of the significant voxels.
     max_memory : str
@@ -182,7 +191,10 @@ def run_study(
             write_json(parameters, folder / "parameters.json")
             return _measure(data, nonlinear, linear, parameters, max_memory, progress)
 
-        return Study(data, nonlinear, linear, kept(path, measure), folder)
+        result = kept(path, measure)
+    if few := too_few_bootstraps(result["p_value"].values, n_bootstrap, q):
+        warnings.warn(few, stacklevel=2)
+    return Study(data, nonlinear, linear, result, folder)
 
 
 def _prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> tuple[Encoder, Encoder]:

@@ -20,8 +20,8 @@ from jne.encoders import Encoder, Training, second_moment
 from jne.jacobians.engine import prepare
 from jne.measures.crossfit_pair import Comparison, Units
 from jne.measures.crossfit_products import jacobian_products, split_pair
-from jne.measures.crossfit_shares import TERMS, jackknife_error
-from jne.measures.crossfit_splits import draw_groups, draw_splits
+from jne.measures.crossfit_shares import TERMS, errors_to_bound, jackknife_error, share
+from jne.measures.crossfit_splits import N_TEST_GROUPS, draw_groups, draw_splits
 from jne.simulations import mixed_response
 from jne.study import shuffle_within
 
@@ -215,12 +215,15 @@ def test_planted_shares_are_found(share, planted):
     np.testing.assert_allclose(result[share][20:], alpha[20:], atol=0.25)
 
 
-def test_a_value_is_nan_exactly_where_its_denominator_is_not_two_errors_above_zero(planted):
+def test_a_value_is_nan_exactly_where_the_lower_bound_of_its_denominator_is_not_above_zero(planted):
     result = planted[1]
     below = result.crossfit_nonlinear / 2 + result.crossfit_linear
     deleted = result.crossfit_nonlinear_jackknife / 2 + result.crossfit_linear_jackknife
-    error = np.sqrt(5 / 6 * ((deleted - deleted.mean("group")) ** 2).sum("group"))
-    np.testing.assert_array_equal(result.reliable, below > 2 * error)
+    deleted_test = result.crossfit_nonlinear_jackknife_test / 2 + result.crossfit_linear_jackknife_test
+    variance = 5 / 6 * ((deleted - deleted.mean("group")) ** 2).sum("group")
+    variance += 7 / 8 * ((deleted_test - deleted_test.mean("test_group")) ** 2).sum("test_group")
+    t = 2.570581835636314  # 97.5 % quantile of Student's t with 5 degrees of freedom, from a table
+    np.testing.assert_array_equal(result.reliable, below > t * np.sqrt(variance))
     np.testing.assert_array_equal(np.isfinite(result.nonlinear_share), result.reliable)
     kept = result.reliable
     np.testing.assert_allclose(result.nonlinear_share[kept], (result.crossfit_nonlinear / 2 / below)[kept])
@@ -250,15 +253,89 @@ def test_an_area_is_a_ratio_of_sums_not_a_mean_of_ratios(planted):
     assert list(table.n_voxels) == [10, 10, 20]
     c, c0 = result.crossfit_nonlinear.values[20:].sum() / 2, result.crossfit_linear.values[20:].sum()
     assert table.nonlinear_share["planted"] == pytest.approx(c / (c + c0))
-    deleted = [result[f"crossfit_{name}_jackknife"].values[:, 20:].sum(-1) for name in ("nonlinear", "linear")]
-    ratios = deleted[0] / 2 / (deleted[0] / 2 + deleted[1])
-    assert table.nonlinear_share_se["planted"] == pytest.approx(np.sqrt(5 / 6 * ((ratios - ratios.mean()) ** 2).sum()))
+    variance = 0
+    for part in ("jackknife", "jackknife_test"):
+        c, c0 = (result[f"crossfit_{name}_{part}"].values[:, 20:].sum(-1) for name in ("nonlinear", "linear"))
+        ratios = c / 2 / (c / 2 + c0)
+        variance += (len(ratios) - 1) / len(ratios) * ((ratios - ratios.mean()) ** 2).sum()
+    row = table.loc["planted"]
+    assert row.nonlinear_share_se == pytest.approx(np.sqrt(variance))
+    half = 2.570581835636314 * row.nonlinear_share_se  # Student's t, 5 degrees of freedom
+    assert row.nonlinear_share_low == pytest.approx(row.nonlinear_share - half)
+    assert row.nonlinear_share_high == pytest.approx(row.nonlinear_share + half)
     assert table.reliable["planted"] and abs(table.nonlinear_share["linear"]) < 3 * table.nonlinear_share_se["linear"]
     whole = jne.area_share(result, share_name="prediction_share")
     assert list(whole.index) == ["all voxels"]
     assert whole.prediction_share.item() == pytest.approx(
         float(result.crossfit_residual.sum() / result.crossfit_predicted.sum())
     )
+
+
+def test_an_area_s_sums_are_over_significant_voxels_with_an_area(planted):
+    result = planted[1].assign(significant=("voxel", np.arange(40) >= 25))
+    names = np.repeat(["", "planted"], 20)
+    table = jne.area_share(result, names)
+    assert list(table.index) == ["planted"] and table.n_voxels.item() == 20 and table.n_significant.item() == 15
+    c, c0 = result.crossfit_nonlinear.values[25:].sum() / 2, result.crossfit_linear.values[25:].sum()
+    assert table.nonlinear_share.item() == pytest.approx(c / (c + c0))
+
+
+@pytest.mark.parametrize("n_groups", [4, 8])
+def test_a_share_of_zero_is_above_its_bound_in_two_and_a_half_percent(n_groups):
+    # Group by group, a numerator that is noise around zero over a denominator that is well known.
+    rng = np.random.default_rng(0)
+    n_draws = 20_000
+    groups = np.stack([rng.normal(size=(n_groups, n_draws)), rng.normal(10, 0.1, (n_groups, n_draws))] * 2)
+    terms, deleted = groups.mean(axis=1), (groups.sum(axis=1, keepdims=True) - groups) / (n_groups - 1)
+    test = np.repeat(terms[:, None], N_TEST_GROUPS, axis=1)
+    found = share("prediction_share", *(Terms(*part) for part in (terms, deleted, test)))
+    # Four standard errors of such a rate over these draws.
+    assert np.mean(found.low > 0) == pytest.approx(0.025, abs=0.0045)
+    assert np.mean(found.high < 0) == pytest.approx(0.025, abs=0.0045)
+
+
+def test_terms_without_a_group_of_test_stimuli_are_those_of_the_others(arrays):
+    encoders = fitted(quick, arrays)
+    found = comparison(arrays).without_test_groups(encoders)
+    groups = draw_groups(N_TEST, N_TEST_GROUPS, None, 0)
+    for group in (0, 5):
+        expected = expected_of(encoders, (*arrays[:4], arrays[4][groups != group]))
+        for name, values in zip(TERMS[:2], found, strict=False):
+            np.testing.assert_allclose(values[group], expected[name], atol=1e-5 * np.abs(expected[name]).max())
+
+
+def test_errors_hold_what_other_test_stimuli_would_change():
+    # Two networks that are much alike and that nobody fits, so that all there is to err comes from test stimuli.
+    def network(own):
+        drawn = torch.Generator().manual_seed(0)
+        module = nn.Sequential(nn.Linear(3, 6), nn.Tanh(), nn.Linear(6, 4))
+        with torch.no_grad():
+            for p in module.parameters():
+                p.copy_(torch.randn(p.shape, generator=drawn))
+            module[0].weight += own * torch.randn(6, 3, generator=drawn)
+        scales = {"x_mean_": np.zeros(3), "x_scale_": np.ones(3), "y_scale_": np.ones(4)}
+        return SimpleNamespace(module_=module, **scales)
+
+    pair, rng = (network(0.2), network(-0.2)), np.random.default_rng(0)
+    train = rng.normal(size=(20, 3)), rng.normal(size=(20, 4)), rng.normal(size=(20, 3)), rng.normal(size=(20, 4))
+    values, errors = {name: [] for name in SHARES}, {name: [] for name in SHARES}
+    for _ in range(20):
+        there = comparison((*train[:2], rng.normal(size=(80, 3)), train[3], rng.normal(size=(80, 3))))
+        terms, without = (
+            part.each(lambda t: t.sum(-1)) for part in (there.terms(pair), there.without_test_groups(pair))
+        )
+        for name in SHARES:
+            found = share(name, terms, terms.each(lambda t: np.repeat(t, 8)), without)
+            values[name].append(found.value)
+            errors[name].append(found.se)
+    for name in SHARES:
+        # Two and a half standard errors of a standard deviation from so few draws.
+        assert np.sqrt(np.mean(np.square(errors[name]))) == pytest.approx(np.std(values[name], ddof=1), rel=0.4), name
+
+
+def test_a_bound_has_one_degree_of_freedom_less_than_the_fewest_groups():
+    assert errors_to_bound(8, 8) == pytest.approx(2.3646242515927849)
+    assert errors_to_bound(4, 8) == pytest.approx(3.1824463052842638)
 
 
 def test_area_share_names_what_is_wrong(planted):

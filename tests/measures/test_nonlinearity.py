@@ -71,7 +71,7 @@ def test_every_activation_and_block_size_equals_the_of_jacobian(activation, read
 @given(data=st.data())
 def test_any_shape_dtype_stride_depth_and_block_equals_the_of_jacobian(data):
     draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
-    D, H, V, N, seed = draw(1, 9), draw(1, 9), draw(1, 12), draw(2, 12), draw(0, 1000)
+    D, H, V, N, seed = draw(1, 9), draw(1, 9), draw(1, 12), draw(3, 12), draw(0, 1000)
     activation = data.draw(st.sampled_from(list(ACTIVATIONS)))
     model = Residual(D, H, V, draw(0, 3), activation, seed)
     values = normal(2 * N, 2 * D, seed=seed + 1).numpy()
@@ -396,7 +396,7 @@ def test_blocks_and_memory_do_not_matter(readout, n_voxels):
 @given(data=st.data())
 def test_order_blocks_and_memory_do_not_matter_at_any_size(data):
     draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
-    D, H, V, N, seed = draw(1, 12), draw(1, 12), draw(1, 40), draw(2, 15), draw(0, 1000)
+    D, H, V, N, seed = draw(1, 12), draw(1, 12), draw(1, 40), draw(3, 15), draw(0, 1000)
     model, X = (
         Residual(D, H, V, draw(0, 2), data.draw(st.sampled_from(list(ACTIVATIONS))), seed),
         normal(N, D, seed=seed),
@@ -651,6 +651,16 @@ def test_the_caller_may_have_switched_gradients_off(readout):
         assert np.array_equal(jacobian(model, torch.as_tensor(X) + 0), J)
 
 
+def test_errors_are_the_same_in_float64_as_in_float32():
+    X = normal(400, 4)
+    single, double = (
+        nonlinearity(lambda x: (x**4).sum(-1), X, precision=precision, n_bootstrap=200)
+        for precision in ("float32", "float64")
+    )
+    assert_same(single, double, rtol=1e-4)
+    assert float(double.jne_se[0]) > 1  # of a JNE of about 40
+
+
 def test_bootstrap_is_seeded():
     run = lambda seed: nonlinearity(Residual(), normal(25, 7), n_bootstrap=10, random_state=seed)  # noqa: E731
     xr.testing.assert_identical(run(1), run(1))
@@ -805,6 +815,7 @@ REFUSED = {
     "NaN": (lambda: (Residual(), _bad(X20, np.nan)), {}, "X holds 1 non-finite values of 140"),
     "infinity": (lambda: (Residual(), _bad(X20, np.inf)), {}, "X holds 1 non-finite"),
     "one sample": (lambda: (Residual(), X20[:1]), {}, "n_samples of at least 2"),
+    "two samples": (lambda: (Residual(), X20[:2]), {}, "X has 2 samples.*JNE of any model is 0; give at least 3"),
     "no samples": (lambda: (Residual(), X20[:0]), {}, r"X has shape \(0, 7\)"),
     "a vector": (lambda: (Residual(), X20[0]), {}, r"X has shape \(7,\)"),
     "text": (lambda: (Residual(), np.full((3, 7), "a")), {}, "give real numbers"),

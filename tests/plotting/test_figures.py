@@ -68,15 +68,21 @@ def test_accuracy_is_drawn_against_the_ceiling_or_without_one_against_the_linear
     np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], result.r2)
 
 
+def significant_means(result):
+    """JNE of every area, from its significant voxels."""
+    kept = result[["jne", "roi"]].isel(voxel=result.significant.values)
+    return {area: float(voxels.jne.mean()) for area, voxels in kept.groupby("roi")}.values()
+
+
 def test_a_map_becomes_areas_or_a_histogram_where_voxels_have_no_place(result):
     no_place = result.drop_vars("vertex")
     (ax,) = plotting.figure_map(no_place, "jne").axes
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert set(labels) == {plotting.area_label(area) for area in result.roi.values} and "FFC (FFA)" in labels
     drawn = ax.collections[1].get_offsets()[:, 0]
-    np.testing.assert_allclose(drawn, np.sort([v.jne.mean() for _, v in result[["jne", "roi"]].groupby("roi")]))
+    np.testing.assert_allclose(drawn, np.sort(list(significant_means(result))))
     (ax,) = plotting.figure_map(no_place.drop_vars(["roi", "level"]), "jne").axes
-    assert sum(bar.get_height() for bar in ax.patches) == result.sizes["voxel"]
+    assert sum(bar.get_height() for bar in ax.patches) == result.significant.sum()
 
 
 def test_voxels_without_an_area_are_no_area_and_areas_without_a_level_are_grey(result):
@@ -207,7 +213,7 @@ def test_sorted_areas_have_intervals_over_subjects_or_over_voxels(result):
     figure = plotting.figure_areas({"subject 1": result, "subject 2": other}, ("jne",))
     (ax,) = figure.axes
     means = ax.collections[1].get_offsets()[:, 0]
-    alone = np.sort([v.jne.mean() for _, v in result[["jne", "roi"]].groupby("roi")])
+    alone = np.sort(list(significant_means(result)))
     np.testing.assert_allclose(means, alone + 0.1)
     # Student's t with one degree of freedom: 12.7 standard errors of 0.1.
     lines = np.array(ax.collections[0].get_segments())[:, :, 0]

@@ -153,7 +153,7 @@ def test_noise_ceilings_are_those_of_the_planted_ncsnr(tree, prepare, space):
 
 def test_noise_ceilings_from_repeats(tree, prepare):
     data = prepare(noise_ceiling="repeats")
-    expected = noise_ceiling(data.repeats(), zscored=True)
+    expected = noise_ceiling(data.repeats())
     np.testing.assert_allclose(data.get("noise_ceiling"), expected, rtol=1e-6)
     planted = tree.subjects[1].ncsnr["func1pt8mm"][kept_voxels(tree.subjects[1])] ** 2
     assert np.corrcoef(expected, 3 * planted / (3 * planted + 1))[0, 1] > 0.5

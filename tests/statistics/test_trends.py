@@ -18,6 +18,8 @@ from jne.cortex import (
     mesh_areas,
     smooth,
     smoothed_covariances,
+    surface,
+    volume_covariances,
 )
 from jne.statistics.area_tables import area_table
 from jne.statistics.subject_tables import area_recovery_table, effect_sizes, pooled_table, subject_interval
@@ -128,6 +130,35 @@ def test_permutation_fails_on_smooth_maps_and_the_smooth_null_does_not(covarianc
     assert abs(rate([t.p_smooth for t in found]) - 0.05) < 0.03
 
 
+def test_volume_covariances_are_those_of_noise_smoothed_in_three_dimensions():
+    fwhm, n, rng = 30, 300, np.random.default_rng(7)
+    averages = np.zeros((n, 3))
+    # Noise that is smooth in space: many random waves, of a Gaussian spectrum.
+    waves = rng.standard_normal((n, 400, 3)) * 2.3548 / fwhm / np.sqrt(2)
+    phases = rng.uniform(0, 2 * np.pi, (n, 400, 1))
+    for side in ("left", "right"):
+        label, places = mesh_areas(side), surface("midthickness", side)[0]
+        for column, area in enumerate(("V1", "MT", "PHA1")):
+            there = places[label == area][::20].T
+            averages[:, column] += np.cos(waves @ there + phases).sum(axis=1).mean(axis=1) / 2
+    measured = averages.T @ averages
+    expected = volume_covariances(("V1", "MT", "PHA1"), (fwhm,))["covariance"].values[0]
+    # Four standard errors of a covariance from 300 draws, in units of the mean variance.
+    np.testing.assert_allclose(measured * 3 / np.trace(measured), expected, atol=0.25)
+
+
+def test_maps_that_are_smooth_in_the_volume_are_called_in_five_percent(covariances):
+    rng = np.random.default_rng(8)
+    volume = volume_covariances(AREA_NAMES, (40, 80))["covariance"].values + 1e-6 * np.eye(len(AREA_NAMES))
+    factor, both = np.linalg.cholesky(volume[1]), np.concatenate([covariances, volume])
+    maps = rng.standard_normal((300, len(factor))) @ factor.T
+    on_the_mesh, rates = (
+        rate([trend_test(row, RANKS, covariances=known, n_draws=199).p_smooth for row in maps])
+        for known in (covariances, both)
+    )
+    assert on_the_mesh > 0.1 and rates < 0.075  # 5 %, and two standard errors over 300 maps
+
+
 def test_independent_areas_are_called_in_five_percent(covariances):
     rng = np.random.default_rng(5)
     found = [
@@ -180,7 +211,7 @@ def test_tables_of_trends():
     table = trend_tests(results, ("jne",), pooled=POOLED, n_draws=199)
     assert list(table.index) == [(name, "jne") for name in (*results, POOLED)]
     assert (table["rho"] > 0.8).all() and (table["p"] == 1 / 200).all() and table["p_smooth"].isna().all()
-    pooled = pooled_table(results, ("jne",))
+    pooled = pooled_table([area_table(result, ("jne",)) for result in results.values()], ("jne",))
     separate = [make_result(seed).jne.values[:6].mean() for seed in range(3)]
     assert pooled.loc["V1", "jne"] == pytest.approx(np.mean(separate))
     effects = effect_sizes(results, ("jne",)).loc["jne"]

@@ -59,6 +59,12 @@ def test_each_warning(changes, words):
     assert sum(words in warning for warning in warnings) == 1 and len(warnings) == 1, warnings
 
 
+def test_too_few_bootstraps_are_told():
+    result, *rest = parts(significant=np.zeros(101, bool), reliable=np.ones(101, bool))
+    result = result.assign(p_value=("voxel", np.r_[1 / 201, np.full(100, 0.5)])).assign_attrs(n_bootstrap=200, q=0.05)
+    assert sum("200 bootstraps are too few" in warning for warning in summarise(result, *rest)["warnings"]) == 1
+
+
 def test_undefined_values_are_counted_and_never_numbers():
     values = np.full(101, np.nan)
     values[:3] = [0.1, 0.2, 0.3]
@@ -104,3 +110,11 @@ def test_command_on_voxels_of_known_nonlinearity(tmp_path):
 def test_command_names_a_missing_file(tmp_path):
     run = CliRunner().invoke(main, ["report", str(tmp_path / "gone.nc")])
     assert run.exit_code == 1 and "no dataset file" in run.output
+
+
+def test_measures_are_of_significant_voxels_and_accuracy_of_all():
+    significant = np.arange(101) < 50
+    content = summarise(*parts(significant=significant, jne=np.where(significant, 1.0, 9.0)))
+    assert content["measures"]["jne"]["q75"] == 1 and content["measures"]["jne"]["n"] == 50
+    assert content["measures"]["crossfit_share"]["n"] == content["measures"]["null_share"]["n"] == 50
+    assert content["measures"]["r2"]["n"] == content["measures"]["noise_ceiling"]["n"] == 101

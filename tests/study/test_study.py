@@ -50,6 +50,13 @@ def test_every_parameter_makes_its_own_study(study, tiny_dataset, change):
     assert run_study(tiny_dataset, **{**OPTIONS, **change}).folder != study.folder
 
 
+def test_too_few_bootstraps_to_call_any_voxel_are_told(tiny_dataset):
+    few = {"encoder_options": {"hidden_size": 16, "lr": 0.03, "device": "cpu"}, "n_bootstrap": 2, "q": 0.01}
+    for _ in range(2):  # computed, then read
+        with pytest.warns(UserWarning, match="2 bootstraps are too few to call them; take n_bootstrap="):
+            assert not run_study(tiny_dataset, **few).result.significant.any()
+
+
 def test_changed_data_makes_its_own_study(study, tiny_content):
     tiny_content["responses"].values[0, 0] += 1
     assert run_study(EncodingDataset(tiny_content), **OPTIONS).folder != study.folder

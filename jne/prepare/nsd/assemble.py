@@ -28,7 +28,7 @@ def write_dataset(
     *,
     size: int,
     units: str,
-    repeats_zscored: bool | None = None,
+    repeats_ceiling: bool = False,
     progress: bool = False,
 ) -> EncodingDataset:
     """Write features, responses and repeats to a dataset file, whole or not at all.
@@ -47,8 +47,8 @@ def write_dataset(
         Bytes that the file will have, about.
     units : str
         Of the responses.
-    repeats_zscored : bool, optional
-        Compute ``noise_ceiling`` from the repeats of the test images, z-scored or not; by default do not compute it.
+    repeats_ceiling : bool
+        Whether to compute ``noise_ceiling`` from the repeats of the test images.
     progress : bool
 
     Returns
@@ -65,8 +65,8 @@ def write_dataset(
                 file.dimensions[f"feature_{layer}"] = values.shape[1]
                 file.create_variable(layer, ("stimulus", f"feature_{layer}"), values.dtype, data=values)
             _write_responses(file, images, presentations, units, progress)
-            if repeats_zscored is not None:
-                ceiling = ceiling_from_repeats(file["responses_repeats"], repeats_zscored)
+            if repeats_ceiling:
+                ceiling = ceiling_from_repeats(file["responses_repeats"])
                 file.create_variable("noise_ceiling", ("voxel",), ceiling.dtype, data=ceiling)
         with open_content(part) as content:
             EncodingDataset(content, out)

@@ -39,10 +39,14 @@ def ceiling_from_ncsnr(layout: Layout, space: Space, images: pd.DataFrame) -> np
     return (ncsnr**2 / (ncsnr**2 + noise)).astype(np.float32)
 
 
-def ceiling_from_repeats(repeats: h5netcdf.Variable, zscored: bool) -> np.ndarray:
-    """`jne.noise_ceiling` of repeats on disk ``(n_test, n_repeats, n_voxels)``, a block of voxels at a time."""
+def ceiling_from_repeats(repeats: h5netcdf.Variable) -> np.ndarray:
+    """`jne.noise_ceiling` of repeats on disk ``(n_test, n_repeats, n_voxels)``, a block of voxels at a time.
+
+    The total variance is that of these trials: betas were z-scored over all trials of a run or session, and those of
+    the test images alone need not have a variance of 1.
+    """
     n_test, n_repeats, n_voxels = repeats.shape
     values = np.empty(n_voxels, np.float32)
     for block in spans(n_voxels, max(1, BLOCK_BYTES // (8 * n_test * n_repeats))):
-        values[block] = noise_ceiling(repeats[:, :, block], zscored=zscored)
+        values[block] = noise_ceiling(repeats[:, :, block])
     return values

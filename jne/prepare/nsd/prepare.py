@@ -210,7 +210,7 @@ def prepare_nsd(
             {layer: partial(layer_of, layers, layer, trials, nsd_ids, zscore_features) for layer in layers.layers},
             size=estimate.result_size(int(valid.sum())),
             units="percent signal change" if zscore == "none" else f"standard deviations within a {zscore}",
-            repeats_zscored=None if noise_ceiling == "ncsnr" else zscore != "none",
+            repeats_ceiling=noise_ceiling == "repeats",
             progress=progress,
         )
     shutil.rmtree(folder)

@@ -1,0 +1,114 @@
+"""Areas are made of voxels that are predicted: what an encoder does in the others is fitting noise."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from jne import plotting
+from jne.statistics import (
+    agreement_table,
+    area_intervals,
+    area_samples,
+    area_table,
+    can_test,
+    category_table,
+    headline,
+    level_trend,
+    trend_tests,
+)
+
+AREAS = ["V1", "V2", "V3", "V4", "FFC"]
+TRUTH = np.arange(1.0, 6)
+
+
+@pytest.fixture
+def result():
+    """Ten voxels an area, of which the first five have the area's value and the others, unpredicted, a huge one."""
+    roi, predicted = np.repeat(AREAS, 10), np.tile(np.arange(10) < 5, 5)
+    spread = np.tile([-0.2, -0.1, 0, 0.1, 0.2, 0, 0, 0, 0, 0], 5)
+    jne = np.where(predicted, np.repeat(TRUTH, 10) + spread, 100 - np.repeat(TRUTH, 10))
+    scores = np.where(predicted, np.arange(8)[:, None], 50.0 * (np.arange(8)[:, None] == 0))
+    content = {
+        "roi": roi.astype(object),
+        "level": np.where(roi == "FFC", "higher", roi).astype(object),
+        "significant": predicted,
+        "jne": jne,
+        "nonlinear_share": jne / 200,
+        "noise_ceiling": np.where(predicted, np.repeat(TRUTH, 10) / 10, 0.9),
+        "r2": np.where(predicted, 0.4, -0.2),
+        "r2_linear": np.where(predicted, 0.3, -0.1),
+        "vertex": np.arange(50),
+        "hemisphere": np.full(50, "left", object),
+    }
+    data = xr.Dataset({name: ("voxel", values) for name, values in content.items()})
+    data["jne_ss"] = ("sample", "voxel"), scores
+    data["deviation_sign"] = ("sample", "voxel"), np.ones_like(scores, dtype=np.int8)
+    data["category"] = "sample", np.repeat(["faces", "food"], 4).astype(object)
+    return data
+
+
+def test_an_area_is_the_mean_of_its_significant_voxels_and_says_how_many_they_are(result):
+    table = area_table(result, ("jne", "r2"))
+    np.testing.assert_allclose(table["jne"], TRUTH)
+    assert list(table["n_voxels"]) == [10] * 5 and list(table["n_significant"]) == [5] * 5
+    # Accuracy is that of all voxels: over those with R² above zero the worse encoder would look the better one.
+    np.testing.assert_allclose(table["r2"], 0.1)
+    whole = area_table(result, ("jne",), significant=False)
+    np.testing.assert_allclose(whole["jne"], 50)
+    assert "n_significant" not in whole
+    np.testing.assert_allclose(area_table(result.drop_vars("significant"), ("jne",))["jne"], 50)
+
+
+def test_an_area_without_a_significant_voxel_is_there_without_a_value(result):
+    result["significant"][:10] = False
+    table = area_table(result, ("jne",))
+    assert np.isnan(table.loc["V1", "jne"]) and table.loc["V1", "n_significant"] == 0
+    trend = trend_tests({"one": result}, ("jne",), n_draws=99).loc[("one", "jne")]
+    assert trend["n_areas"] == 4 and trend["n_voxels"] == 20 and trend["rho"] == pytest.approx(1)
+    assert list(area_samples(result)) == AREAS[1:]
+    assert len(plotting.figure_areas({"one": result}, ("jne",)).axes[0].get_yticklabels()) == 4
+
+
+def test_levels_intervals_and_the_headline_are_of_significant_voxels(result):
+    assert level_trend(area_table(result, ("jne",)), "jne") == pytest.approx(1)
+    numbers = headline(result)
+    assert numbers["jne"] == pytest.approx(dict(zip(AREAS, TRUTH, strict=True)))
+    assert numbers["jne_vs_level"] == pytest.approx(1) and numbers["jne_vs_ceiling"] > 0.9
+    assert numbers["n_significant"] == 25 and numbers["n_voxels"] == 50
+    one = area_intervals({"one": result}, "jne")
+    np.testing.assert_allclose(one[["low", "high"]], TRUTH[:, None] + [-0.1, 0.1])
+    both = area_intervals({"one": result, "two": result.assign(jne=result.jne + 1)}, "jne")
+    np.testing.assert_allclose(both["mean"], TRUTH + 0.5)
+    assert set(both["n_voxels"]) == {10}
+
+
+def test_pooled_trends_count_the_voxels_of_all_subjects(result):
+    table = trend_tests({"one": result, "two": result}, ("jne",), pooled="both", n_draws=99)
+    assert list(table["n_voxels"]) == [25, 25, 50] and list(table["n_areas"]) == [5, 5, 5]
+
+
+def test_maps_are_compared_where_both_are_significant(result):
+    other = result.assign(significant=("voxel", np.arange(50) % 10 < 4))
+    table = agreement_table({"one": result, "two": other}, {}, ("jne",)).set_index(["pair", "over"])["rho"]
+    np.testing.assert_allclose(table["two subjects", "voxels"], 1)
+    np.testing.assert_allclose(table["two subjects", "areas"], 1)
+    assert (table["noise ceiling", "voxels"] > 0.9).all()
+
+
+def test_stimuli_are_scored_by_significant_voxels(result):
+    expected = (np.arange(8) - 3.5) / np.arange(8).std()
+    np.testing.assert_allclose(area_samples(result)["FFC"], expected)
+    assert category_table(result).loc["V1", "faces"] < 0
+    assert can_test({"one": result}, n_least=4) == ""
+    nothing = result.assign(significant=("voxel", np.zeros(50, bool)))
+    assert can_test({"one": nothing}) == "no voxel is predicted better than by chance"
+    assert area_samples(nothing).shape == (8, 0)
+
+
+def test_figures_draw_significant_voxels_only(result):
+    np.testing.assert_allclose(plotting.figure_confound(result).axes[0].collections[0].get_offsets()[:, 1].max(), 5.2)
+    axes = plotting.figure_levels({"one": result, "two": result}, ("jne",)).axes
+    assert all(ax.get_ylim()[1] < 6 for ax in axes)
+    no_place = result.drop_vars(["vertex", "roi"])
+    assert plotting.figure_map(no_place, "jne").axes[0].get_xlim()[1] < 6
+    assert plotting.figure_map(no_place, "jne", significant=False).axes[0].get_xlim()[1] > 90
