@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import operator
+import warnings
 
 import numpy as np
 
@@ -46,8 +47,16 @@ def as_numbers(values, name: str, dtype=None, *, missing: bool = False) -> np.nd
     """
     values = _dense(values, name)
     masked = _mask(values)
+    if masked is not None and masked.any() and not missing:
+        raise ValueError(
+            f"{name} is a masked array in which {np.count_nonzero(masked)} of {masked.size} values are masked; a mask "
+            "is not used here: leave out the samples or voxels that are masked, or fill them first"
+        )
     try:
-        array = np.asarray(values)
+        with warnings.catch_warnings():
+            # Of single masked values in a list, which become NaN.
+            warnings.filterwarnings("ignore", "Warning: converting a masked element to nan")
+            array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{name} cannot be read as an array of numbers ({error})") from error
     if array.dtype.kind == "O":
@@ -55,11 +64,6 @@ def as_numbers(values, name: str, dtype=None, *, missing: bool = False) -> np.nd
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}; give real numbers")
     if masked is not None and masked.any():
-        if not missing:
-            raise ValueError(
-                f"{name} is a masked array in which {np.count_nonzero(masked)} of {masked.size} values are masked; a "
-                "mask is not used here: leave out the samples or voxels that are masked, or fill them first"
-            )
         array = np.where(masked, np.nan, array)
     if dtype is None:
         return array

@@ -224,7 +224,7 @@ def _refuse_random(images: Sequence, backbone: Backbone, device: torch.device) -
             "the model's image processor prepares the same image differently from call to call (a random crop or "
             "mirroring?); switch it off in preprocessor_config.json"
         )
-    batch = torch.from_numpy(prepared[0][None]).to(device)
+    batch = torch.from_numpy(np.stack(prepared[:1])).to(device)
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         once, again = (backbone.layers(batch.clone()) for _ in range(2))
     for name, values in once.items():

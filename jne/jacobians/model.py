@@ -104,10 +104,12 @@ def check_samples(X) -> torch.Tensor:
         array = as_numbers(X, "X")
         array = array.astype(np.float64) if array.dtype.itemsize > 8 else array.astype(array.dtype.newbyteorder("="))
         X = torch.from_numpy(np.ascontiguousarray(array))
-    if X.is_complex() or X.is_quantized or X.is_meta or X.is_nested or X.layout != torch.strided:
+    if X.is_complex():
+        raise ValueError(f"X has dtype {X.dtype}; give real numbers (n_samples, n_features)")
+    if X.is_quantized or X.is_meta or X.is_nested or X.layout != torch.strided:
         raise ValueError(
-            f"X has dtype {X.dtype} and layout {X.layout} on {X.device}; give real numbers (n_samples, n_features), "
-            "such as X.real, X.dequantize() or X.to_dense()"
+            f"X has dtype {X.dtype} and layout {X.layout} on {X.device}; give an ordinary tensor, "
+            "such as X.dequantize() or X.to_dense()"
         )
     if X.ndim < 2 or X[:1].numel() == 0:
         raise ValueError(

@@ -1,0 +1,132 @@
+"""Pictures as they are shown, and features that are the same twice."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jne.features import extract
+from jne.features.extract import extract_features
+from jne.features.images import ImageFiles, as_rgb, decode
+
+ORIENTATION = 0x0112
+# How the camera stored an upright picture: what turns it into what each value of the note says.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+UPRIGHT = np.kron(np.random.default_rng(0).integers(0, 256, (3, 5, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+
+
+def photograph(orientation, kind="PNG"):
+    image, exif = Image.fromarray(UPRIGHT), Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = image if STORED[orientation] is None else image.transpose(STORED[orientation])
+    content = io.BytesIO()
+    stored.save(content, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    content.seek(0)
+    return content
+
+
+def several(kind, n):
+    frames = [Image.fromarray(np.roll(UPRIGHT, i, axis=0)) for i in range(n)]
+    content = io.BytesIO()
+    frames[0].save(content, kind, save_all=True, append_images=frames[1:])
+    content.seek(0)
+    return content
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_photograph_is_turned_as_its_camera_noted(kind, orientation):
+    np.testing.assert_array_equal(decode(photograph(orientation, kind), "photo"), UPRIGHT)
+    with Image.open(photograph(orientation, kind)) as image:
+        once = as_rgb(image, "photo")
+    np.testing.assert_array_equal(as_rgb(once, "photo"), UPRIGHT)  # and not a second time
+
+
+def test_features_of_a_turned_photograph_are_those_of_the_upright_one(tmp_path):
+    Image.fromarray(UPRIGHT).save(tmp_path / "0.png")
+    for orientation in (3, 6):
+        (tmp_path / f"{orientation}.jpg").write_bytes(photograph(orientation, "PNG").getvalue())
+    found = extract_features(ImageFiles(tmp_path), layers={"stem": 1})["stem"]
+    np.testing.assert_array_equal(found, found[[0, 0, 0]])
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0no such thing", b"\xff" * 40], ids=["text", "bytes"])
+def test_damaged_notes_turn_nothing(exif):
+    content = io.BytesIO()
+    Image.fromarray(UPRIGHT).save(content, "PNG", exif=exif)
+    np.testing.assert_array_equal(decode(content, "photo"), UPRIGHT)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG", "WEBP"])
+def test_a_file_of_several_pictures_is_refused(kind):
+    assert decode(several(kind, 1), "film").size == (40, 24)
+    message = r"film holds 3 pictures \(frames, pages\); save the one that was shown as a file"
+    with pytest.raises(ValueError, match=message):
+        decode(several(kind, 3), "film")
+    with Image.open(several(kind, 3)) as image, pytest.raises(ValueError, match=message):
+        as_rgb(image, "film")
+
+
+def test_a_second_picture_behind_a_telephones_photograph_is_none_that_was_shown():
+    assert decode(several("MPO", 2), "photo").size == (40, 24)
+
+
+class Noisy:
+    """A network whose preparation or answer may be random."""
+
+    def __init__(self, prepare=0.0, answer=0.0):
+        self.random = np.random.default_rng(0)
+        self.chance, self.answer = prepare, answer
+
+    def prepare(self, image):
+        pixels = np.asarray(image, np.float32)
+        return pixels[:, ::-1].copy() if self.random.random() < self.chance else pixels
+
+    def to(self, device):
+        return self
+
+    def layers(self, batch):
+        return {"mean": batch.mean(dim=(1, 2)) + self.answer * self.random.normal()}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prepare": 0.5}, r"processor prepares the same image differently.*preprocessor_config.json"),
+        ({"answer": 5.0}, r"answers the same images differently from call to call \(first in mean\)"),
+    ],
+    ids=["mirrored at random", "random answers"],
+)
+def test_features_that_are_drawn_anew_at_every_call_are_refused(monkeypatch, options, message):
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+    monkeypatch.setattr(extract, "load_backbone", lambda model, layers: Noisy())
+    assert extract_features(pictures)["mean"].shape == (6, 3)
+    monkeypatch.setattr(extract, "load_backbone", lambda model, layers: Noisy(**options))
+    with pytest.raises(ValueError, match=message):
+        extract_features(pictures)
+
+
+def test_a_masked_autoencoder_is_refused_until_its_mask_is_switched_off(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="needs pip install 'jne[clip]'")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.ViTMAEConfig(**sizes, image_size=32, patch_size=8)
+    transformers.ViTMAEModel(config).save_pretrained(tmp_path)
+    transformers.ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    with pytest.raises(ValueError, match=r'first in layer1.*"mask_ratio": 0.0 of a masked autoencoder'):
+        extract_features(pictures, model=str(tmp_path))
+    content = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(content | {"mask_ratio": 0.0}))
+    once, again = (extract_features(pictures, model=str(tmp_path))["layer2"] for _ in range(2))
+    np.testing.assert_allclose(once, again, atol=1e-5 * once.std())
