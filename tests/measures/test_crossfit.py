@@ -20,7 +20,7 @@ from jne.encoders import Encoder, Training, second_moment
 from jne.jacobians.engine import prepare
 from jne.measures.crossfit_pair import Comparison, Units
 from jne.measures.crossfit_products import jacobian_products, split_pair
-from jne.measures.crossfit_shares import SHARES, TERMS, Terms, errors_to_bound, jackknife_error, share
+from jne.measures.crossfit_shares import TERMS, Terms, errors_to_bound, jackknife_error, share
 from jne.measures.crossfit_splits import N_TEST_GROUPS, draw_groups, draw_splits
 from jne.simulations import mixed_response
 from jne.study import shuffle_within
