@@ -41,6 +41,7 @@ def crossfit_nonlinearity(
     max_memory: int | str = "2GB",
     n_voxels_batch: int | None = None,
     return_samples: bool = False,
+    refit: bool = True,
     folder: str | Path | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
@@ -85,6 +86,9 @@ def crossfit_nonlinearity(
         As in `jne.nonlinearity`, for the Jacobians and the predictions.
     return_samples : bool
         Whether to return ``crossfit_jne_ss``; two products of the readout per split, and two arrays as large as it.
+    refit : bool
+        Whether to fit again without each group of training stimuli. Without, two fits a split are all, and errors are
+        over the stimuli they are taken at alone: what other training stimuli would change is not in them.
     folder : path, optional
         Keep every finished split there, and find it again if the arrays, the encoder and all settings but ``n_splits``
         are the same: an interrupted run goes on, and one with more splits computes only the new ones.
@@ -150,18 +154,20 @@ def crossfit_nonlinearity(
         "covariance": "training features" if covariance is None else "given",
         "precision": precision,
         "return_samples": int(return_samples),
+        "refit": int(refit),
     }
+    n_fits = 2 + n_groups * refit
     where = None if folder is None else Path(folder) / _key(settings, [*arrays, X_test, covariance])
     found = []
-    with tqdm(total=n_splits * (2 + n_groups), desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
+    with tqdm(total=n_splits * n_fits, desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
 
             def compare_halves(split: Split = split) -> xr.Dataset:
-                parts = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, bar.update)
+                parts = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, refit, bar.update)
                 return _split_dataset(*parts)
 
             found.append(compare_halves() if where is None else kept(where / f"split-{number}.nc", compare_halves))
-            bar.update((number + 1) * (2 + n_groups) - bar.n)  # of fits that were found
+            bar.update((number + 1) * n_fits - bar.n)  # of fits that were found
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
     sizes |= {"n_prediction_samples": len(X_unseen), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
     settings |= {"n_splits": n_splits, "layer": layer or getattr(data, "default_layer", None) or "all features"}

@@ -154,9 +154,10 @@ def fit_halves(
     split: Split,
     compare: Comparison,
     return_samples: bool,
+    refit: bool,
     tick: Callable[[], object],
 ) -> tuple[Terms, Terms, np.ndarray | None]:
-    """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, first of all groups and then without each.
+    """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, of all groups and then, if to refit, without each.
 
     Then the terms of all groups without each group of test stimuli, ``(n_test_groups, n_voxels)``, and, if asked
     for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
@@ -173,7 +174,7 @@ def fit_halves(
 
     both = [fit(0), fit(1)]
     terms = [compare.terms(tuple(both))]
-    for group in range(groups.max() + 1):
+    for group in range(groups.max() + 1 if refit else 0):
         half = int(group in split.groups[1])
         refitted = list(both)
         refitted[half] = fit(half, without=group)

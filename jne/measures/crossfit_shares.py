@@ -61,14 +61,17 @@ def jackknife_error(deleted: np.ndarray) -> np.ndarray:
     return np.sqrt((n_groups - 1) / n_groups * ((deleted - deleted.mean(axis=0)) ** 2).sum(axis=0))
 
 
-def total_error(deleted: np.ndarray, deleted_test: np.ndarray) -> np.ndarray:
-    """Standard error of estimates from other training and other test stimuli, which are independent of each other."""
-    return np.hypot(jackknife_error(deleted), jackknife_error(deleted_test))
+def total_error(*deleted: np.ndarray) -> np.ndarray:
+    """Standard error of estimates from other training and other test stimuli, which are independent of each other.
+
+    Of those of which groups were left out: without refits, ``(0, ...)``, what training stimuli change is not known.
+    """
+    return np.sqrt(sum(jackknife_error(part) ** 2 for part in deleted if len(part)))
 
 
 def errors_to_bound(*n_groups: int) -> float:
     """How many standard errors a 95 % bound is away when each comes from so few groups: Student's t, fewest groups."""
-    return float(student_t.ppf(0.975, min(n_groups) - 1))
+    return float(student_t.ppf(0.975, min(n for n in n_groups if n) - 1))
 
 
 def share(name: str, terms: Terms, deleted: Terms, deleted_test: Terms) -> Share:

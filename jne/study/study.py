@@ -76,6 +76,7 @@ class Study:
         random_state: int = 0,
         max_memory: str = "2GB",
         return_samples: bool = False,
+        refit: bool = True,
         progress: bool = False,
     ) -> xr.Dataset:
         """Cross-fit encoders with the study's options; see `jne.crossfit_nonlinearity` for arguments and result.
@@ -83,7 +84,7 @@ class Study:
         Cached in the study's folder; finished splits are kept, so that an interrupted call goes on, and one with more
         splits fits only the new ones. The result also has what the dataset knows of its voxels and stimuli.
         """
-        settings = {"n_splits": n_splits, "n_groups": n_groups, "random_state": random_state}
+        settings = {"n_splits": n_splits, "n_groups": n_groups, "random_state": random_state, "refit": refit}
         return _refits.crossfit(self, max_memory, progress, return_samples=return_samples, **settings)
 
     def null(self, random_state: int = 0, *, max_memory: str = "2GB", progress: bool = False) -> xr.Dataset:

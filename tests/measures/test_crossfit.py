@@ -514,3 +514,27 @@ def test_shuffling_keeps_every_stimulus_in_its_fold():
     folds = np.arange(40) % 4
     order = shuffle_within(folds, np.random.default_rng(0))
     assert sorted(order) == list(range(40)) and (folds[order] == folds).all() and (order != np.arange(40)).any()
+
+
+def test_without_refits_two_fits_a_split_give_the_same_shares_and_errors_over_test_stimuli(arrays):
+    fits = []
+
+    def make(seed):
+        encoder = quick(seed)
+        inner = encoder.fit
+        encoder.fit = lambda *a, **k: fits.append(seed) or inner(*a, **k)
+        return encoder
+
+    options = {"n_splits": 1, "precision": "float64"}
+    few = jne.crossfit_nonlinearity(make, arrays, refit=False, **options)
+    assert len(fits) == 2
+    whole = jne.crossfit_nonlinearity(quick, arrays, **options)
+    for name in TERMS:
+        np.testing.assert_allclose(few[name], whole[name], rtol=1e-9)
+        np.testing.assert_allclose(few[f"{name}_jackknife_test"], whole[f"{name}_jackknife_test"], rtol=1e-9)
+        np.testing.assert_allclose(
+            few[f"{name}_se"], jackknife_error(whole[f"{name}_jackknife_test"].values), rtol=1e-9
+        )
+    assert few.sizes["group"] == 0
+    names = np.array(["a"] * N_VOXELS)
+    assert jne.area_share(few, names).index.tolist() == ["a"]
