@@ -13,16 +13,16 @@ import xarray as xr
 
 from jne._core.files import one_at_a_time, provenance, write_netcdf
 
-_MEASURED = ("_core", "accuracy", "datasets", "jacobians", "encoders", "measures")
+_MEASURED = ("_core", "accuracy", "cortex", "datasets", "jacobians", "encoders", "measures")
 MADE_BY = {
     "dataset": ("_core", "accuracy", "cortex", "datasets"),
     "session": ("_core", "prepare"),
     "smooth-maps": ("_core", "cortex"),
     "crossfit": _MEASURED,
     "study": (*_MEASURED, "study"),
-    "selectivity-null": (*_MEASURED, "cortex", "statistics", "study"),
-    "simulation": (*_MEASURED, "cortex", "statistics", "simulations"),
-    "run": (*_MEASURED, "cortex", "features", "prepare", "statistics", "study", "simulations"),
+    "selectivity-null": (*_MEASURED, "statistics", "study"),
+    "simulation": (*_MEASURED, "statistics", "simulations"),
+    "run": (*_MEASURED, "features", "prepare", "statistics", "study", "simulations"),
 }
 """Kinds of what is kept, and the wings of this package that have a part in it; what comes after them has none."""
 
