@@ -41,7 +41,9 @@ def place_problems(content: xr.Dataset) -> list[str]:
     problems = []
     side = content["hemisphere"].values.astype(str) if "hemisphere" in content else None
     if side is not None and (unknown := sorted(set(side.ravel()) - set(HEMISPHERES))):
-        problems.append(f"hemisphere has the values {listed([repr(u) for u in unknown])}; accepted are left and right")
+        problems.append(
+            f"hemisphere has the values {listed([repr(str(u)) for u in unknown])}; accepted are left and right"
+        )
     if "vertex" not in content or content["vertex"].dims != ("voxel",):
         return problems
     if side is None:
@@ -72,9 +74,7 @@ def _order_problems(side: str, vertex: np.ndarray) -> list[str]:
     if len(unique) < len(vertex):
         return [f"vertex of the {side} hemisphere has {len(vertex) - len(unique)} vertices more than once"]
     if len(unique) > 2 and unique[0] == 1 and unique[-1] == len(unique):
-        return [
-            f"vertex of the {side} hemisphere is every number from 1 to {unique[-1]}, so it counts from 1; subtract 1"
-        ]
+        return [f"vertex of the {side} hemisphere is every number from 1 to {unique[-1]}: subtract 1, to count from 0"]
     return []
 
 

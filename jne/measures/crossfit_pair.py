@@ -157,7 +157,7 @@ def fit_halves(
     refit: bool,
     tick: Callable[[], object],
 ) -> tuple[Terms, Terms, np.ndarray | None]:
-    """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, of all groups and then, if to refit, without each.
+    """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, of all groups, then (to refit) without each.
 
     Then the terms of all groups without each group of test stimuli, ``(n_test_groups, n_voxels)``, and, if asked
     for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.

@@ -50,4 +50,5 @@ def _load_hdf5(path: Path, names: Sequence[str]) -> tuple[list[str], dict[str, n
 
 
 def _h5_values(item: h5py.Dataset) -> np.ndarray:
-    return item.asstr()[...].astype(str) if h5py.check_string_dtype(item.dtype) else item[...]
+    # UTF-8, of which ASCII is a part, as some write it without saying so.
+    return item.asstr("utf-8")[...].astype(str) if h5py.check_string_dtype(item.dtype) else item[...]

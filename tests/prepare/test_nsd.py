@@ -24,6 +24,7 @@ from nsd_tree import (
     AREAS,
     BETAS,
     CATEGORIES,
+    ON_FSAVERAGE,
     SURFACE,
     by_image,
     kept_voxels,
@@ -51,7 +52,7 @@ from jne.prepare.nsd.trials import parse_sessions
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """Subject 1 in .nii.gz, subject 2 in .hdf5, both on fsaverage; a path that is not ASCII and has spaces."""
+    """Subject 1 in .nii.gz, subject 2 in both formats, both on fsaverage; a path that is not ASCII and has spaces."""
     root = tmp_path_factory.mktemp("nsd") / "Höhle der Daten"
     tree = make_tree(root)
     write_features(tree, root / "features.h5")
@@ -89,7 +90,7 @@ def assert_planted(data, values, trials, tolerance):
         assert np.isnan(found[n:]).all()
 
 
-@pytest.mark.parametrize("number", [1, 2], ids=["nii.gz", "hdf5"])
+@pytest.mark.parametrize("number", [1, 2], ids=["nii.gz", "mixed"])
 @pytest.mark.parametrize("by", ["run", "session"])
 def test_planted_betas_come_back(tree, prepare, number, by):
     data, subject = prepare(number, zscore=by), tree.subjects[number]
@@ -293,6 +294,93 @@ def test_area_names(tmp_path):
     assert read_names(path) == {1: "V1", 2: "V3", 3: "V3A", 4: "FFC", 5: "hV4"}
 
 
+@pytest.mark.parametrize("form", ["shared{i:04d}_nsd{id:05d}", "nsd/shared1000/shared{i:04d}_NSD{id:05d}"])
+def test_names_of_nsds_own_pictures_count_from_1(tree, prepare, tmp_path, form):
+    """Shared images under the names of their files, the others under nsdIds, which count from 0."""
+    names = [
+        form.format(i=i, id=image + 1) if image in set(tree.shared) else f"nsd{image:05d}"
+        for i, image in enumerate(tree.feature_ids.tolist(), 1)
+    ]
+    np.savez(tmp_path / "names.npz", stimulus_id=names, **tree.features)
+    data = prepare(features=tmp_path / "names.npz")
+    rows = pd.Index(tree.feature_ids).get_indexer(nsd_ids(data))
+    for layer, values in tree.features.items():
+        np.testing.assert_array_equal(data.features(layer=layer), values[rows].astype(np.float32))
+
+
+def test_clipped_betas_are_counted_and_said(tree, prepare, tmp_path):
+    attrs = prepare().attrs
+    assert attrs["n_clipped_betas"] == len(tree.subjects[1].clipped) == 3 and attrs["n_clipped_voxels"] == 2
+    kept = np.count_nonzero(tree.subjects[1].trials["SESSION"].to_numpy()[tree.subjects[1].clipped[:, 0]] != 2)
+    assert prepare(sessions="1,3", test_repeats=2).attrs["n_clipped_betas"] == kept == 2
+    assert prepare(space="fsaverage", mask="nsdgeneral").attrs["n_clipped_betas"] == 0
+    command = ["prepare", "nsd", "--root", str(tree.root), "--subject", "1", "--out", str(tmp_path / "out.nc")]
+    output = CliRunner().invoke(main, [*command, "--features", str(tree.root / "features.h5")]).output
+    assert re.search(r"Clipped: 3 betas, in 2 voxels, .*109\.2 %", output), output
+
+
+def test_what_ncsnr_is_of_is_said(tree, prepare):
+    lines = []
+    note = "betas z-scored within sessions"
+    assert note in prepare(report=lines.append).attrs["noise_ceiling_note"]
+    assert any(note in line and "--noise-ceiling repeats" in line for line in lines)
+    assert "noise_ceiling_note" not in prepare(noise_ceiling="repeats", report=lines.append).attrs
+
+
+def test_areas_on_fsaverage_come_from_its_own_atlases(tree, prepare):
+    subject, lines = tree.subjects[1], []
+    data = prepare(space="fsaverage", zscore="none", report=lines.append)
+    kept = np.delete(np.arange(subject.percent["fsaverage"].shape[1]), 120)
+    names = {atlas: planted_names(subject, "fsaverage", atlas)[kept] for atlas in ON_FSAVERAGE}
+    for atlas, expected in names.items():
+        np.testing.assert_array_equal(data.get(f"roi_{atlas}"), expected)
+    assert data.attrs["roi_order"] == "Kastner2015,HCP_MMP1,streams"
+    kastner = names["Kastner2015"] != ""
+    np.testing.assert_array_equal(data.get("roi")[kastner], names["Kastner2015"][kastner])
+    other = data.get("roi")[~kastner & (names["HCP_MMP1"] != "")]
+    assert {"MST", "V3A (HCP_MMP1)"} <= set(other)
+    assert any(
+        line.startswith("Not on fsaverage, but drawn on each subject's own surface: prf-visualrois") for line in lines
+    )
+    assert not any(line.startswith("Not in this tree") for line in lines)
+
+
+@pytest.mark.parametrize("space", ["func1pt8mm", "fsaverage"])
+def test_levels_of_kastner2015_and_streams(tree, prepare, space):
+    mask = {"mask": "nsdgeneral"} if space == "fsaverage" else {}
+    data = prepare(space=space, roi_order=["Kastner2015"], **mask)
+    level = dict(zip(data.get("roi"), data.get("level"), strict=True))
+    higher, intermediate = ("PHC1", "PHC2", "TO1", "TO2"), ("VO1", "VO2", "LO1", "LO2", "V3A", "V3B", "IPS0", "IPS1")
+    expected = {"V1": "V1", "V2": "V2", "V3": "V3", "hV4": "V4"} | dict.fromkeys(higher, "higher")
+    expected |= dict.fromkeys(intermediate, "intermediate")
+    expected |= dict.fromkeys(("", "IPS2", "IPS3", "IPS4", "IPS5", "SPL1", "FEF"), "")
+    assert level == {area: expected[area] for area in level} and len(level) > 15
+    data = prepare(space=space, roi_order=["streams"], **mask)
+    level = dict(zip(data.get("roi"), data.get("level"), strict=True))
+    assert (level["early"], level["midventral"], level["parietal"]) == ("", "intermediate", "higher")
+
+
+def test_the_miniature_has_the_traits_of_nsds_own_files(tree):
+    """What a reader of the true files may stumble over."""
+    folder = tree.root / "nsddata/ppdata/subj01"
+    table = pd.read_csv(folder / "behav/responses.tsv", sep="\t", dtype=str)
+    assert len(table.columns) == 19 and table["TIME"].str.len().max() >= 20 and table["RT"].isna().any()
+    mask = folder / "func1pt8mm/brainmask.nii.gz"
+    header = nib.load(mask).header
+    assert (header["qform_code"], header["sform_code"]) == (0, 1)
+    assert gzip.decompress(mask.read_bytes())[112:120] == bytes(8)  # scl_slope and scl_inter
+    areas = nib.load(folder / "func1pt8mm/roi/streams.nii.gz")
+    assert areas.get_data_dtype() == np.float64 and areas.get_fdata().min() == -1
+    formats = {p.suffix for p in (tree.root / HDF5).glob("betas_session*")}
+    assert formats == {".hdf5", ".gz"}
+    surface = tree.root / FSAVERAGE / "lh.betas_session01.mgh"
+    assert surface.stat().st_size == 284 + 4 * 66 * 163_842 + 16
+    ncsnr = nib.load(tree.root / VOLUME / "ncsnr.nii.gz").get_fdata()
+    assert np.isnan(ncsnr).any() and np.isfinite(ncsnr).any()
+    stored = np.concatenate([np.asarray(nib.load(p).dataobj).ravel() for p in (tree.root / VOLUME).glob("betas*")])
+    assert stored.max() == 32767 and stored.min() == -32768
+
+
 # What may be wrong
 
 
@@ -373,6 +461,10 @@ def put(name, *where, value):
 def save_mat(root):
     (root / EXPERIMENT / "nsd_expdesign.mat").unlink()
     savemat(root / EXPERIMENT / "nsd_expdesign.mat", {"sharedix": np.array([[0, 5, 7]])})
+
+
+def append(path, text):
+    return lambda root: change(root / path, (root / path).read_bytes() + text.encode())
 
 
 def nothing(root):
@@ -569,6 +661,38 @@ BAD = {
         remove(f"{ROIS}/Kastner2015.nii.gz"),
         nsd("--roi-order", "Kastner2015"),
         r"Kastner2015.*leave it out of --roi-order",
+    ),
+    "atlas: a wrong checksum": (flip(f"{ROIS}/streams.nii.gz"), nsd(), r"streams\.nii\.gz.*CRC check failed"),
+    "atlas: complex numbers": (
+        resave(f"{ROIS}/streams.nii.gz", lambda a: a.astype(np.complex64)),
+        nsd(),
+        r"streams\.nii\.gz holds complex numbers",
+    ),
+    "atlas: a number with two names": (
+        append("nsddata/freesurfer/subj01/label/streams.mgz.ctab", "3 else\n"),
+        nsd(),
+        r"streams\.mgz\.ctab gives the number 3 two names, 'midlateral' and 'else'",
+    ),
+    "atlas: none on fsaverage": (
+        nothing,
+        [*SURFACE_OPTIONS, "--roi-order", "prf-visualrois"],
+        r"Error: prf-visualrois is drawn on each subject's own surface, and NSD has none on fsaverage\..*Kastner2015",
+    ),
+    "mask: none on fsaverage": (
+        nothing,
+        [*SURFACE_OPTIONS, "--mask", "floc-faces"],
+        r"Error: floc-faces is drawn on each subject's own surface",
+    ),
+    "ncsnr: a wrong checksum": (flip(f"{VOLUME}/ncsnr.nii.gz"), nsd(), r"ncsnr\.nii\.gz.*CRC check failed"),
+    "features: ids from 1": (
+        edit_features(put("stimulus_id", 3, value=b"nsd73000")),
+        nsd(),
+        r"stimulus_id 'nsd73000' of .* is not one of the 73000 images; .*subtract 1",
+    ),
+    "categories: ids from 1": (
+        edit_table("categories.csv", lambda t: t.assign(nsdId=t["nsdId"] + 1)),
+        nsd("--categories", "nsd/categories.csv"),
+        r"categories: .* has nsdId 73000; needed: 0 to 72999",
     ),
     "atlas: of the subject's own surface": (
         resave(f"{LABELS}/lh.HCP_MMP1.mgz", lambda a: a[:139_000]),

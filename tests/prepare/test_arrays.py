@@ -1,0 +1,207 @@
+"""`jne prepare arrays`: the ceiling of the test stimuli, labels of every type, and places that do not exist."""
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import jne
+from jne.cli import main
+from jne.prepare import parse_map, prepare_arrays
+
+N, N_TEST, N_VOXELS = 400, 200, 40
+SPLIT = np.repeat(["train", "validation", "test"], [N - N_TEST - 40, 40, N_TEST])
+
+
+def planted(signal_of_test=1.0, seed=0):
+    """Signal and noise of variance 1; test stimuli shown three times, all others once: the ceiling is 3 / 4."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(N, N_VOXELS))
+    scale = np.where(SPLIT == "test", signal_of_test, 1)[:, None, None]
+    repeats = features[:, None] * scale + rng.normal(size=(N, 3, N_VOXELS))
+    repeats[SPLIT != "test", 1:] = np.nan
+    return features, repeats
+
+
+def write(folder, ending=".npz", **arrays):
+    features, repeats = planted()
+    arrays = {"clip": features, "y": np.nanmean(repeats, axis=1), "split": SPLIT, **arrays}
+    path = folder / f"study{ending}"
+    if ending == ".npz":
+        np.savez(path, **arrays)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, values in arrays.items():
+                file[name] = values.astype("S") if values.dtype.kind == "U" else values
+    return path
+
+
+def prepare(folder, ending=".npz", mapping="split=split", **arrays):
+    path = write(folder, ending, **arrays)
+    return prepare_arrays(path, parse_map(f"features=clip,responses=y,{mapping}"), folder / "out.nc")
+
+
+def test_the_noise_ceiling_is_that_of_the_test_stimuli(tmp_path):
+    """Over all stimuli, of which most were shown once, it would be that of a single presentation: about a half."""
+    repeats = planted()[1]
+    data = prepare(tmp_path, mapping="split=split,repeats=r", r=repeats)
+    assert np.median(data.get("noise_ceiling")) == pytest.approx(0.75, abs=0.02)
+    np.testing.assert_array_equal(data.repeats(), repeats[SPLIT == "test"].astype(np.float32))
+    alone = prepare(tmp_path, mapping="split=split,repeats=r", r=repeats[SPLIT == "test"])
+    np.testing.assert_array_equal(alone.get("noise_ceiling"), data.get("noise_ceiling"))
+    np.testing.assert_array_equal(alone.repeats(), data.repeats())
+
+
+def test_the_ceiling_follows_the_signal_of_the_test_stimuli(tmp_path):
+    """Twice the signal in the test stimuli: 4 / (4 + 1 / 3)."""
+    repeats = planted(signal_of_test=2.0)[1]
+    data = prepare(tmp_path, mapping="split=split,repeats=r", y=np.nanmean(repeats, axis=1), r=repeats)
+    assert np.median(data.get("noise_ceiling")) == pytest.approx(4 / (4 + 1 / 3), abs=0.02)
+
+
+def test_with_folds_every_stimulus_is_tested_and_counts(tmp_path):
+    repeats, fold = planted()[1], np.arange(N) % 5
+    data = prepare(tmp_path, mapping="fold=fold,repeats=r", r=repeats, fold=fold)
+    # Half of the stimuli three times, half once: the mean of 1 / n is 2 / 3.
+    assert np.median(data.get("noise_ceiling")) == pytest.approx(1 / (1 + 2 / 3), abs=0.02)
+
+
+def test_repeats_of_some_stimuli_need_a_split_that_says_which(tmp_path):
+    repeats = planted()[1][SPLIT == "test"]
+    with pytest.raises(ValueError, match=r"repeats: .* has 200 along the stimulus axis; .*all 400 .*map a split"):
+        prepare(tmp_path, mapping="repeats=r", r=repeats)
+    with pytest.raises(ValueError, match=r"repeats: .* has 199 along .*all 400 stimuli, or of the 200 test stimuli"):
+        prepare(tmp_path, mapping="split=split,repeats=r", r=repeats[1:])
+    with pytest.raises(ValueError, match=r"repeats: .* has 39 along the voxel axis"):
+        prepare(tmp_path, mapping="split=split,repeats=r", r=repeats[..., 1:])
+
+
+def test_test_stimuli_that_were_shown_once_have_no_ceiling(tmp_path):
+    repeats = planted()[1][:, :1]
+    data = prepare(tmp_path, mapping="split=split,repeats=r", r=repeats)
+    assert data.get("noise_ceiling") is None and data.repeats() is None
+
+
+NUMBERS = np.arange(N_VOXELS) % 3
+LABELS = {
+    "doubles": (NUMBERS.astype(float), ["0", "1", "2"]),
+    "doubles with gaps": (np.where(NUMBERS == 0, np.nan, NUMBERS), ["", "1", "2"]),
+    "float32": (NUMBERS.astype(np.float32) + 17, ["17", "18", "19"]),
+    "integers with -1": (NUMBERS - 1, ["", "0", "1"]),
+    "text for nothing": (np.array(["nan", "V1", "Background+FreeSurfer_Defined_Medial_Wall"])[NUMBERS], ["", "V1", ""]),
+}
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_are_whole_numbers_names_or_none(tmp_path, kind, ending):
+    values, names = LABELS[kind]
+    data = prepare(tmp_path, ending, mapping="split=split,roi=area", area=values)
+    assert list(data.get("roi")) == list(np.array(names)[NUMBERS])
+
+
+def test_doubles_count_into_the_names_of_areas(tmp_path):
+    index = np.where(NUMBERS == 2, np.nan, NUMBERS)
+    data = prepare(tmp_path, mapping="split=split,roi=i,roi_names=n", i=index, n=np.array(["V1", "V2"]))
+    assert list(data.get("roi")) == list(np.array(["V1", "V2", ""])[NUMBERS])
+
+
+def test_text_of_hdf5_may_have_any_letters(tmp_path):
+    data = prepare(tmp_path, ".h5", "split=split,roi=i,roi_names=n", i=NUMBERS, n=np.char.encode(["視覚野", "Ä", "V1"]))
+    assert list(data.get("roi")[:3]) == ["視覚野", "Ä", "V1"]
+
+
+BAD_LABELS = {
+    "fractions": ("roi", np.full(N_VOXELS, 1.5), "roi: .*numbers that are not whole"),
+    "infinite": ("roi", np.full(N_VOXELS, np.inf), "roi: .*numbers that are not whole"),
+    "truth values": ("roi", np.ones(N_VOXELS, bool), "roi: .*type bool"),
+    "complex numbers": ("roi", np.ones(N_VOXELS, complex), "roi: .*type complex128"),
+    "an id that is NaN": ("stimulus_id", np.append(np.arange(N - 1.0), np.nan), "stimulus_id: .*1 NaN"),
+    "L and R": (
+        "hemisphere",
+        np.array(["L", "R"])[NUMBERS % 2],
+        "hemisphere has the values .*'L'.*; accepted are left",
+    ),
+    "lh and rh": ("hemisphere", np.array(["lh", "rh"])[NUMBERS % 2], "hemisphere has the values .*'lh'"),
+    "hemispheres as numbers": ("hemisphere", NUMBERS % 2, "hemisphere has the values .*'0'"),
+    "a fold that is NaN": ("fold", np.append(np.arange(N - 1.0) % 5, np.nan), "fold has 1 values that name no fold"),
+    "half a fold": ("fold", np.arange(N) / 2, "fold has 200 values that name no fold"),
+    "floats as pictures": ("thumbnail", np.zeros((N, 4, 4, 3)), r"thumbnail has shape .*float64; needed: .*uint8"),
+    "colours first": ("thumbnail", np.zeros((N, 3, 4, 4), np.uint8), r"thumbnail has shape \(400, 3, 4, 4\)"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_LABELS)
+def test_labels_that_mean_nothing_are_refused(tmp_path, kind):
+    role, values, message = BAD_LABELS[kind]
+    with pytest.raises(ValueError, match=message):
+        prepare(tmp_path, mapping=f"split=split,{role}=a", a=values)
+    assert not (tmp_path / "out.nc").exists()
+
+
+@pytest.mark.parametrize("kind", ["object references", "region references", "a table"])
+def test_references_of_hdf5_are_refused(tmp_path, kind):
+    """As cell arrays and tables of MATLAB's version 7.3 are stored."""
+    path = write(tmp_path, ".h5")
+    with h5py.File(path, "a") as file:
+        file["name"] = np.arange(3)
+        if kind == "a table":
+            file["area"] = np.zeros(N_VOXELS, [("a", "f4"), ("b", "i4")])
+        else:
+            dtype = h5py.ref_dtype if kind == "object references" else h5py.regionref_dtype
+            area = file.create_dataset("area", (N_VOXELS,), dtype=dtype)
+            for i in range(N_VOXELS):
+                area[i] = file["name"].ref if kind == "object references" else file["name"].regionref[:2]
+    with pytest.raises(ValueError, match=r"map: the array 'area' of .*study\.h5 holds references or objects"):
+        prepare_arrays(path, parse_map("features=clip,responses=y,split=split,roi=area"), tmp_path / "out.nc")
+
+
+LEFT = np.repeat(["left", "right"], N_VOXELS // 2)
+PLACE = np.tile(np.arange(N_VOXELS // 2), 2)
+BAD_VERTICES = {
+    "from 1": (PLACE + 1, "vertex of the left hemisphere is every number from 1 to 20: subtract 1"),
+    "from 1, to the last": (PLACE + 32473, "vertex runs from 32473 to 32492, and fsLR-32k has the indices 0 to 32491"),
+    "negative": (PLACE - 1, "vertex runs from -1 to 18"),
+    "halves": (PLACE + 0.5, r"vertex has type float64 and 40 values that are not whole numbers \(first: 0.5\)"),
+    "NaN": (np.append(PLACE[:-1].astype(float), np.nan), r"vertex has type float64 and 1 values .*\(first: nan\)"),
+    "twice": (np.minimum(PLACE, 17), "vertex of the left hemisphere has 2 vertices more than once"),
+}
+
+
+@pytest.mark.parametrize("mesh", ["fsLR-32k", None])
+@pytest.mark.parametrize("kind", BAD_VERTICES)
+def test_vertices_that_no_mesh_has_are_refused(tmp_path, kind, mesh):
+    vertex, message = BAD_VERTICES[kind]
+    path = write(tmp_path, v=vertex, h=LEFT)
+    mapping = parse_map("features=clip,responses=y,split=split,vertex=v,hemisphere=h")
+    with pytest.raises(ValueError, match=message):
+        prepare_arrays(path, mapping, tmp_path / "out.nc", mesh=mesh)
+
+
+def test_vertices_as_doubles_and_pictures_as_integers_are_what_they_say(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (N, 4, 4, 3))
+    path = write(tmp_path, v=PLACE.astype(float), h=LEFT, p=pictures, f=np.arange(N) % 5 + 1.0)
+    mapping = "features=clip,responses=y,split=split,vertex=v,hemisphere=h,thumbnail=p,fold=f"
+    data = prepare_arrays(path, parse_map(mapping), tmp_path / "out.nc", mesh="fsaverage5")
+    assert data.get("vertex").dtype.kind == "i" and list(data.get("vertex")) == list(PLACE)
+    assert data.get("thumbnail").dtype == np.uint8 and (data.get("thumbnail") == pictures).all()
+    assert data.folds.dtype.kind == "i"
+
+
+def test_vertices_need_hemispheres_and_a_mesh_that_has_them(tmp_path):
+    path = write(tmp_path, v=PLACE + 40_000, h=LEFT)
+    with pytest.raises(ValueError, match="attribute mesh is not given, which means fsLR-32k"):
+        prepare_arrays(
+            path, parse_map("features=clip,responses=y,split=split,vertex=v,hemisphere=h"), tmp_path / "out.nc"
+        )
+    with pytest.raises(ValueError, match="vertex without hemisphere"):
+        prepare_arrays(path, parse_map("features=clip,responses=y,split=split,vertex=v"), tmp_path / "out.nc")
+
+
+def test_the_command_takes_repeats_of_the_test_stimuli(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, r=planted()[1][SPLIT == "test"])
+    mapping = "features=clip,responses=y,split=split,repeats=r"
+    result = CliRunner().invoke(main, ["prepare", "arrays", "--input", str(path), "--map", mapping, "--out", "out.nc"])
+    assert result.exit_code == 0, result.output
+    assert jne.load_dataset("out.nc").repeats().shape == (N_TEST, 3, N_VOXELS)
