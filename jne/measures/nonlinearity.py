@@ -109,7 +109,9 @@ def nonlinearity(
     ------
     ValueError
         If an argument is unusable, X is not finite or has fewer than three samples, the model is random, in a training
-        mode that matters, mixes samples or carries no gradient, or ``max_memory`` is too small (before any work).
+        mode that matters, mixes samples or carries no gradient, a part of it has none (its derivative is not the slope
+        of its answers), its answers jump, a slope is not finite (the sample is named), or ``max_memory`` is too small
+        (before any work).
 
     References
     ----------

@@ -69,7 +69,7 @@ def drawn(figure):
         warnings.simplefilter("error")
         figure.savefig(content, format="svg")
         figure.savefig(io.BytesIO(), format="png")
-    return content.getvalue()
+    return re.sub("<!--.*?-->", "", content.getvalue(), flags=re.DOTALL)
 
 
 def labels(figure):
