@@ -38,7 +38,7 @@ def test_parameter_sets_fit_the_notebooks(name):
 def test_parameter_sets_have_bootstraps_enough_to_call_voxels_but_for_the_papers_own(name, n_bootstrap):
     assert yaml.safe_load((ROOT / f"book/params/{name}.yml").read_text())["all"]["n_bootstrap"] == n_bootstrap
     chapters = [declared_parameters(path) for path in NOTEBOOKS]
-    assert {declared["n_bootstrap"] for declared in chapters if "n_bootstrap" in declared} == {"2000"}
+    assert {ast.literal_eval(d["n_bootstrap"]) for d in chapters if "n_bootstrap" in d} == {2000}
 
 
 def test_no_scenario_of_the_hierarchy_has_a_gate():
