@@ -3,9 +3,12 @@
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import nbformat
 import pytest
+import yaml
 
 from jne.book.build import read_contents
 from jne.book.notebooks import declared_parameters, read_parameters
@@ -29,6 +32,23 @@ def test_contents_name_every_notebook():
 def test_parameter_sets_fit_the_notebooks(name):
     chapters, _ = read_contents(ROOT)
     read_parameters(name, {chapter: ROOT / path for chapter, path in chapters.items()}, root=ROOT)
+
+
+@pytest.mark.parametrize(("name", "n_bootstrap"), [("quick", 2000), ("demo", 2000), ("paper", 200)])
+def test_parameter_sets_have_bootstraps_enough_to_call_voxels_but_for_the_papers_own(name, n_bootstrap):
+    assert yaml.safe_load((ROOT / f"book/params/{name}.yml").read_text())["all"]["n_bootstrap"] == n_bootstrap
+    chapters = [declared_parameters(path) for path in NOTEBOOKS]
+    assert {ast.literal_eval(d["n_bootstrap"]) for d in chapters if "n_bootstrap" in d} == {2000}
+
+
+def test_no_scenario_of_the_hierarchy_has_a_gate():
+    # With the gate on, late areas are harder to learn, and "flat, flat" is no null.
+    (cell,) = [cell for cell in code_cells(ROOT / "book/hierarchy.ipynb") if "scenarios = {}" in cell.source]
+    asked = []
+    jne = SimpleNamespace(load_dataset=lambda data, **options: asked.append(options), run_study=MagicMock())
+    names = {"data": "synthetic", "subject": 1, "layer": None, "settings": {}, "synthetic_options": {"gate": True}}
+    exec(cell.source, {**names, "jne": jne})
+    assert len(asked) == 4 and [options["gate"] for options in asked] == [False] * 4
 
 
 @each_notebook

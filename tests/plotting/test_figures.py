@@ -285,10 +285,20 @@ def test_tables_name_measures_and_hide_nothing(monkeypatch):
     shown = []
     monkeypatch.setattr("jne.plotting.tables.display", shown.append)
     index = pd.MultiIndex.from_tuples([("subject 1", "jne"), ("all\nsubjects", "nonlinear_share")])
-    plain = pd.DataFrame({"rho": [0.5, np.nan], "p": [0.0001, 1], "p_smooth": [np.nan, 0.5]}, index)
+    numbers = {"rho": [0.5, np.nan], "p": [0.0001, 1], "p_smooth": [np.nan, 0.5], "n_areas": 32, "n_voxels": [827, 90]}
+    plain = pd.DataFrame(numbers, index)
     plotting.show_trends(plain)
     html = shown[0].to_html()
-    for text in ("subject 1, JNE", "all subjects, nonlinear share", "+0.50", "0.0001", "1.000", "–", "p (smooth maps)"):
+    for text in (
+        "subject 1, JNE",
+        "all subjects, nonlinear share",
+        "+0.50",
+        "0.0001",
+        "1.000",
+        "–",
+        "p (smooth maps)",
+        "827",
+    ):
         assert text in html
     plotting.show_trends(plain.assign(p_smooth=np.nan))
     assert "smooth" not in shown[1].to_html()

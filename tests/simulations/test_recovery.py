@@ -86,6 +86,16 @@ def test_more_stimuli_bring_the_cross_fitted_share_up_and_the_linear_one_down():
     assert table.true_nonlinearity["nonlinear", many] == 0.4
 
 
+def test_responses_are_shuffled_anew_in_every_setting_and_a_setting_is_counted_once():
+    # One epoch, so that patience changes nothing but the setting.
+    options = {"n_train": 200, "n_features": 8, "n_voxels": 4, "encoder_options": {"max_epochs": 1}}
+    table = vary("patience", [1, 8], **options)
+    shares = table[table.kind == "shuffled"].set_index("level").nonlinear_share
+    assert abs(shares[1] - shares[8]) > 1e-3 * shares[8]
+    again = vary("hidden_size", [64], **options)  # what is varied from
+    assert set(again.setting) == set(table.setting[table.level == 8]) and table.setting.nunique() == 2
+
+
 def test_a_factor_must_be_known():
     with pytest.raises(ValueError, match="factor='depth'; accepted are n_train, hidden_size"):
         vary("depth", [1])

@@ -234,9 +234,9 @@ def test_recovery_is_the_rank_correlation_with_the_truth():
 def planted(tmp_path_factory):
     """Studies of the synthetic cortex, by profiles of share and ceiling."""
     folder, results = tmp_path_factory.mktemp("studies"), {}
-    for alpha, ceiling in (("rising", "flat"), ("rising", "rising"), ("flat", "rising")):
+    for alpha, ceiling in (("rising", "flat"), ("rising", "rising"), ("flat", "rising"), ("flat", "flat")):
         options = {"thin": 20, "n_train": 1200, "n_validation": 200, "n_test": 200, "cache": False}
-        data = jne.load_dataset("synthetic", alpha=alpha, ceiling=ceiling, **options)
+        data = jne.load_dataset("synthetic", alpha=alpha, ceiling=ceiling, gate=False, **options)
         encoder = {"hidden_size": 128, "lr": 0.005, "max_epochs": 80}
         study = jne.run_study(data, encoder_options=encoder, n_bootstrap=20, folder=folder)
         results[f"{alpha}, {ceiling}"] = study.result
@@ -248,6 +248,12 @@ def test_the_planted_share_is_recovered_over_areas_whatever_the_ceiling(planted)
     table = area_recovery_table(planted, ("jne", "nonlinear_share"))["with_truth"].unstack()
     assert (table.loc[["rising, flat", "rising, rising"], "nonlinear_share"] > 0.6).all()
     assert (table.loc[["rising, flat", "rising, rising"], "jne"] > 0.4).all()
+
+
+@pytest.mark.slow
+def test_where_nothing_rises_neither_measure_does(planted):
+    trends = trend_tests({"flat": planted["flat, flat"]}, ("jne", "nonlinear_share"), n_draws=999)
+    assert (trends["p"] > 0.05).all() and (trends["rho"].abs() < 0.35).all()
 
 
 @pytest.mark.slow
