@@ -661,6 +661,18 @@ def test_errors_are_the_same_in_float64_as_in_float32():
     assert float(double.jne_se[0]) > 1  # of a JNE of about 40
 
 
+def test_the_error_of_a_rare_unit_is_said_to_be_too_small_and_is_half_of_the_true_one():
+    # One ReLU unit, active with probability p: the mean deviation is 2 p (1 - p), of which p is estimated.
+    n, X = 4000, normal(4000, 1, dtype=torch.float64)
+    result = nonlinearity(lambda x: torch.relu(x - 1.5), X, n_bootstrap=400, precision="float64")
+    p = float((X > 1.5).double().mean())
+    true = 2 * (1 - 2 * p) * np.sqrt(p * (1 - p) / n)
+    assert float(result.mean_deviation_se[0]) == pytest.approx(true / 2, rel=0.1)
+    assert all(
+        "mean Jacobian held fixed" in result[f"mean_deviation_{part}"].long_name for part in ("se", "low", "high")
+    )
+
+
 def test_bootstrap_is_seeded():
     run = lambda seed: nonlinearity(Residual(), normal(25, 7), n_bootstrap=10, random_state=seed)  # noqa: E731
     xr.testing.assert_identical(run(1), run(1))
