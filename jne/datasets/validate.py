@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jne._core import spans
-from jne.datasets.validate_labels import label_problems, not_folds, place_problems
+from jne.datasets.validate_labels import label_problems, not_folds, place_problems, text_problems
 
 SPLITS = ("train", "validation", "test")
 MINIMUM_TEST_STIMULI = 3
@@ -113,7 +113,7 @@ def _shared_stimuli(content: xr.Dataset, split: np.ndarray) -> list[str]:
 
 def value_problems(content: xr.Dataset) -> list[str]:
     """Every non-finite or constant variable; reads the whole file, a block of columns at a time."""
-    problems = []
+    problems = text_problems(content)
     for name in [*feature_layers(content), "responses"]:
         if name not in content:
             continue

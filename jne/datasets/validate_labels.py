@@ -14,18 +14,10 @@ TEXT_VARIABLES = ("stimulus_id", "split", "category", "roi", "hemisphere", "leve
 def label_problems(content: xr.Dataset) -> list[str]:
     """Labels that are no text, which would be shown as "1.0" or "nan", and pictures that cannot be shown."""
     problems = []
-    for name, variable in content.data_vars.items():
-        if name not in TEXT_VARIABLES and not str(name).startswith("roi_"):
-            continue
-        values = variable.values
-        objects = values.dtype.kind == "O" and [v for v in values.ravel() if not isinstance(v, (str, bytes))]
-        if objects:
-            problems.append(f"variable {name} has {len(objects)} values that are no text (first: {objects[0]!r})")
-        elif values.dtype.kind not in "OSUTiu":
-            problems.append(
-                f"variable {name} has type {values.dtype}, needed: text"
-                + (", empty for no area" if str(name).startswith("roi") else "")
-            )
+    for name in _text_variables(content):
+        if content[name].dtype.kind not in "OSUTiu":
+            none = ", empty for no area" if name.startswith("roi") else ""
+            problems.append(f"variable {name} has type {content[name].dtype}, needed: text{none}")
     if "thumbnail" in content:
         found = content["thumbnail"]
         if found.ndim != 4 or found.shape[-1] != 3 or found.dtype != np.uint8:
@@ -34,6 +26,21 @@ def label_problems(content: xr.Dataset) -> list[str]:
                 "length 3, 8 bits a channel (uint8, 0 to 255)"
             )
     return problems
+
+
+def text_problems(content: xr.Dataset) -> list[str]:
+    """Labels among which are other things than text, such as the NaN of a table; reads them all."""
+    problems = []
+    for name in _text_variables(content):
+        if content[name].dtype.kind == "O":
+            others = [value for value in content[name].values.ravel() if not isinstance(value, (str, bytes))]
+            if others:
+                problems.append(f"variable {name} has {len(others)} values that are no text (first: {others[0]!r})")
+    return problems
+
+
+def _text_variables(content: xr.Dataset) -> list[str]:
+    return [str(name) for name in content.data_vars if name in TEXT_VARIABLES or str(name).startswith("roi_")]
 
 
 def place_problems(content: xr.Dataset) -> list[str]:
