@@ -66,6 +66,26 @@ def preprocessing_attributes(text: str) -> dict[str, str]:
     return {"preprocessing": text, "preprocessing_sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
+def refuse_random(backbone: Backbone, images: Sequence[Image.Image], device: torch.device) -> None:
+    """Raise a ValueError where the same images do not give the same features twice."""
+    prepared = [backbone.prepare(image) for image in images]
+    if not all(np.array_equal(backbone.prepare(image), once) for image, once in zip(images, prepared, strict=True)):
+        raise ValueError(
+            "the model's image processor prepares the same image differently from call to call (a random crop or "
+            "mirroring?); switch it off in preprocessor_config.json"
+        )
+    batch = torch.from_numpy(np.stack(prepared[:1])).to(device)
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        once, again = (backbone.layers(batch.clone()) for _ in range(2))
+    for name, values in once.items():
+        if not torch.allclose(values, again[name], rtol=1e-2, atol=1e-3 * float(values.abs().max())):
+            raise ValueError(
+                f"the model answers the same images differently from call to call (first in {name}): a part of it is "
+                "random, such as the mask of a masked autoencoder or dropout. Switch it off in the model's config.json "
+                '("mask_ratio": 0.0 of a masked autoencoder), or take the features of another model'
+            )
+
+
 class EfficientNetBackbone:
     """EfficientNet-Lite0: each layer's activation, averaged within the cells of a square grid."""
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from jne._core import HDF5_ENDINGS, as_numbers, provenance, resolve_device
 from jne.features.allocator import kept_memory
-from jne.features.backbones import GRIDS, MODELS, Backbone, load_backbone
+from jne.features.backbones import GRIDS, MODELS, Backbone, load_backbone, refuse_random
 from jne.features.feature_file import FeatureFile, read_feature_file
 from jne.features.feature_writer import FeatureWriter
 from jne.features.image_sets import open_images
@@ -204,7 +204,8 @@ def stream_features(
     torch_device = resolve_device(device)
     on_cpu = torch_device.type == "cpu"
     backbone.to(torch_device)
-    _refuse_random(images, backbone, torch_device)
+    # Sixteen, because a picture that is sometimes mirrored is the same twice in half of the cases.
+    refuse_random(backbone, [_as_image(images[i], i) for i in range(min(16, len(images)))], torch_device)
     batch_size = batch_size or (16 if on_cpu else 256)
     with kept_memory() if on_cpu else nullcontext():
         # While a GPU works, the CPU prepares its next batch; a CPU would only interrupt itself.
@@ -214,28 +215,6 @@ def stream_features(
                 found = backbone.layers(torch.from_numpy(batch).to(torch_device))
                 values = {name: layer.float().cpu().numpy() for name, layer in found.items()}
             yield values
-
-
-def _refuse_random(images: Sequence, backbone: Backbone, device: torch.device) -> None:
-    """Raise a ValueError where the same images do not give the same features twice."""
-    # Sixteen, because a picture that is sometimes mirrored is the same twice in half of the cases.
-    first = [_as_image(images[i], i) for i in range(min(16, len(images)))]
-    prepared = [backbone.prepare(image) for image in first]
-    if not all(np.array_equal(backbone.prepare(image), once) for image, once in zip(first, prepared, strict=True)):
-        raise ValueError(
-            "the model's image processor prepares the same image differently from call to call (a random crop or "
-            "mirroring?); switch it off in preprocessor_config.json"
-        )
-    batch = torch.from_numpy(np.stack(prepared[:1])).to(device)
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        once, again = (backbone.layers(batch.clone()) for _ in range(2))
-    for name, values in once.items():
-        if not torch.allclose(values, again[name], rtol=1e-2, atol=1e-3 * float(values.abs().max())):
-            raise ValueError(
-                f"the model answers the same images differently from call to call (first in {name}): a part of it is "
-                "random, such as the mask of a masked autoencoder or dropout. Switch it off in the model's config.json "
-                '("mask_ratio": 0.0 of a masked autoencoder), or take the features of another model'
-            )
 
 
 def _batches(images: Sequence, prepare, batch_size: int, ahead: int, start: int = 0) -> Iterator[np.ndarray]:

@@ -9,9 +9,9 @@ from jne.jacobians.model import (
     matrix_precision,
     prepare,
     refuse_changed,
-    refuse_infinite,
 )
 from jne.jacobians.readout import split_readout
+from jne.jacobians.slopes import refuse_infinite
 from jne.jacobians.trunk import Trunk, make_trunk, unit_vectors
 
 __all__ = [

@@ -8,8 +8,9 @@ import torch
 from jne._core import Budget, clamp, parse_bytes, spans, whole_number
 from jne.jacobians.calls import as_outputs, moved
 from jne.jacobians.derivatives import differentiate
-from jne.jacobians.model import matrix_precision, prepare, refuse_changed, refuse_infinite
+from jne.jacobians.model import matrix_precision, prepare, refuse_changed
 from jne.jacobians.readout import split_readout
+from jne.jacobians.slopes import refuse_infinite
 from jne.jacobians.trunk import dense_jacobian
 
 __all__ = ["jacobian", "split_readout"]

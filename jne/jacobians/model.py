@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core import as_numbers, listed, resolve_device
+from jne._core import as_numbers, resolve_device
 from jne.jacobians.calls import Call, as_outputs, close, own_place
 from jne.jacobians.slopes import refuse_wrong_slopes
 
@@ -226,19 +226,6 @@ def refuse_changed(copied: Call, problem: Problem, weight: torch.Tensor | None =
             f"model answers otherwise once it is copied to {answer.device} in {answer.dtype}: by up to "
             f"{float((answer - own).abs().max()):.3g}, and its answers reach {float(own.abs().max()):.3g}. Give "
             "precision='float64', or a function of a tensor, which is not copied"
-        )
-
-
-def refuse_infinite(J: torch.Tensor, first: int) -> None:
-    """Raise a ValueError that names the samples at which derivatives ``(n, ...)`` of samples from ``first`` on are not
-    finite."""
-    bad = (~J.isfinite().flatten(1).all(1)).nonzero()[:, 0]
-    if len(bad):
-        where = listed([str(first + i) for i in bad.tolist()])
-        raise ValueError(
-            f"model has a slope that is not finite at sample {where} of X (counting from 0), of which every mean over "
-            "samples would be NaN. Leave the sample out, or keep the model from dividing by 0 or taking the root or "
-            "logarithm of 0 there, also on the side that torch.where does not take"
         )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from jne._core import listed
 from jne.jacobians.calls import Call, as_outputs, moved
 
 _STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -124,3 +125,16 @@ def _largest_jump(lines: _Lines) -> float:
                 return 0.0
             left = left + width * part
     return float(jump.max() / largest)
+
+
+def refuse_infinite(J: torch.Tensor, first: int) -> None:
+    """Raise a ValueError that names the samples at which derivatives ``(n, ...)`` of samples from ``first`` on are not
+    finite."""
+    bad = (~J.isfinite().flatten(1).all(1)).nonzero()[:, 0]
+    if len(bad):
+        where = listed([str(first + i) for i in bad.tolist()])
+        raise ValueError(
+            f"model has a slope that is not finite at sample {where} of X (counting from 0), of which every mean over "
+            "samples would be NaN. Leave the sample out, or keep the model from dividing by 0 or taking the root or "
+            "logarithm of 0 there, also on the side that torch.where does not take"
+        )
