@@ -1,14 +1,34 @@
 import os
 
-import numpy as np
-import pytest
-import torch
-import xarray as xr
+# One thread each keeps small problems quick, workers out of each other's way, and results the same on any machine: said
+# before anything that makes threads is imported, and to the processes that tests start.
+for library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ[f"{library}_NUM_THREADS"] = "1"
 
-from jne import EncodingDataset
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+import xarray as xr  # noqa: E402
 
-# One thread each keeps small problems quick and results the same on any machine.
+from jne import EncodingDataset  # noqa: E402
+
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """``-n auto`` is the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests that share a fixture of their file run in one worker, so that it is made once; others go anywhere."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        if any(fixture[-1].scope in ("class", "module") for fixture in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
 @pytest.fixture(autouse=True)

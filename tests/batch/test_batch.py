@@ -628,6 +628,7 @@ def test_workflows_are_valid_and_say_what_the_script_says():
     script = (ROOT / ".ci/run").read_text()
     assert [line for line in script.splitlines() if line.startswith("make ")] == [
         "make test",
+        "make types",
         "make batch GRID=quick",
         "make book PARAMS=quick",
         "make check-book",
