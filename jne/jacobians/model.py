@@ -88,7 +88,9 @@ def prepare(model, X, device: str, precision: str) -> Problem:
     refuse_training_mode(module)
     # Sixteen, so that what is rarely random, or random in few units, is seen.
     n_voxels = _probe_outputs(module, samples[:16])
-    refuse_wrong_slopes(module, samples[: 16 if samples[0].numel() <= 2048 else 8], n_voxels)
+    # From all over X, because neighbours may be repeats of one stimulus.
+    tried = torch.linspace(0, len(samples) - 1, min(len(samples), 16 if samples[0].numel() <= 2048 else 8)).long()
+    refuse_wrong_slopes(module, samples[tried.to(where)], n_voxels)
     return Problem(module, samples, n_voxels, is_encoder, getattr(model, "covariance_", None) if is_encoder else None)
 
 

@@ -95,7 +95,8 @@ def _disagreements(along: _Lines) -> int | None:
     first = quotient(_TRIED_FIRST)
     size = torch.maximum(derivative.abs(), first.abs()).nan_to_num()
     size = size + 1e-3 * size.max()
-    if not ((first - derivative).abs() > 1e-4 * size).any():
+    rounding = torch.finfo(answers.dtype).eps ** 0.5 * answers.detach().abs().max()
+    if not ((first - derivative).abs() > 1e-4 * size + rounding).any():
         return 0
     found = torch.stack([quotient(h) for h in _STEPS])
     # Kinks and rounding move the quotient from step to step: a wrong derivative is one that a quotient which has
@@ -105,7 +106,7 @@ def _disagreements(along: _Lines) -> int | None:
     # Answers rounded to few digits stand still over a small step; they are not settled.
     change = change.masked_fill(((found == 0) & (found[0] != 0))[1:], torch.inf)
     unsettled = torch.maximum(change[1:], change[:-1]).amin(0)
-    return int(((error > 1e-4 * size) & (error > 10 * unsettled)).sum())
+    return int(((error > 1e-4 * size + rounding) & (error > 10 * unsettled)).sum())
 
 
 def _largest_jump(lines: _Lines) -> float:
@@ -116,9 +117,11 @@ def _largest_jump(lines: _Lines) -> float:
     with torch.no_grad():
         for level in range(11 if left.dtype == torch.float64 else 5):
             width /= _PARTS
-            steps = along(left + width * parts).diff(dim=0).abs().nan_to_num(posinf=0)
+            answers = along(left + width * parts)
+            steps = answers.diff(dim=0).abs().nan_to_num(posinf=0)
             if level == 0:
-                largest = steps.sum(0).max()
+                # Of samples that are all the same, only rounding is left.
+                largest = steps.sum(0).max() + torch.finfo(left.dtype).eps ** 0.5 * answers.nan_to_num().abs().max()
             # Where nothing jumps, the largest step becomes as small as its part of the line.
             jump, part = steps.max(0)
             if not jump.max() > _SMALLEST_JUMP * largest:

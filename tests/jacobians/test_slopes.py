@@ -117,6 +117,7 @@ RIGHT = {
     "bfloat16 inside": (lambda: Between(lambda self, x: torch.tanh(self.first(x).bfloat16().to(x))), X),
     "half precision": (lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).bfloat16(), X),
     "images": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(144, 5)), X[:, :3]),
+    "one sample many times": (lambda: nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3)), X[[0] * 40]),
     "constant": (lambda: lambda x: 0 * x, X),
     "whole numbers as input": (lambda: nn.Linear(6, 3), torch.arange(60).reshape(10, 6)),
     "a tensor that is no buffer": (lambda: lambda x: torch.tanh(x @ torch.ones(6, 2)), X),
