@@ -6,6 +6,13 @@ import inspect
 import pydoc
 import re
 
+# What scikit-learn gives every estimator is in its own documentation.
+_CLASS = [
+    "   :members:",
+    "   :inherited-members: BaseEstimator",
+    "   :exclude-members: set_fit_request, set_predict_request, set_score_request",
+]
+
 
 def setup(app) -> dict[str, bool]:
     """Register the hooks; called by Sphinx."""
@@ -25,7 +32,7 @@ def _append_docstrings(app, page: str, source: list[str]) -> None:
             full += ["", line[1:], ""]
         elif named := re.fullmatch(r" +~?(jne\.[\w.]+)", line):
             kind = "class" if inspect.isclass(pydoc.locate(named[1])) else "function"
-            options = ["   :members:", "   :inherited-members:"] if kind == "class" else []
+            options = _CLASS if kind == "class" else []
             full += ["```{eval-rst}", f".. auto{kind}:: {named[1]}", *options, "```", ""]
     source[0] += "\n".join(full)
 
