@@ -62,7 +62,7 @@ def report(
     >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
     >>> options = {"hidden_size": 16, "max_epochs": 5}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     study = jne.run_study(data, encoder_options=options, n_bootstrap=20, folder=folder)
+    ...     study = jne.run_study(data, encoder_options=options, folder=folder)
     ...     summary = jne.report(study, n_splits=1, n_groups=4)
     >>> summary["voxels"]["all"] == len(data.get("roi"))
     True

@@ -57,7 +57,7 @@ class Study:
     >>> import tempfile, jne
     >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     study = jne.run_study(data, encoder_options={"max_epochs": 2}, n_bootstrap=20, folder=folder)
+    ...     study = jne.run_study(data, encoder_options={"max_epochs": 2}, folder=folder)
     >>> study.result.r2.sizes == study.result.r2_linear.sizes == {"voxel": len(data.get("roi"))}
     True
     """
@@ -166,7 +166,7 @@ def run_study(
     >>> data = jne.load_dataset("synthetic", thin=64, n_train=200, n_validation=50, n_test=50, cache=False)
     >>> options = {"hidden_size": 16, "max_epochs": 5}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     study = jne.run_study(data, encoder_options=options, n_bootstrap=20, folder=folder)
+    ...     study = jne.run_study(data, encoder_options=options, folder=folder)
     >>> study.result.sizes["sample"], study.encoder.get_params()["hidden_size"]
     (50, 16)
     """

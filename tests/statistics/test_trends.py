@@ -238,7 +238,7 @@ def planted(tmp_path_factory):
         options = {"thin": 20, "n_train": 1200, "n_validation": 200, "n_test": 200, "cache": False}
         data = jne.load_dataset("synthetic", alpha=alpha, ceiling=ceiling, gate=False, **options)
         encoder = {"hidden_size": 128, "lr": 0.005, "max_epochs": 80}
-        study = jne.run_study(data, encoder_options=encoder, n_bootstrap=20, folder=folder)
+        study = jne.run_study(data, encoder_options=encoder, folder=folder)
         results[f"{alpha}, {ceiling}"] = study.result
     return results
 
