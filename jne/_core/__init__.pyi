@@ -22,3 +22,5 @@ from jne._core.memory import format_bytes as format_bytes
 from jne._core.memory import parse_bytes as parse_bytes
 from jne._core.memory import spans as spans
 from jne._core.texts import listed as listed
+from jne._core.threads import threads_for as threads_for
+from jne._core.threads import wait_asleep as wait_asleep

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from jne._core import resolve_device
+from jne._core import resolve_device, threads_for
 from jne.encoders.base import Encoder
 from jne.encoders.training import Training, check_training
 
@@ -147,7 +147,9 @@ class ResidualEncoder(Encoder):
         x, x_val = (torch.from_numpy(self.scale_features(a)).to(device) for a in (arrays.X, arrays.X_val))
         y, y_val = (torch.from_numpy(self.scale_responses(a)).to(device) for a in (arrays.Y, arrays.Y_val))
         self.module_ = self.initial_module(x.shape[1], y.shape[1]).to(device)
-        self.history_ = self._train(x, y, x_val, y_val, progress)
+        n_weights = sum(weight.numel() for weight in self.module_.parameters())
+        with threads_for(n_weights * min(self.batch_size or len(x), len(x))):
+            self.history_ = self._train(x, y, x_val, y_val, progress)
         self.module_.eval()
 
     def _train(self, x, y, x_val, y_val, progress: bool) -> dict:
