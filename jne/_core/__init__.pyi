@@ -34,3 +34,5 @@ from jne._core.memory import spans as spans
 from jne._core.meshes import MESHES as MESHES
 from jne._core.meshes import N_VERTICES as N_VERTICES
 from jne._core.texts import listed as listed
+from jne._core.threads import threads_for as threads_for
+from jne._core.threads import wait_asleep as wait_asleep

@@ -60,8 +60,6 @@ class _ThisPython(AsyncKernelManager):
         spec["argv"] = [sys.executable, *spec["argv"][1:]]
         # A progress bar would become one block of output per update.
         spec["env"] = {"TQDM_DISABLE": "1", "JNE_PROGRESS": "0"}
-        # Threads that spin while they wait make a fit several times slower on a machine that does something else too.
-        spec["env"]["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
         spec["env"] |= self.environment
         return KernelSpec(**spec)
 
