@@ -146,14 +146,9 @@ class ResidualEncoder(Encoder):
         x, x_val = (torch.from_numpy(self.scale_features(a)).to(device) for a in (arrays.X, arrays.X_val))
         y, y_val = (torch.from_numpy(self.scale_responses(a)).to(device) for a in (arrays.Y, arrays.Y_val))
         self.module_ = self.initial_module(x.shape[1], y.shape[1]).to(device)
-<<<<<<< HEAD
-        self.history_ = self._train(x, y, x_val, y_val, progress)
-=======
         n_weights = sum(weight.numel() for weight in self.module_.parameters())
         with threads_for(n_weights * min(self.batch_size or len(x), len(x))):
             self.history_ = self._train(x, y, x_val, y_val, progress)
-        self.module_.eval()
->>>>>>> 1604d0c74465ffe6a03221041273997f81f18230
 
     def _train(
         self, x: torch.Tensor, y: torch.Tensor, x_val: torch.Tensor, y_val: torch.Tensor, progress: bool
