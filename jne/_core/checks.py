@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 
-def whole_number(value, name: str, least: int) -> int:
+def whole_number(value: Any, name: str, least: int) -> int:
     """``value`` as a whole number, or a ValueError that names the argument."""
     try:
         whole = operator.index(value)

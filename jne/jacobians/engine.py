@@ -3,6 +3,8 @@
 from jne.jacobians.derivatives import Derivative, differentiate, plan
 from jne.jacobians.model import (
     DTYPES,
+    Call,
+    FittedEncoder,
     Problem,
     as_outputs,
     choose_device,
@@ -17,7 +19,9 @@ from jne.jacobians.trunk import Trunk, make_trunk, unit_vectors
 
 __all__ = [
     "DTYPES",
+    "Call",
     "Derivative",
+    "FittedEncoder",
     "Problem",
     "Trunk",
     "as_outputs",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from jne._core import Budget, clamp, parse_bytes, spans
 from jne.jacobians.derivatives import differentiate
-from jne.jacobians.model import as_outputs, matrix_precision, moved, prepare
+from jne.jacobians.model import Call, FittedEncoder, as_outputs, matrix_precision, moved, prepare
 from jne.jacobians.readout import split_readout
 from jne.jacobians.trunk import dense_jacobian
 
@@ -16,8 +17,8 @@ __all__ = ["jacobian", "split_readout"]
 
 @torch.inference_mode(False)
 def jacobian(
-    model,
-    X,
+    model: Call | FittedEncoder,
+    X: ArrayLike | torch.Tensor,
     *,
     device: str = "auto",
     precision: str = "float32",

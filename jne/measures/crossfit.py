@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from jne._core import code_hash, hash_parameters, parse_bytes, provenance, whole_number, write_netcdf
 from jne.datasets import EncodingDataset
 from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
+from jne.measures.covariance import Covariance
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import SHARES, TERMS, jackknife_error, share, split_sd, spread
 from jne.measures.crossfit_splits import draw_groups, draw_splits
@@ -37,14 +40,14 @@ _UNITS = "z-scored response units per z-scored feature unit"
 
 
 def crossfit_nonlinearity(
-    make_encoder: Callable,
-    data,
+    make_encoder: Callable[[int], Any],
+    data: EncodingDataset | Sequence[ArrayLike],
     *,
     n_splits: int = 4,
     n_groups: int = 8,
     random_state: int = 0,
     layer: str | None = None,
-    covariance=None,
+    covariance: Covariance = None,
     device: str = "auto",
     precision: str = "float32",
     max_memory: int | str = "2GB",
@@ -179,7 +182,7 @@ def crossfit_nonlinearity(
     return _dataset(found).assign_attrs({**settings, **sizes, "units": _UNITS, **provenance()})
 
 
-def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
+def _arrays(data: EncodingDataset | Sequence[ArrayLike], layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
     """Training arrays, the features that Jacobians are taken at, and those that predictions are taken at."""
     if isinstance(data, EncodingDataset):
         arrays = training_arrays(data, layer)
@@ -200,16 +203,16 @@ def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
 def _key(settings: dict, arrays: list) -> str:
     """Sixteen digits that change with the settings, the arrays or the code."""
     digests = [
-        None if array is None else hashlib.sha256(np.ascontiguousarray(array)).hexdigest() + str(np.shape(array))
+        None if array is None else hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() + str(np.shape(array))
         for array in arrays
     ]
     return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
 
 
 def _split_dataset(terms: np.ndarray, samples: np.ndarray | None) -> xr.Dataset:
-    content = {"terms": (("term", "estimate", "voxel"), terms.swapaxes(0, 1))}
+    content = {"terms": xr.Variable(("term", "estimate", "voxel"), terms.swapaxes(0, 1))}
     if samples is not None:
-        content["crossfit_jne_ss"] = ("sample", "voxel"), samples
+        content["crossfit_jne_ss"] = xr.Variable(("sample", "voxel"), samples)
     return xr.Dataset(content)
 
 

@@ -33,13 +33,13 @@ def collect(
     variables: dict[str, np.ndarray] = {}
 
     def put(name: str, voxels: slice, values: torch.Tensor) -> None:
-        values = values.cpu().numpy()
-        if values.shape[-1] == n_voxels:
-            variables[name] = values
+        array = values.cpu().numpy()
+        if array.shape[-1] == n_voxels:
+            variables[name] = array
             return
         if name not in variables:
-            variables[name] = np.empty((*values.shape[:-1], n_voxels), values.dtype)
-        variables[name][..., voxels] = values
+            variables[name] = np.empty((*array.shape[:-1], n_voxels), array.dtype)
+        variables[name][..., voxels] = array
 
     for block in blocks:
         for name, values in {**_over_samples(block, counts, columns), **_ratios(block)}.items():
@@ -52,7 +52,7 @@ def collect(
 
 def _ratios(block: Block) -> dict[str, torch.Tensor]:
     out = {"gain": block.gain}
-    if block.dispersion is not None:
+    if block.dispersion is not None and block.linear is not None:
         out["nonlinear_share"] = (block.dispersion / 2) / (block.dispersion / 2 + block.linear)
     return out
 
