@@ -101,7 +101,12 @@ class Comparison:
 
     def terms(self, encoders: Sequence[ScaledEncoder]) -> np.ndarray:
         """The four `jne.measures.TERMS` of every voxel, ``(4, n_voxels)``."""
-        terms = self._terms(self._pair(encoders), self._linear_map)
+        return self._terms_at(encoders, self.X_test, self._linear_map)
+
+    def _terms_at(
+        self, encoders: Sequence[ScaledEncoder], X_test: np.ndarray, linear_map: LinearMap | None
+    ) -> np.ndarray:
+        terms = self._terms(self._pair(encoders, X_test), linear_map)
         return terms * np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
 
     def _terms(self, pair: Pair, linear_map: LinearMap | None) -> np.ndarray:
@@ -121,7 +126,7 @@ class Comparison:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
         one, two = (
             self._centred_deviations(problem, self.units.gain(encoder))
-            for encoder, problem in zip(encoders, self._pair(encoders), strict=True)
+            for encoder, problem in zip(encoders, self._pair(encoders, self.X_test), strict=True)
         )
         return two.mul_(one).cpu().numpy()
 
@@ -146,8 +151,8 @@ class Comparison:
             for problem in pair:
                 self._centred_deviations(problem, np.ones(1))
 
-    def _pair(self, encoders: Sequence[ScaledEncoder]) -> Pair:
-        one, two = (self._problem(self.units.module(encoder), self.X_test) for encoder in encoders)
+    def _pair(self, encoders: Sequence[ScaledEncoder], X: np.ndarray) -> Pair:
+        one, two = (self._problem(self.units.module(encoder), X) for encoder in encoders)
         return one, two
 
     def _problem(self, function: Call, X: np.ndarray) -> Problem:

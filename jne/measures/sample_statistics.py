@@ -42,11 +42,11 @@ def collect(
         variables[name][..., voxels] = array
 
     for block in blocks:
-        for name, values in {**_over_samples(block, counts, columns), **_ratios(block)}.items():
-            put(name, block.voxels, values)
+        found = {**_over_samples(block, counts, columns), **_ratios(block)}
         if return_samples:
-            put("deviation_sign", block.voxels, block.deviation.sign().to(torch.int8))
-            put("jne_ss", block.voxels, block.deviation.abs_())
+            found["jne_ss"], found["deviation_sign"] = _sample_scores(block.deviation, found["mean_deviation"], columns)
+        for name, values in found.items():
+            put(name, block.voxels, values)
     return variables
 
 
@@ -58,14 +58,13 @@ def _ratios(block: Block) -> dict[str, torch.Tensor]:
 
 
 def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str, torch.Tensor]:
-    """JNE, mean deviation and their errors; the block's deviations become JNE-SS, with its sign, on the way."""
+    """JNE, mean deviation and their errors."""
     parts: dict[str, list[torch.Tensor]] = {}
     for part in spans(block.deviation.shape[1], columns):
-        delta = block.deviation[:, part].double()
-        mean = delta.mean(0)
-        delta -= mean
+        deviation = block.deviation[:, part].double()
+        mean = deviation.mean(0)
+        delta = deviation - mean
         squares = delta.square()
-        block.deviation[:, part] = squares.copysign(delta)
         found = {"jne": squares.mean(0).sqrt(), "mean_deviation": mean, "relative": mean / block.gain[part]}
         if len(counts):
             shift = counts @ delta
@@ -77,6 +76,16 @@ def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str,
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
     return {name: torch.cat(values) for name, values in parts.items()}
+
+
+def _sample_scores(deviation: torch.Tensor, mean: torch.Tensor, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """JNE-SS ``(n_samples, n)``, in the memory of the deviations, which are lost; and the sign that it squares away."""
+    sign = torch.empty_like(deviation, dtype=torch.int8)
+    for part in spans(deviation.shape[1], columns):
+        delta = deviation[:, part].double() - mean[part]
+        sign[:, part] = delta.sign()
+        deviation[:, part] = delta.square()
+    return deviation, sign
 
 
 def _errors(name: str, estimate: torch.Tensor, draws: torch.Tensor, t: float) -> dict[str, torch.Tensor]:
