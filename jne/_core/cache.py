@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import xarray as xr
 
 from jne._core.files import one_at_a_time, provenance, write_netcdf
 
-Made, Read = TypeVar("Made"), TypeVar("Read")
+Made = TypeVar("Made")
+Read = TypeVar("Read")
 
 _MEASURED = ("_core", "accuracy", "cortex", "datasets", "jacobians", "encoders", "measures")
 MADE_BY = {
@@ -55,14 +56,27 @@ def read_netcdf(path: Path) -> xr.Dataset:
         return result.load()
 
 
+@overload
+def kept(
+    path: Path, compute: Callable[[], xr.Dataset], *, lock: Callable[[Path], AbstractContextManager] = ...
+) -> xr.Dataset: ...
+@overload
 def kept(
     path: Path,
     compute: Callable[[], Made],
     *,
-    read: Callable[[Path], Read] = read_netcdf,
-    write: Callable[[Made, Path], object] = write_netcdf,
+    read: Callable[[Path], Read],
+    write: Callable[[Made, Path], object],
+    lock: Callable[[Path], AbstractContextManager] = ...,
+) -> Read: ...
+def kept(
+    path: Path,
+    compute: Callable[[], Any],
+    *,
+    read: Callable[[Path], Any] = read_netcdf,
+    write: Callable[[Any, Path], object] = write_netcdf,
     lock: Callable[[Path], AbstractContextManager] = one_at_a_time,
-) -> Read:
+) -> Any:
     """What ``path`` holds; where it is not there yet, it is computed and written first.
 
     Of several processes that ask at the same moment one computes and the others wait, by ``lock``. What is returned has

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numbers
 import operator
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
-def whole_number(value, name: str, least: int) -> int:
+def whole_number(value: Any, name: str, least: int) -> int:
     """``value`` as a whole number, or a ValueError that names the argument."""
     try:
         whole = operator.index(value)
@@ -20,7 +22,7 @@ def whole_number(value, name: str, least: int) -> int:
     return whole
 
 
-def as_numbers(values, name: str, dtype=None, *, missing: bool = False) -> np.ndarray:
+def as_numbers(values: Any, name: str, dtype: DTypeLike | None = None, *, missing: bool = False) -> np.ndarray:
     """``values`` as an array of real numbers; every array that a person hands in comes through here.
 
     ``numpy.asarray`` alone drops the mask of a masked array, the imaginary part of a complex one, and reads texts and
@@ -79,7 +81,7 @@ def as_numbers(values, name: str, dtype=None, *, missing: bool = False) -> np.nd
     return out
 
 
-def _dense(values, name: str):
+def _dense(values: Any, name: str) -> Any:
     """A tensor as an array; what NumPy would wrap in an array of one object is refused."""
     if hasattr(values, "detach") and hasattr(values, "is_quantized"):
         if values.is_quantized or values.is_meta or values.is_nested or str(values.layout) != "torch.strided":
@@ -95,7 +97,7 @@ def _dense(values, name: str):
     return values
 
 
-def _mask(values) -> np.ndarray | None:
+def _mask(values: Any) -> np.ndarray | None:
     """Which values are masked, also of arrays in a list; None where no mask is."""
     if isinstance(values, np.ma.MaskedArray):
         return np.ma.getmaskarray(values)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -118,7 +119,7 @@ def write_json(content: Mapping, path: str | Path, *, sort_keys: bool = True) ->
     return Path(path)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """An attribute of a file as Python's own number or text."""
     return value.item() if isinstance(value, np.generic) else value
 

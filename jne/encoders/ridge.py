@@ -14,6 +14,8 @@ from torch import nn
 from jne.encoders.base import Encoder
 from jne.encoders.training import Training
 
+ALPHAS = tuple(10.0**exponent for exponent in range(-1, 7))
+
 
 class RidgeEncoder(Encoder):
     """Ridge regression whose regularisation is chosen for each voxel by cross-validation (himalaya's ``RidgeCV``).
@@ -55,7 +57,7 @@ class RidgeEncoder(Encoder):
 
     def __init__(
         self,
-        alphas: Sequence[float] = tuple(10.0**exponent for exponent in range(-1, 7)),
+        alphas: Sequence[float] = ALPHAS,
         cv: int = 5,
         standardize: bool = True,
         n_targets_batch: int | None = 5000,
@@ -94,7 +96,7 @@ class RidgeEncoder(Encoder):
             self.module_.weight.copy_(torch.from_numpy(np.ascontiguousarray(coefficients.T)))
         self.history_ = {"alpha": model.best_alphas_.tolist(), "cv_loss": (-model.cv_scores_).tolist()}
 
-    def _inner_folds(self, arrays: Training):
+    def _inner_folds(self, arrays: Training) -> KFold | PredefinedSplit:
         if arrays.groups is None:
             return KFold(self.cv, shuffle=True, random_state=self.random_state)
         # A dataset's own folds keep what belongs together apart from the rest here too; validation is one more fold.

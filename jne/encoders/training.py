@@ -28,7 +28,7 @@ def training_arrays(data: EncodingDataset, layer: str | None) -> Training:
     return Training(*(read for split in splits for read in (data.features(split, layer), data.responses(split))))
 
 
-def leave_out(X: np.ndarray, Y: np.ndarray, folds: np.ndarray, validation) -> Training:
+def leave_out(X: np.ndarray, Y: np.ndarray, folds: np.ndarray, validation: object) -> Training:
     """Hold the stimuli of one fold out for validation."""
     held = folds == validation
     return Training(X[~held], Y[~held], X[held], Y[held], folds[~held])

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 Call = Callable[[torch.Tensor], torch.Tensor]
+"""A function of samples ``(n, ...)``; a torch.nn.Module is one."""
 
 
-def as_outputs(model, n_voxels: int | None = None) -> Call:
+def as_outputs(model: Call, n_voxels: int | None = None) -> Call:
     """``model`` as a function ``(n, ...) -> (n, n_voxels)`` that leaves its input alone.
 
     Raises
@@ -38,7 +39,7 @@ def as_outputs(model, n_voxels: int | None = None) -> Call:
     return call
 
 
-def own_place(model, X: torch.Tensor) -> torch.Tensor:
+def own_place(model: object, X: torch.Tensor) -> torch.Tensor:
     """``X`` on the device and in the precision that the model itself has."""
     tensors = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else ()
     like = next((t for t in tensors if t.is_floating_point() or t.is_complex()), X)
@@ -52,7 +53,7 @@ def close(a: torch.Tensor, b: torch.Tensor, power: float = 0.6) -> bool:
     return bool((a - b).abs().max() <= tolerance * scale)
 
 
-def moved(model, like: torch.Tensor):
+def moved(model: Call, like: torch.Tensor) -> Call:
     """A copy of a module on the device and in the precision of ``like``; a function is returned as it is."""
     if not isinstance(model, nn.Module):
         return model

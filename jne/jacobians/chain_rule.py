@@ -127,7 +127,7 @@ class Step:
     inputs: tuple[str, ...]
 
 
-def recognise(module: nn.Module) -> list[Step] | None:
+def recognise(module: Callable[[torch.Tensor], torch.Tensor]) -> list[Step] | None:
     """The operations of a trunk of linear layers, activations and sums, in order; None for any other."""
     try:
         traced = fx.symbolic_trace(module)

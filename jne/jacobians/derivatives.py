@@ -59,7 +59,8 @@ def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool)
     tangent = torch.randn(1, X[0].numel(), generator=generator).to(X)
     _refuse_detached(call, X)
     row = pull_autograd(call, X, cotangent)
-    mode, product = "autograd", pull_autograd
+    mode = "autograd"
+    product: Callable[[Call, torch.Tensor, torch.Tensor], torch.Tensor] = pull_autograd
     if forward and _agrees(push, call, X, tangent, lambda J: (J @ cotangent.T, row @ tangent.T)):
         mode, product = "forward", push
     elif _agrees(pull, call, X, cotangent, lambda J: (J, row)):
@@ -72,7 +73,13 @@ def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool)
     return Derivative(mode, fresh, size * (saved + width), size * 6 * width)
 
 
-def _agrees(product, call: Call, X: torch.Tensor, directions: torch.Tensor, compare) -> bool:
+def _agrees(
+    product: Callable[[Call, torch.Tensor, torch.Tensor], torch.Tensor],
+    call: Call,
+    X: torch.Tensor,
+    directions: torch.Tensor,
+    compare: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+) -> bool:
     # What torch.func says of a function it cannot treat differs from one operation to the next.
     try:
         return close(*compare(product(call, X, directions)))

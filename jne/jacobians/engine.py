@@ -1,9 +1,10 @@
 """The door of this wing for the measures: a model made ready, its derivatives, its trunk and readout, in blocks."""
 
-from jne.jacobians.calls import as_outputs, cast, close, moved, own_place
+from jne.jacobians.calls import Call, as_outputs, cast, close, moved, own_place
 from jne.jacobians.derivatives import Derivative, differentiate, plan
 from jne.jacobians.model import (
     DTYPES,
+    FittedEncoder,
     Problem,
     choose_device,
     matrix_precision,
@@ -16,7 +17,9 @@ from jne.jacobians.trunk import Trunk, make_trunk, unit_vectors
 
 __all__ = [
     "DTYPES",
+    "Call",
     "Derivative",
+    "FittedEncoder",
     "Problem",
     "Trunk",
     "as_outputs",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from jne._core import Budget, clamp, parse_bytes, spans, whole_number
-from jne.jacobians.calls import as_outputs, moved
+from jne.jacobians.calls import Call, as_outputs, moved
 from jne.jacobians.derivatives import differentiate
-from jne.jacobians.model import matrix_precision, prepare, refuse_changed
+from jne.jacobians.model import FittedEncoder, matrix_precision, prepare, refuse_changed
 from jne.jacobians.readout import split_readout
 from jne.jacobians.slopes import refuse_infinite
 from jne.jacobians.trunk import dense_jacobian
@@ -18,8 +19,8 @@ __all__ = ["jacobian", "split_readout"]
 
 @torch.inference_mode(False)
 def jacobian(
-    model,
-    X,
+    model: Call | FittedEncoder,
+    X: ArrayLike | torch.Tensor,
     *,
     device: str = "auto",
     precision: str = "float32",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 
 from jne._core import as_numbers, resolve_device
@@ -15,6 +17,20 @@ from jne.jacobians.calls import Call, as_outputs, close, own_place
 from jne.jacobians.slopes import refuse_wrong_slopes
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "float64": torch.float64}
+
+
+@runtime_checkable
+class FittedEncoder(Protocol):
+    """What makes a model a fitted encoder here; `jne.encoders.Encoder` has it after ``fit``.
+
+    With ``covariance_``, which may be missing, it also remembers the covariance of its training features.
+    """
+
+    module_: nn.Module
+
+    def scale_features(self, X: Any) -> np.ndarray:
+        """Features ``(n_samples, n_features)`` as ``module_`` takes them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,11 +51,11 @@ class Problem:
         What an encoder remembers of its training features.
     """
 
-    model: nn.Module | Call
+    model: Call
     X: torch.Tensor
     n_voxels: int
     encoder: bool
-    covariance: object
+    covariance: ArrayLike | torch.Tensor | None
 
     @property
     def n_samples(self) -> int:
@@ -61,7 +77,7 @@ class Problem:
         return self.X[:2]
 
 
-def prepare(model, X, device: str, precision: str) -> Problem:
+def prepare(model: Call | FittedEncoder, X: ArrayLike | torch.Tensor, device: str, precision: str) -> Problem:
     """Check a model and its samples and bring the samples to the device.
 
     Raises
@@ -72,15 +88,17 @@ def prepare(model, X, device: str, precision: str) -> Problem:
     """
     if precision not in DTYPES:
         raise ValueError(f"precision={precision!r} is not known; use one of {', '.join(DTYPES)}")
-    is_encoder = hasattr(model, "module_")
+    is_encoder = isinstance(model, FittedEncoder)
     if not is_encoder and hasattr(model, "fit") and hasattr(model, "predict"):
         raise ValueError(f"model={type(model).__name__} has no module_: it is not fitted yet; call its fit first")
     if not is_encoder and not callable(model):
         raise ValueError(f"model={model!r} is not a fitted encoder, a torch.nn.Module or a function of a tensor")
     samples = check_samples(X)
-    if is_encoder:
-        samples = check_samples(model.scale_features(X))
-    module = model.module_ if is_encoder else model
+    module: Call
+    if isinstance(model, FittedEncoder):
+        samples, module = check_samples(model.scale_features(X)), model.module_
+    else:
+        module = model
     where = choose_device(device, module, X)
     samples = samples.to(device=where, dtype=DTYPES[precision])
     if not samples.isfinite().all():
@@ -94,7 +112,7 @@ def prepare(model, X, device: str, precision: str) -> Problem:
     return Problem(module, samples, n_voxels, is_encoder, getattr(model, "covariance_", None) if is_encoder else None)
 
 
-def check_samples(X) -> torch.Tensor:
+def check_samples(X: ArrayLike | torch.Tensor) -> torch.Tensor:
     """``X`` as a tensor ``(n_samples, ...)`` of at least two finite samples.
 
     Raises
@@ -126,14 +144,14 @@ def check_samples(X) -> torch.Tensor:
     return X.clone() if X.is_inference() else X.detach()
 
 
-def choose_device(device: str, model, X) -> torch.device:
+def choose_device(device: str, model: object, X: object) -> torch.device:
     """The device of ``"auto"`` (CUDA, else CPU; a plain function keeps the device of X) or of a name."""
     if device == "auto" and not isinstance(model, nn.Module):
         return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
     return resolve_device(device)
 
 
-def refuse_training_mode(model) -> None:
+def refuse_training_mode(model: object) -> None:
     """Raise a ValueError where a module behaves differently in training, and is in training mode."""
     if not isinstance(model, nn.Module):
         return
@@ -149,7 +167,7 @@ def refuse_training_mode(model) -> None:
             )
 
 
-def _probe_outputs(model, probe: torch.Tensor) -> int:
+def _probe_outputs(model: Call, probe: torch.Tensor) -> int:
     call, probe = as_outputs(model), own_place(model, probe)
     with torch.no_grad():
         first, again = call(probe), call(probe)
@@ -175,7 +193,7 @@ def _probe_outputs(model, probe: torch.Tensor) -> int:
     return first.shape[1]
 
 
-def _depends_on_mode(model, call: Call, probe: torch.Tensor, answer: torch.Tensor) -> bool:
+def _depends_on_mode(model: Call, call: Call, probe: torch.Tensor, answer: torch.Tensor) -> bool:
     """Whether evaluation mode gives another answer: a module's own branch on ``self.training``."""
     training = [module for module in model.modules() if module.training] if isinstance(model, nn.Module) else []
     try:
@@ -234,7 +252,9 @@ def refuse_changed(copied: Call, problem: Problem, weight: torch.Tensor | None =
 @contextmanager
 def matrix_precision(precision: str) -> Iterator[None]:
     """CUDA products in TF32 for ``"tf32"`` and in full float32 otherwise, whatever the process has set."""
-    cudnn = torch.backends.cudnn
+    cudnn: Any = torch.backends.cudnn
+    switches: tuple[Any, ...]
+    value: str | bool
     if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
         # Since torch 2.9. Where a process has set this, even reading the older switch is an error.
         switches, name = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn), "fp32_precision"

@@ -10,7 +10,7 @@ from torch import nn
 from jne.jacobians.calls import close, own_place
 
 
-def split_readout(model, X_probe: torch.Tensor) -> tuple[nn.Module, torch.Tensor] | None:
+def split_readout(model: object, X_probe: torch.Tensor) -> tuple[nn.Module, torch.Tensor] | None:
     """Split a module that ends in a linear layer into what comes before it and that layer's weight.
 
     Then ``J[n] = weight @ A[n]`` with A the Jacobian of the trunk, which is what makes many voxels cheap. The split is

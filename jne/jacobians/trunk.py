@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import nn
 
 from jne._core import Budget, clamp, spans
-from jne.jacobians.calls import as_outputs, close
+from jne.jacobians.calls import Call, as_outputs, close
 from jne.jacobians.chain_rule import Activation, Linear, chain_rule, recognise
 from jne.jacobians.derivatives import Derivative, differentiate, pull_autograd
 
@@ -40,7 +39,7 @@ class Trunk:
     constant: bool = False
 
 
-def make_trunk(module: nn.Module, X: torch.Tensor, n_hidden: int, budget: Budget) -> Trunk:
+def make_trunk(module: Call, X: torch.Tensor, n_hidden: int, budget: Budget) -> Trunk:
     """The quickest right way to the Jacobians of ``module`` at samples like ``X``."""
     call, n_features, size = as_outputs(module), X[0].numel(), X.element_size()
     if (steps := recognise(module)) and X.ndim == 2:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from jne._core import as_numbers
 from jne.jacobians.engine import Problem
+
+Covariance = ArrayLike | torch.Tensor | bool | None
+"""What describes the covariance of the features; see `jne.nonlinearity`."""
 
 _ACCEPTED = (
     "give (n_features, n_features), a factor (n_features, rank) of it, None (training features of an encoder, else X) "
@@ -14,7 +18,7 @@ _ACCEPTED = (
 )
 
 
-def covariance_factor(covariance, problem: Problem) -> tuple[torch.Tensor | None, str]:
+def covariance_factor(covariance: Covariance, problem: Problem) -> tuple[torch.Tensor | None, str]:
     """Factor ``(n_features, rank)`` of the feature covariance, on the samples' device, and where it came from.
 
     Raises
@@ -44,7 +48,7 @@ def _of_samples(X: torch.Tensor) -> torch.Tensor:
     return _of_matrix(centred.T @ centred / (n_samples - 1)).to(X)
 
 
-def _as_matrix(covariance, n_features: int) -> torch.Tensor:
+def _as_matrix(covariance: ArrayLike | torch.Tensor, n_features: int) -> torch.Tensor:
     if covariance is True or isinstance(covariance, str):
         raise ValueError(f"covariance={covariance!r} is not a matrix; {_ACCEPTED}")
     matrix = torch.from_numpy(np.array(as_numbers(covariance, "covariance", np.float64)))

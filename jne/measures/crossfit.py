@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, whole_number
 from jne.datasets import EncodingDataset
 from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
+from jne.measures.covariance import Covariance
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, share, split_sd, spread, total_error
 from jne.measures.crossfit_splits import Split, draw_groups, draw_splits
@@ -28,14 +31,14 @@ _PARTS = {
 
 
 def crossfit_nonlinearity(
-    make_encoder: Callable,
-    data,
+    make_encoder: Callable[[int], Any],
+    data: EncodingDataset | Sequence[ArrayLike],
     *,
     n_splits: int = 4,
     n_groups: int = 8,
     random_state: int = 0,
     layer: str | None = None,
-    covariance=None,
+    covariance: Covariance = None,
     device: str = "auto",
     precision: str = "float32",
     max_memory: int | str = "2GB",
@@ -175,7 +178,7 @@ def crossfit_nonlinearity(
     return _dataset(found).assign_attrs({**settings, **sizes, "units": GRADIENT.format(z="z-scored "), **provenance()})
 
 
-def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
+def _arrays(data: EncodingDataset | Sequence[ArrayLike], layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
     """Training arrays, the features that Jacobians are taken at, and those that predictions are taken at."""
     if isinstance(data, EncodingDataset):
         arrays = training_arrays(data, layer)
@@ -199,18 +202,18 @@ def _arrays(data, layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:
 def _key(settings: dict, arrays: list) -> str:
     """Sixteen digits that change with the settings, the arrays or the code."""
     digests = [
-        None if array is None else hashlib.sha256(np.ascontiguousarray(array)).hexdigest() + str(np.shape(array))
+        None if array is None else hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() + str(np.shape(array))
         for array in arrays
     ]
     return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
 
 
 def _split_dataset(terms: Terms, without_test: Terms, samples: np.ndarray | None) -> xr.Dataset:
-    content = {name: (("estimate", "voxel"), values) for name, values in zip(TERMS, terms, strict=True)}
+    content = {name: xr.Variable(("estimate", "voxel"), values) for name, values in zip(TERMS, terms, strict=True)}
     for name, values in zip(TERMS, without_test, strict=True):
-        content[f"{name}_jackknife_test"] = ("test_group", "voxel"), values
+        content[f"{name}_jackknife_test"] = xr.Variable(("test_group", "voxel"), values)
     if samples is not None:
-        content["crossfit_jne_ss"] = ("sample", "voxel"), samples
+        content["crossfit_jne_ss"] = xr.Variable(("sample", "voxel"), samples)
     return xr.Dataset(content)
 
 
@@ -222,7 +225,7 @@ def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
     single = every.each(lambda term: term[:, 0])
     of_splits = [Terms.of(split, "_jackknife_test") for split in splits]
     deleted_test = Terms(*(np.mean(term, axis=0) for term in zip(*of_splits, strict=True)))
-    values = {}
+    values: dict[str, np.ndarray] = {}
     for name, term, without, test, alone in zip(TERMS, terms, deleted, deleted_test, single, strict=True):
         values[name] = term
         values[f"{name}_se"] = total_error(without, test)
@@ -235,7 +238,8 @@ def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
         if name == "nonlinear_share":
             values["reliable"] = found.reliable
     if "crossfit_jne_ss" in splits[0]:
-        values["crossfit_jne_ss"] = sum(split["crossfit_jne_ss"].values for split in splits) / len(splits)
+        total = sum(split["crossfit_jne_ss"].values for split in splits)
+        values["crossfit_jne_ss"] = np.asarray(total / len(splits))
     return xr.Dataset({name: _variable(name, array) for name, array in values.items()})
 
 

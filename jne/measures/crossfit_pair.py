@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,14 +13,27 @@ from torch import nn
 
 from jne._core import Budget
 from jne.encoders import Training, moments
-from jne.jacobians.engine import DTYPES, Problem, choose_device, matrix_precision, prepare
-from jne.measures.covariance import covariance_factor
-from jne.measures.crossfit_products import jacobian_products, linear_basis, prediction_products, split_pair
+from jne.jacobians.engine import DTYPES, Call, FittedEncoder, Problem, choose_device, matrix_precision, prepare
+from jne.measures.covariance import Covariance, covariance_factor
+from jne.measures.crossfit_products import Pair, jacobian_products, linear_basis, prediction_products, split_pair
 from jne.measures.crossfit_shares import Terms
 from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
 from jne.measures.nonlinearity import deviations
 
-_NEEDED = ("module_", "x_mean_", "x_scale_", "y_scale_")
+
+class ScaledEncoder(FittedEncoder, Protocol):
+    """A fitted encoder whose z-scores are known, which is what cross-fitting needs of it."""
+
+    x_mean_: np.ndarray
+    x_scale_: np.ndarray
+    y_scale_: np.ndarray
+
+
+_NEEDED = (*FittedEncoder.__annotations__, *ScaledEncoder.__annotations__)
+
+
+LinearMap = tuple[torch.Tensor, torch.Tensor]
+"""z-scored features and the basis of their linear maps, on the device."""
 
 
 class Units:
@@ -33,47 +46,42 @@ class Units:
     def features(self, X: np.ndarray) -> np.ndarray:
         return (X - self.x_mean) / self.x_scale
 
-    def module(self, encoder) -> nn.Module:
-        """An encoder's module as a function of features in these units; its outputs stay in the encoder's own."""
-        scale = torch.from_numpy(np.divide(self.x_scale, encoder.x_scale_, dtype=np.float64))
-        shift = torch.from_numpy(np.divide(self.x_mean - encoder.x_mean_, encoder.x_scale_, dtype=np.float64))
+    def convert(self, module: nn.Module, x_mean: np.ndarray, x_scale: np.ndarray) -> nn.Module:
+        """A module of features z-scored with a mean and scale, as one of features in these units."""
+        scale = torch.from_numpy(np.divide(self.x_scale, x_scale, dtype=np.float64))
+        shift = torch.from_numpy(np.divide(self.x_mean - x_mean, x_scale, dtype=np.float64))
         convert = nn.Linear(len(scale), len(scale), dtype=torch.float64)
         with torch.no_grad():
             convert.weight.copy_(torch.diag(scale))
             convert.bias.copy_(shift)
-        like = next(encoder.module_.parameters(), torch.zeros(1))
-        return nn.Sequential(convert.to(like), encoder.module_).eval()
+        like = next(module.parameters(), torch.zeros(1))
+        return nn.Sequential(convert.to(like), module).eval()
 
-    def gain(self, encoder) -> np.ndarray:
+    def module(self, encoder: ScaledEncoder) -> nn.Module:
+        """An encoder's module as a function of features in these units; its outputs stay in the encoder's own."""
+        return self.convert(encoder.module_, encoder.x_mean_, encoder.x_scale_)
+
+    def gain(self, encoder: ScaledEncoder) -> np.ndarray:
         """What turns an encoder's outputs into these units, ``(n_voxels,)``."""
         return np.divide(encoder.y_scale_, self.y_scale, dtype=np.float64)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Comparison:
     """What two fits have in common at the test stimuli, in the same units.
 
     ``X_test`` are the features that Jacobians are taken at, ``X_unseen`` those that predictions are: of stimuli that no
-    fit was trained on, since a fit has a larger gain at its own. ``held`` bytes go to what is made of them once.
-    ``predicts`` says whether predictions are compared; by default where there are ``enough`` unseen stimuli.
+    fit was trained on, since a fit has a larger gain at its own. Predictions are compared where there are ``enough``.
     """
 
     units: Units
     X_test: np.ndarray
     X_unseen: np.ndarray
-    covariance: np.ndarray
+    covariance: Covariance
     device: str
     precision: str
     limit: int
     step: int | None
-    held: int | None = None
-    predicts: bool | None = None
-
-    def __post_init__(self):
-        if self.predicts is None:
-            self.predicts = len(self.X_unseen) >= self.enough
-        if self.held is None:
-            self.held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1)
 
     @property
     def where(self) -> torch.device:
@@ -85,62 +93,81 @@ class Comparison:
         return 3 * (self.X_unseen.shape[1] + 1) // 2 + 1
 
     @cached_property
-    def _linear_map(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """z-scored ``X_unseen`` and the basis of their linear maps, on the device."""
-        Z = torch.from_numpy(self.units.features(self.X_unseen)).to(self.where, DTYPES[self.precision])
+    def _linear_map(self) -> LinearMap | None:
+        return self._linear_map_of(self.X_unseen) if len(self.X_unseen) >= self.enough else None
+
+    def _linear_map_of(self, X: np.ndarray) -> LinearMap:
+        Z = torch.from_numpy(self.units.features(X)).to(self.where, DTYPES[self.precision])
         return Z, linear_basis(Z)
 
-    def terms(self, encoders: tuple) -> Terms:
+    def terms(self, encoders: Sequence[ScaledEncoder]) -> Terms:
         """The `Terms` of every voxel, ``(n_voxels,)`` each; those of predictions NaN where stimuli are too few."""
-        pair = self._problems(encoders)
-        with torch.no_grad(), matrix_precision(self.precision):
-            factor = covariance_factor(self.covariance, pair[0])[0]
-            split = split_pair(pair)
-            held = self.held + factor.numel() * factor.element_size()
-            budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
-            nonlinear, linear = jacobian_products(pair, split, factor, budget, self.step)
-            residual, predicted = torch.full_like(linear, torch.nan), torch.full_like(linear, torch.nan)
-            if self.predicts:
-                residual, predicted = prediction_products(pair, split, *self._linear_map, budget, self.step)
-        gain = np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
-        return Terms(*(term.cpu().numpy() * gain for term in (nonlinear, linear, residual, predicted)))
+        return self._terms_at(encoders, self.X_test, self._linear_map)
 
-    def without_test_groups(self, encoders: tuple) -> Terms:
+    def without_test_groups(self, encoders: Sequence[ScaledEncoder]) -> Terms:
         """The terms at the test stimuli without each group of them, ``(n_test_groups, n_voxels)``."""
-        sizes = [len(self.X_test), *([len(self.X_unseen)] if self.predicts else [])]
+        predicts = self._linear_map is not None
+        sizes = [len(self.X_test), *([len(self.X_unseen)] if predicts else [])]
         n_groups = min(N_TEST_GROUPS, *(size // 2 for size in sizes))
         of_test, *of_unseen = (draw_groups(size, n_groups, None, random_state=0) for size in sizes)
         found = []
         for group in range(n_groups):
-            X_unseen = self.X_unseen[of_unseen[0] != group] if self.predicts else self.X_unseen
-            found.append(replace(self, X_test=self.X_test[of_test != group], X_unseen=X_unseen).terms(encoders))
+            linear_map = self._linear_map_of(self.X_unseen[of_unseen[0] != group]) if predicts else None
+            found.append(self._terms_at(encoders, self.X_test[of_test != group], linear_map))
         return Terms(*map(np.stack, zip(*found, strict=True)))
 
-    def samples(self, encoders: tuple) -> np.ndarray:
+    def _terms_at(self, encoders: Sequence[ScaledEncoder], X_test: np.ndarray, linear_map: LinearMap | None) -> Terms:
+        gain = np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
+        return self._terms(self._pair(encoders, X_test), linear_map).each(lambda term: term * gain)
+
+    def _terms(self, pair: Pair, linear_map: LinearMap | None) -> Terms:
+        """The terms with outputs as they are; those of predictions are NaN without a linear map."""
+        with torch.no_grad(), matrix_precision(self.precision):
+            factor, split = covariance_factor(self.covariance, pair[0])[0], split_pair(pair)
+            assert factor is not None  # covariance=False is refused
+            held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1) + factor.numel() * factor.element_size()
+            budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
+            nonlinear, linear = jacobian_products(pair, split, factor, budget, self.step)
+            residual = predicted = torch.full_like(linear, torch.nan)
+            if linear_map is not None:
+                residual, predicted = prediction_products(pair, split, *linear_map, budget, self.step)
+            return Terms(*(term.cpu().numpy() for term in (nonlinear, linear, residual, predicted)))
+
+    def samples(self, encoders: Sequence[ScaledEncoder]) -> np.ndarray:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
-        product = 1
-        for encoder, problem in zip(encoders, self._problems(encoders), strict=True):
-            budget = self._samples_budget(problem.n_voxels)
-            with torch.no_grad(), matrix_precision(self.precision):
-                delta = deviations(problem, budget, self.step)
-                delta -= delta.mean(0, dtype=torch.float64).to(delta)
-                delta *= torch.from_numpy(self.units.gain(encoder)).to(delta)
-                product = delta.mul_(product)
-        return product.cpu().numpy()
+        one, two = (
+            self._centred_deviations(problem, self.units.gain(encoder))
+            for encoder, problem in zip(encoders, self._pair(encoders, self.X_test), strict=True)
+        )
+        return two.mul_(one).cpu().numpy()
 
-    def rehearse(self, modules: list[nn.Module], return_samples: bool) -> None:
-        """Go through a comparison with few samples, so that a lack of memory is told before anything is fitted."""
-        scales = {"x_mean_": self.units.x_mean, "x_scale_": self.units.x_scale, "y_scale_": self.units.y_scale}
-        encoders = tuple(SimpleNamespace(module_=module, **scales) for module in modules)
-        few = replace(self, X_test=self.X_test[:2], X_unseen=self.X_unseen[: self.enough])
-        few.terms(encoders)
+    def _centred_deviations(self, problem: Problem, gain: np.ndarray) -> torch.Tensor:
+        budget = self._samples_budget(problem.n_voxels)
+        with torch.no_grad(), matrix_precision(self.precision):
+            delta = deviations(problem, budget, self.step)
+            delta -= delta.mean(0, dtype=torch.float64).to(delta)
+            return delta.mul_(torch.from_numpy(gain).to(delta))
+
+    def check_memory(self, modules: Sequence[nn.Module], return_samples: bool) -> None:
+        """Raise a ValueError where the comparison of such modules needs more memory than there is.
+
+        What differentiating them needs is found by doing it, of two samples; how much is held at a time adapts to the
+        rest, so that only what one sample needs, and what is held throughout, can be too much.
+        """
+        one, two = (self.units.convert(module, self.units.x_mean, self.units.x_scale) for module in modules)
+        pair = self._problem(one, self.X_test[:2]), self._problem(two, self.X_test[:2])
+        few = self.X_unseen[: self.enough]
+        self._terms(pair, self._linear_map_of(few) if len(few) == self.enough else None)
         if return_samples:
-            few.samples(encoders)
-            self._samples_budget(len(self.units.y_scale))
+            for problem in pair:
+                self._centred_deviations(problem, np.ones(1))
 
-    def _problems(self, encoders: tuple) -> tuple[Problem, Problem]:
-        Z = self.units.features(self.X_test)
-        return tuple(prepare(self.units.module(encoder), Z, self.device, self.precision) for encoder in encoders)
+    def _pair(self, encoders: Sequence[ScaledEncoder], X: np.ndarray) -> Pair:
+        one, two = (self._problem(self.units.module(encoder), X) for encoder in encoders)
+        return one, two
+
+    def _problem(self, function: Call, X: np.ndarray) -> Problem:
+        return prepare(function, self.units.features(X), self.device, self.precision)
 
     def _samples_budget(self, n_voxels: int) -> Budget:
         held = 2 * len(self.X_test) * n_voxels * DTYPES[self.precision].itemsize
@@ -148,7 +175,7 @@ class Comparison:
 
 
 def fit_halves(
-    make_encoder: Callable,
+    make_encoder: Callable[[int], Any],
     arrays: Training,
     groups: np.ndarray,
     split: Split,
@@ -163,7 +190,7 @@ def fit_halves(
     for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
     """
 
-    def fit(half: int, without: int | None = None):
+    def fit(half: int, without: int | None = None) -> ScaledEncoder:
         train = np.isin(groups, split.groups[half]) & (groups != without)
         held = split.validation[half]
         encoder = make_encoder(split.seeds[half])
@@ -184,7 +211,11 @@ def fit_halves(
 
 
 def check_start(
-    make_encoder: Callable, seeds: tuple[int, int], arrays: Training, compare: Comparison, return_samples: bool
+    make_encoder: Callable[[int], Any],
+    seeds: tuple[int, int],
+    arrays: Training,
+    compare: Comparison,
+    return_samples: bool,
 ) -> None:
     """Find out before the first fit what can be known by then.
 
@@ -197,16 +228,16 @@ def check_start(
     lacking = [encoder for encoder in encoders if not hasattr(encoder, "fit")]
     if lacking:
         raise ValueError(f"make_encoder(seed) gave {lacking[0]!r}, which has no fit; return a new, unfitted encoder")
-    starts = [None, None]
-    if all(hasattr(encoder, "initial_module") for encoder in encoders):
-        starts = [encoder.initial_module(arrays.X.shape[1], arrays.Y.shape[1]) for encoder in encoders]
-    if encoders[0] is encoders[1] or (None not in starts and _same_weights(*starts)):
+    sizes = arrays.X.shape[1], arrays.Y.shape[1]
+    starts = [encoder.initial_module(*sizes) for encoder in encoders if hasattr(encoder, "initial_module")]
+    random = len(starts) == 2 and None not in starts
+    if encoders[0] is encoders[1] or (random and _same_weights(*starts)):
         raise ValueError(
             "make_encoder gave two encoders with the same initial weights: it ignores its seed. What two fits share by "
             "their start would pass for signal; use the seed, as in lambda seed: ResidualEncoder(random_state=seed)"
         )
-    if None not in starts:
-        compare.rehearse(starts, return_samples)
+    if random:
+        compare.check_memory(starts, return_samples)
 
 
 def _same_weights(one: nn.Module, two: nn.Module) -> bool:
@@ -218,7 +249,7 @@ def _same_weights(one: nn.Module, two: nn.Module) -> bool:
     return bool(pairs) and all(torch.equal(a, b) for a, b in pairs)
 
 
-def _check_fitted(encoder) -> None:
+def _check_fitted(encoder: object) -> None:
     missing = [name for name in _NEEDED if not hasattr(encoder, name)]
     if missing:
         raise ValueError(

@@ -13,13 +13,13 @@ Where both functions end in a linear layer, ``J1[n] = W1 A1[n]`` and so on, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from jne._core import Budget, clamp, spans
 from jne.jacobians.engine import (
+    Call,
     Problem,
     Trunk,
     as_outputs,
@@ -31,18 +31,20 @@ from jne.jacobians.engine import (
     split_readout,
     unit_vectors,
 )
-from jne.measures.deviations import centre
+from jne.measures.deviations import Means, centre
 
 Pair = tuple[Problem, Problem]
-Readouts = tuple[tuple[nn.Module, torch.Tensor], tuple[nn.Module, torch.Tensor]]
+Readouts = tuple[tuple[Call, torch.Tensor], tuple[Call, torch.Tensor]]
+Products = tuple[torch.Tensor, torch.Tensor]
 
 
 def split_pair(pair: Pair) -> Readouts | None:
     """Trunk and readout weight of both functions; None where one of them does not end in a linear layer."""
-    splits = [split_readout(problem.model, problem.probe) for problem in pair]
-    if None in splits:
+    one, two = (split_readout(problem.model, problem.probe) for problem in pair)
+    if one is None or two is None:
         return None
-    split = tuple((moved(trunk, pair[0].X), weight.to(pair[0].X)) for trunk, weight in splits)
+    like = pair[0].X
+    split = (moved(one[0], like), one[1].to(like)), (moved(two[0], like), two[1].to(like))
     for (trunk, weight), problem in zip(split, pair, strict=True):
         refuse_changed(trunk, problem, weight)
     return split
@@ -50,7 +52,7 @@ def split_pair(pair: Pair) -> Readouts | None:
 
 def jacobian_products(
     pair: Pair, split: Readouts | None, factor: torch.Tensor, budget: Budget, step: int | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Products:
     """C and C0 of every voxel, ``(n_voxels,)`` each, float64.
 
     Parameters
@@ -73,7 +75,7 @@ def jacobian_products(
     return _factorised(pair[0].X, split, factor, budget, step)
 
 
-def _factorised(X, split: Readouts, factor, budget: Budget, step) -> tuple[torch.Tensor, torch.Tensor]:
+def _factorised(X: torch.Tensor, split: Readouts, factor: torch.Tensor, budget: Budget, step: int | None) -> Products:
     size, rank, (n_samples, n_features) = X.element_size(), factor.shape[1], X.shape
     hidden = [weight.shape[1] for _, weight in split]
     fixed = sum(hidden) * n_features * (8 + size) + (16 + 2 * size) * hidden[0] * hidden[1]
@@ -95,7 +97,7 @@ def _factorised(X, split: Readouts, factor, budget: Budget, step) -> tuple[torch
     return _readout_products(split, scatter / n_samples, rest, step), _readout_products(split, means, rest, step)
 
 
-def _trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool):
+def _trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool) -> Means:
     if trunk.constant:
         return centre(lambda _: trunk.jacobians(X[:1]), 1, 1, False)
     return centre(lambda chunk: trunk.jacobians(X[chunk]), len(X), samples, keep)
@@ -114,7 +116,7 @@ def _readout_products(split: Readouts, inner: torch.Tensor, budget: Budget, step
     return torch.cat([((W1[v].double() @ inner) * W2[v].double()).sum(1) for v in spans(len(W1), step)])
 
 
-def _general(pair: Pair, factor, budget: Budget, step) -> tuple[torch.Tensor, torch.Tensor]:
+def _general(pair: Pair, factor: torch.Tensor, budget: Budget, step: int | None) -> Products:
     """Any two functions, differentiated as the one function that gives the outputs of both side by side."""
     X, n_voxels, rank = pair[0].X, pair[0].n_voxels, factor.shape[1]
     calls = [as_outputs(moved(problem.model, X)) for problem in pair]
@@ -156,7 +158,7 @@ def linear_basis(X: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def prediction_products(
     pair: Pair, split: Readouts | None, X: torch.Tensor, basis: torch.Tensor, budget: Budget, step: int | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Products:
     """Covariance over the samples X of both functions' residuals from their linear maps, and of their predictions.
 
     ``basis`` is `linear_basis` of X. Both are ``(n_voxels,)``, float64, and unbiased: over the degrees of freedom that
@@ -166,28 +168,30 @@ def prediction_products(
         calls, hidden = [as_outputs(trunk) for trunk, _ in split], [weight.shape[1] for _, weight in split]
         held = 24 * basis.shape[1] * sum(hidden) + 40 * hidden[0] * hidden[1]
         rest = budget.reserve(held, "the linear maps of two trunks", "give fewer features")
-        inner = _covariances(calls, X, basis, lambda a, b: a.T @ b)
-        return tuple(_readout_products(split, matrix, rest, step) for matrix in inner)
+        residual, total = _covariances(calls, X, basis, lambda a, b: a.T @ b)
+        return _readout_products(split, residual, rest, step), _readout_products(split, total, rest, step)
     n_voxels = pair[0].n_voxels
     calls = [as_outputs(moved(problem.model, X)) for problem in pair]
     column = 16 * (basis.shape[1] + 3)
     what, remedy = "the linear map of one voxel's predictions", "give fewer features"
     step = step or clamp(budget.reserve(column, what, remedy).free / 2 / column, 1, n_voxels)
-    blocks: Iterator = (
-        _covariances(calls, X, basis, lambda a, b: (a * b).sum(0), voxels) for voxels in spans(n_voxels, step)
-    )
-    return tuple(map(torch.cat, zip(*blocks, strict=True)))
+    blocks = [_covariances(calls, X, basis, lambda a, b: (a * b).sum(0), voxels) for voxels in spans(n_voxels, step)]
+    residuals, totals = zip(*blocks, strict=True)
+    return torch.cat(residuals), torch.cat(totals)
 
 
 def _covariances(
-    calls: list[Callable], X: torch.Tensor, basis: torch.Tensor, multiply: Callable, columns: slice = slice(None)
-) -> tuple[torch.Tensor, torch.Tensor]:
+    calls: list[Call],
+    X: torch.Tensor,
+    basis: torch.Tensor,
+    multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    columns: slice = slice(None),
+) -> Products:
     """`multiply` of residuals and of centred outputs, over their degrees of freedom, a few samples at a time."""
-    products, projections = 0, [0, 0]
+    products = one_map = two_map = torch.zeros((), dtype=torch.float64)
     for chunk in spans(len(X), 256):
-        outputs = [call(X[chunk])[:, columns].double() for call in calls]
-        products = products + multiply(*outputs)
-        projections = [total + basis[chunk].T @ y for total, y in zip(projections, outputs, strict=True)]
-    constant = multiply(*(projection[:1] for projection in projections))
-    residual, total = products - multiply(*projections), products - constant
+        one, two = (call(X[chunk])[:, columns].double() for call in calls)
+        products = products + multiply(one, two)
+        one_map, two_map = one_map + basis[chunk].T @ one, two_map + basis[chunk].T @ two
+    residual, total = products - multiply(one_map, two_map), products - multiply(one_map[:1], two_map[:1])
     return residual / (len(X) - basis.shape[1]), total / (len(X) - 1)

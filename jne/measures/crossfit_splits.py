@@ -60,17 +60,19 @@ def draw_splits(
         )
     if n_validation < 2:
         raise ValueError(f"there are {n_validation} validation stimuli; each half needs its own, so give at least 2")
-    splits, seen = [], set()
+    splits: list[Split] = []
+    seen = set()
     rng = np.random.default_rng([random_state, 1])
     while len(splits) < n_splits:
         order = rng.permutation(n_groups)
-        groups = tuple(np.sort(part) for part in (order[:half], order[half:]))
+        groups = np.sort(order[:half]), np.sort(order[half:])
         if (key := frozenset(map(tuple, groups))) in seen:
             continue
         seen.add(key)
         state = [random_state, 2, len(splits)]
         shuffled = np.random.default_rng(state).permutation(n_validation) if folds is None else np.arange(n_validation)
         middle = n_validation // 2
-        seeds = tuple(int(seed) for seed in np.random.SeedSequence(state).generate_state(2))
-        splits.append(Split(groups, (np.sort(shuffled[:middle]), np.sort(shuffled[middle:])), seeds))
+        one, two = np.random.SeedSequence(state).generate_state(2)
+        validation = np.sort(shuffled[:middle]), np.sort(shuffled[middle:])
+        splits.append(Split(groups, validation, (int(one), int(two))))
     return splits

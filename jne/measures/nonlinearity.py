@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from jne._core import Budget, as_numbers, check_card, parse_bytes, provenance, whole_number
 from jne.jacobians.engine import (
+    Call,
+    FittedEncoder,
     Problem,
     as_outputs,
     cast,
@@ -22,8 +27,8 @@ from jne.jacobians.engine import (
     refuse_changed,
     split_readout,
 )
-from jne.measures.covariance import covariance_factor
-from jne.measures.deviations import by_columns, by_rows
+from jne.measures.covariance import Covariance, covariance_factor
+from jne.measures.deviations import Block, by_columns, by_rows
 from jne.measures.factorised import factorised
 from jne.measures.registry import GRADIENT, REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
@@ -33,15 +38,17 @@ _ERROR_TEXT = {
     "low": "lower 95 % bound (mean Jacobian held fixed)",
     "high": "upper 95 % bound (mean Jacobian held fixed)",
 }
+Readout = tuple[Call, torch.Tensor]
+"""A trunk, ``(n, ...) -> (n, n_hidden)``, and the weight ``(n_voxels, n_hidden)`` of what follows it."""
 
 
 @torch.inference_mode(False)
 def nonlinearity(
-    model,
-    X,
+    model: Call | FittedEncoder,
+    X: ArrayLike | torch.Tensor,
     *,
-    covariance=None,
-    readout="auto",
+    covariance: Covariance = None,
+    readout: str | bool | Readout = "auto",
     device: str = "auto",
     precision: str = "float32",
     max_memory: int | str = "2GB",
@@ -176,11 +183,19 @@ def _result_bytes(problem: Problem, return_samples: bool) -> int:
     return problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
 
 
-def _name(function) -> str:
+def _name(function: object) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool, tick):
+def _blocks(
+    problem: Problem,
+    readout: str | bool | Readout,
+    factor: torch.Tensor | None,
+    budget: Budget,
+    step: int | None,
+    whole: bool,
+    tick: Callable[[int], object],
+) -> tuple[Iterator[Block], dict[str, str]]:
     """The blocks of deviations, not yet computed, and how they will be: factorised or general, and in which mode."""
     X, n_voxels, n_features = problem.X, problem.n_voxels, problem.n_features
     rank = 0 if factor is None else factor.shape[1]
@@ -188,9 +203,9 @@ def _blocks(problem: Problem, readout, factor, budget: Budget, step, whole: bool
         budget = budget.reserve(factor.numel() * factor.element_size(), "the covariance", "give covariance=False")
     column = 0 if whole else problem.n_samples * X.element_size()
     if split := _split(problem, readout):
-        trunk, weight = split
-        refuse_changed(trunk, problem, weight)
-        trunk = make_trunk(trunk, problem.probe, weight.shape[1], budget)
+        module, weight = split
+        refuse_changed(module, problem, weight)
+        trunk = make_trunk(module, problem.probe, weight.shape[1], budget)
         blocks = factorised(X, trunk, weight, factor, budget=budget, step=step, whole=whole, tick=tick)
         return blocks, {"path": "factorised", "differentiation": trunk.mode}
     call = as_outputs(moved(problem.model, X))
@@ -212,7 +227,7 @@ def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tens
     return found
 
 
-def _split(problem: Problem, readout) -> tuple[torch.nn.Module, torch.Tensor] | None:
+def _split(problem: Problem, readout: str | bool | Readout) -> Readout | None:
     """Trunk and weight where the readout is to be used."""
     if isinstance(readout, tuple):
         return _given_split(problem, readout)
@@ -232,7 +247,7 @@ def _split(problem: Problem, readout) -> tuple[torch.nn.Module, torch.Tensor] | 
     return (trunk, weight) if readout is True or passes <= 2 * passes_general else None
 
 
-def _given_split(problem: Problem, readout: tuple) -> tuple[torch.nn.Module, torch.Tensor]:
+def _given_split(problem: Problem, readout: Readout) -> Readout:
     problems = "readout=(trunk, weight) does not fit model"
     if len(readout) != 2 or not callable(readout[0]):
         raise ValueError(f"{problems}: give the trunk (a torch.nn.Module or function) and the weight")

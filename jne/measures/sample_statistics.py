@@ -33,40 +33,38 @@ def collect(
     variables: dict[str, np.ndarray] = {}
 
     def put(name: str, voxels: slice, values: torch.Tensor) -> None:
-        values = values.cpu().numpy()
-        if values.shape[-1] == n_voxels:
-            variables[name] = values
+        array = values.cpu().numpy()
+        if array.shape[-1] == n_voxels:
+            variables[name] = array
             return
         if name not in variables:
-            variables[name] = np.empty((*values.shape[:-1], n_voxels), values.dtype)
-        variables[name][..., voxels] = values
+            variables[name] = np.empty((*array.shape[:-1], n_voxels), array.dtype)
+        variables[name][..., voxels] = array
 
     for block in blocks:
-        for name, values in {**_over_samples(block, counts, columns), **_ratios(block)}.items():
-            put(name, block.voxels, values)
+        found = {**_over_samples(block, counts, columns), **_ratios(block)}
         if return_samples:
-            put("deviation_sign", block.voxels, block.deviation.sign().to(torch.int8))
-            put("jne_ss", block.voxels, block.deviation.abs_())
+            found["jne_ss"], found["deviation_sign"] = _sample_scores(block.deviation, found["mean_deviation"], columns)
+        for name, values in found.items():
+            put(name, block.voxels, values)
     return variables
 
 
 def _ratios(block: Block) -> dict[str, torch.Tensor]:
     out = {"gain": block.gain}
-    if block.dispersion is not None:
+    if block.dispersion is not None and block.linear is not None:
         out["nonlinear_share"] = (block.dispersion / 2) / (block.dispersion / 2 + block.linear)
     return out
 
 
 def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str, torch.Tensor]:
-    """JNE, mean deviation and their errors; the block's deviations become JNE-SS, with its sign, on the way."""
+    """JNE, mean deviation and their errors."""
     parts: dict[str, list[torch.Tensor]] = {}
     for part in spans(block.deviation.shape[1], columns):
-        # A copy also of float64, as the block is written to before delta was used for the last time.
-        delta = block.deviation[:, part].to(torch.float64, copy=True)
-        mean = delta.mean(0)
-        delta -= mean
+        deviation = block.deviation[:, part].double()
+        mean = deviation.mean(0)
+        delta = deviation - mean
         squares = delta.square()
-        block.deviation[:, part] = squares.copysign(delta)
         found = {"jne": squares.mean(0).sqrt(), "mean_deviation": mean, "relative": mean / block.gain[part]}
         if len(counts):
             shift = counts @ delta
@@ -78,6 +76,16 @@ def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str,
         for name, values in found.items():
             parts.setdefault(name, []).append(values)
     return {name: torch.cat(values) for name, values in parts.items()}
+
+
+def _sample_scores(deviation: torch.Tensor, mean: torch.Tensor, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """JNE-SS ``(n_samples, n)``, in the memory of the deviations, which are lost; and the sign that it squares away."""
+    sign = torch.empty_like(deviation, dtype=torch.int8)
+    for part in spans(deviation.shape[1], columns):
+        delta = deviation[:, part].double() - mean[part]
+        sign[:, part] = delta.sign()
+        deviation[:, part] = delta.square()
+    return deviation, sign
 
 
 def _errors(name: str, estimate: torch.Tensor, draws: torch.Tensor, t: float) -> dict[str, torch.Tensor]:
