@@ -134,6 +134,12 @@ def test_a_right_derivative_is_taken_whatever_its_kinks_and_rounding(kind):
     assert problem.n_samples == len(samples)
 
 
+def test_the_rounding_of_equal_samples_is_no_jump():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 64), nn.ReLU(), nn.Linear(64, 500))
+    refuse_wrong_slopes(model, torch.randn(1, 5).repeat(4, 1), 500)
+
+
 @pytest.mark.parametrize("n_samples", [2, 3, 16])
 def test_few_samples_are_enough_to_see_it(n_samples):
     refuse_wrong_slopes(Between(lambda self, x: torch.tanh(x)), X[:n_samples], 3)

@@ -81,7 +81,7 @@ def test_cross_fitted_results_name_their_measures_and_units_as_the_registry_does
     for name in (*TERMS, *SHARES, "reliable", "crossfit_jne_ss"):
         entry = REGISTRY[KEYS.get(name, name)]
         assert result[name].attrs == {"long_name": entry.definition, "units": entry.unit_of(True)}
-    assert {name for name in result if not name.endswith(("_se", "_sd", "_jackknife"))} == {
+    assert {name for name in result if not name.endswith(("_se", "_sd", "_jackknife", "_jackknife_test"))} == {
         *TERMS, *SHARES, "reliable", "crossfit_jne_ss"
     }  # fmt: skip
     assert result.crossfit_linear_se.units == "squared z-scored response units"
