@@ -2,6 +2,7 @@
 
 import ast
 import html
+import importlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import jne
 from jne.book.build import build_book, find_root, read_contents
 from jne.book.execute import BookError, execute_notebook
 from jne.book.measured import measured
@@ -463,10 +465,11 @@ def test_find_root(tmp_path, monkeypatch):
 
 
 def test_missing_extra_names_the_command(monkeypatch):
-    for name in ("jne.book.build", "jne.book.execute", "jne.book.chapters"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(jne, "book", importlib.import_module("jne.book"), raising=False)  # to have it back
+    for name in [name for name in sys.modules if name.partition("jne.book")[:2] == ("", "jne.book")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "papermill", None)
-    result = CliRunner().invoke(main, ["book"])
+    result = CliRunner().invoke(main, ["book", "--only", "no such chapter"])
     assert result.exit_code == 1 and "needs papermill" in result.output and "pip install -e '.[book]'" in result.output
 
 
