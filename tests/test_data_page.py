@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import jne
-from jne.cli import main, prepare
+from jne.cli import main
 from jne.datasets import MINIMUM_TEST_STIMULI, SPLITS, STIMULUS_VARIABLES, VOXEL_VARIABLES, describe
 
 PAGE = (Path(__file__).parents[1] / "book" / "data.md").read_text()
@@ -40,7 +40,8 @@ COMMANDS = [
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:3]))
 def test_commands_have_the_options_that_the_page_names(words):
-    command = prepare.commands[words[2]] if words[1] == "prepare" else main.commands[words[1]]
+    command = main.commands[words[1]]
+    command = command.commands[words[2]] if words[1] == "prepare" else command
     known = {option for parameter in command.params for option in parameter.opts}
     given = {word for word in words if word.startswith("--")}
     assert given and given <= known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 import xarray as xr
@@ -78,7 +80,9 @@ def describe(figure: Figure) -> str:
         labels = " against ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel()))) if ax.axison else ""
         parts.append(": ".join(filter(None, (ax.get_title(), labels))))
     text = ". ".join(dict.fromkeys(part.strip().rstrip(".") for part in parts if part.strip()))
-    return " ".join(text.replace("\\$", "$").split()) + "." if text else "Figure without title."
+    # A dollar sign begins or ends mathematics, unless it is escaped.
+    words = re.sub(r"(?<!\\)\$", "", text).replace("\\$", "$").split()
+    return " ".join(words) + "." if words else "Figure without title."
 
 
 def _about(result: xr.Dataset) -> dict[str, str]:

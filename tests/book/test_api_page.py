@@ -87,7 +87,7 @@ def test_docstrings_follow_the_lists_with_inherited_methods():
     ]
     hooks["source-read"](None, "book/api", source)
     full = source[0].partition("\n## Encoders\n")[2]
-    assert ".. autoclass:: jne.RidgeEncoder\n   :members:\n   :inherited-members:\n" in full
+    assert ".. autoclass:: jne.RidgeEncoder\n   :members:\n   :inherited-members: BaseEstimator\n" in full
     assert ".. autofunction:: jne.statistics.spearman\n```" in full
     other = ["# A page without lists\n"]
     hooks["source-read"](None, "book/method", other)

@@ -1,11 +1,12 @@
 """Several subjects and layers: which datasets and layers the chapters take."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
 from filelock import FileLock
 
-from jne._core import write_netcdf
 from jne.datasets import save_dataset
 from jne.encoders import ResidualEncoder
 from jne.study.study import run_study
@@ -57,14 +58,19 @@ def test_two_processes_share_the_studies_of_several_subjects(tmp_path, monkeypat
         ResidualEncoder, "fit", lambda self, data, **k: order.append(data.name) or inner(self, data, **k)
     )
     first = run_study(datasets["subject 1"], **settings)
-    taken = FileLock(first.folder / ".study.nc.lock", thread_local=False)
-    (first.folder / "study.nc").unlink()
+    (first.folder / "study.nc").rename(first.folder / "there.nc")
     order.clear()
-    with taken:
-        # The other process ends a little later.
-        ending = threading.Timer(1, lambda: (write_netcdf(first.result, first.folder / "study.nc"), taken.release()))
+    # The other process has the study, and ends a little later.
+    other = "import sys, time, pathlib\nfrom jne._core import one_at_a_time\npath = pathlib.Path(sys.argv[1])\n"
+    other += "with one_at_a_time(path):\n    print('has it', flush=True)\n    sys.stdin.readline()\n"
+    other += "    path.with_name('there.nc').rename(path)"
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", other, str(first.folder / "study.nc")], **streams) as process:
+        assert process.stdout.readline() == "has it\n"
+        ending = threading.Timer(1, lambda: process.communicate("go\n"))
         ending.start()
         studies = run_subjects(datasets, **settings)
+        ending.join()
     assert list(studies) == list(datasets)
     assert [name for name in order if name == datasets["subject 1"].name] == []
     assert len(order) == 4  # two encoders of each of the others
