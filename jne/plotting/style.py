@@ -80,8 +80,8 @@ def describe(figure: Figure) -> str:
         labels = " against ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel()))) if ax.axison else ""
         parts.append(": ".join(filter(None, (ax.get_title(), labels))))
     text = ". ".join(dict.fromkeys(part.strip().rstrip(".") for part in parts if part.strip()))
-    # A dollar sign begins or ends mathematics, unless it is escaped.
-    words = re.sub(r"(?<!\\)\$", "", text).replace("\\$", "$").split()
+    # Where a whole label is mathematics, its signs are not read out; in a name they are part of it.
+    words = re.sub(r"(?<![^ ])\$([^$]+)\$(?![^ .])", r"\1", text).replace("\\$", "$").split()
     return " ".join(words) + "." if words else "Figure without title."
 
 
