@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,19 @@ from PIL import Image, ImageOps
 from jne._core import sha256
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+_DAMAGED_NOTES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What Pillow raises while it reads the EXIF block of a file."""
 
 
 def decode(source: str | Path | BytesIO, name: str) -> Image.Image:
@@ -34,11 +49,9 @@ def decode(source: str | Path | BytesIO, name: str) -> Image.Image:
 def as_rgb(image: Image.Image, name: str) -> Image.Image:
     """An image as it is shown: upright where a camera noted how it was held, in RGB."""
     _refuse_frames(_n_frames(image), name)
-    try:
-        image = ImageOps.exif_transpose(image)
     # Notes of a camera that are damaged turn nothing, here as in every viewer.
-    except Exception:
-        pass
+    with suppress(*_DAMAGED_NOTES):
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         raise ValueError(
             f"{name} has more than 8 bits a channel (Pillow mode {image.mode}); save it with 8, as it was shown"
