@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from jne._core import (
     write_json,
 )  # fmt: skip
 from jne.book.execute import BookError, execute_notebook
+from jne.book.kernels import LoadedProcess, loaded_process
 from jne.book.progress import Progress
 from jne.book.records import RECORDS, read_records
 
@@ -96,7 +97,7 @@ def run_chapters(
     BookError
         If chapters failed, after all others have ended: each with its cell and its error.
     """
-    threads = max(1, available_cores() // jobs)
+    environment = thread_environment(max(1, available_cores() // jobs))
     running: dict[Future, Chapter] = {}
     pids: dict[str, int] = {}
     waiting = sorted(chapters, key=lambda chapter: -chapter.cost)
@@ -105,11 +106,13 @@ def run_chapters(
 
     def work(chapter: Chapter) -> float:
         start = time.perf_counter()
-        options = {"started": lambda pid: pids.__setitem__(chapter.name, pid), "rerun": rerun, "threads": threads}
+        options = {"started": lambda pid: pids.__setitem__(chapter.name, pid), "rerun": rerun}
+        options |= {"environment": environment, "loaded": loaded}
         done = _run(chapter, root, stage, on_cell=lambda *at: progress.cell(chapter.name, *at), **options)
         return time.perf_counter() - start if done else 0.0
 
-    with ThreadPoolExecutor(jobs) as pool, progress:
+    sources = [(root / chapter.path).read_text(encoding="utf-8") for chapter in chapters]
+    with loaded_process(sources, environment) as loaded, ThreadPoolExecutor(jobs) as pool, progress:
         try:
             while waiting or running:
                 for chapter in _ready(waiting, seconds)[: jobs - len(running)]:
@@ -155,7 +158,17 @@ def _combined(failures: list[BookError], left_out: list[str]) -> BookError:
     return BookError("\n\n".join([*map(str, failures), *left_out]), cell=first.cell, reason=first.reason)
 
 
-def _run(chapter: Chapter, root: Path, stage: Path, *, started, on_cell, rerun: bool, threads: int) -> bool:
+def _run(
+    chapter: Chapter,
+    root: Path,
+    stage: Path,
+    *,
+    environment: Mapping[str, str],
+    loaded: LoadedProcess | None,
+    started: Callable,
+    on_cell: Callable,
+    rerun: bool,
+) -> bool:
     """Execute a chapter, or take it from where it is kept; whether it was executed."""
     records = {name: read_records(stage / f"book/{name}.ipynb") for name in chapter.after}
     kept = results_dir() / "chapters" / f"{chapter.name}-{_key(chapter, root, records)}"
@@ -165,10 +178,10 @@ def _run(chapter: Chapter, root: Path, stage: Path, *, started, on_cell, rerun: 
             folder = stage.with_name("chapters") / chapter.name
             shutil.rmtree(folder, ignore_errors=True)
             executed = folder / chapter.path
-            environment = thread_environment(threads)
             if records:
-                environment[RECORDS] = str(write_json(records, folder / "records.json", sort_keys=False).absolute())
-            options = {"environment": environment, "started": started, "on_cell": on_cell}
+                path = write_json(records, folder / "records.json", sort_keys=False).absolute()
+                environment = {**environment, RECORDS: str(path)}
+            options = {"environment": environment, "loaded": loaded, "started": started, "on_cell": on_cell}
             execute_notebook(root / chapter.path, executed, chapter.values, root=root, **options)
             _keep(executed.parent, kept)
     shutil.copytree(kept, (stage / chapter.path).parent, dirs_exist_ok=True)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from jne.book.kernels import LoadedProcess, ThisPython
 from jne.book.notebooks import install_hint
 
 try:
     import nbformat
     import papermill
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
 except ModuleNotFoundError as missing:
@@ -30,8 +26,6 @@ logging.getLogger("papermill").setLevel(logging.CRITICAL)
 START_SECONDS = 120
 """How long a notebook's process has to answer at first; the environment variable JNE_KERNEL_SECONDS overrides it."""
 
-_STARTING = threading.Lock()
-
 
 class BookError(RuntimeError):
     """A chapter or the book failed; the message says where, and what is left to look at.
@@ -42,38 +36,6 @@ class BookError(RuntimeError):
     def __init__(self, message: str, *, cell: str = "", reason: str = ""):
         super().__init__(message)
         self.cell, self.reason = cell, reason
-
-
-class _ThisPython(AsyncKernelManager):
-    """Starts the interpreter that runs this code, whichever kernels are installed under the name python3."""
-
-    # Without it every kernel prints a warning in the terminal.
-    transport_encryption = "auto"
-
-    def __init__(self, environment: Mapping[str, str], started: Callable[[int], object] | None):
-        super().__init__(kernel_name="python3")
-        self.environment, self.started = environment, started
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        spec = get_kernel_dict()
-        spec["argv"] = [sys.executable, *spec["argv"][1:]]
-        # A progress bar would become one block of output per update.
-        spec["env"] = {"TQDM_DISABLE": "1", "JNE_PROGRESS": "0"}
-        spec["env"] |= self.environment
-        return KernelSpec(**spec)
-
-    async def start_kernel(self, **options) -> None:
-        # Two that start at once could choose the same ports.
-        with _STARTING:
-            await super().start_kernel(**options)
-        if self.started:
-            self.started(self.provisioner.pid)
-
-    async def _async_interrupt_kernel(self) -> None:
-        # Before it is shut down a kernel is interrupted, and one that is idle reports that as an error.
-        if not self.shutting_down:
-            await super()._async_interrupt_kernel()
 
 
 class _Engine(NBClientEngine):
@@ -107,12 +69,13 @@ def execute_notebook(
     started: Callable[[int], object] | None = None,
     on_cell: Callable[[int, int], object] = lambda number, total: None,
     log: IO | None = None,
+    loaded: LoadedProcess | None = None,
 ) -> None:
     """Execute ``notebook`` with ``parameters`` in the folder ``root`` and save the result, complete or not.
 
     ``environment`` is added to that of the kernel; ``started`` is called with the kernel's process id, ``on_cell`` with
     the number of each cell that begins and how many there are; ``log`` takes what the kernel would print in the
-    terminal.
+    terminal; a copy of ``loaded`` is the kernel, where it is given.
 
     Raises
     ------
@@ -137,7 +100,7 @@ def execute_notebook(
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            manager=_ThisPython(environment, started),
+            manager=ThisPython(environment, started, loaded),
             on_cell=tell,
             folder=str(root),
             printed=log,

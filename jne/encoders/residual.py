@@ -153,7 +153,9 @@ class ResidualEncoder(Encoder):
     def _train(
         self, x: torch.Tensor, y: torch.Tensor, x_val: torch.Tensor, y_val: torch.Tensor, progress: bool
     ) -> dict[str, Any]:
-        optimizer = torch.optim.AdamW(self.module_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        # Fused: of small networks, a step's arithmetic costs less than telling of it weight by weight.
+        options = {"lr": self.lr, "weight_decay": self.weight_decay, "fused": True}
+        optimizer = torch.optim.AdamW(self.module_.parameters(), **options)
         order = torch.Generator().manual_seed(self.random_state)
         train_loss: list[float] = []
         validation_loss: list[float] = []

@@ -30,7 +30,10 @@ FACTORS = {
     "random_state": "seed",
 }
 
-BASE = {"hidden_size": 64, "n_blocks": 2, "weight_decay": 0.01, "patience": 8, "batch_size": 128, "random_state": 0}
+BASE = {
+    "hidden_size": 64, "n_blocks": 2, "weight_decay": 0.01, "patience": 8, "batch_size": 128, "lr": 0.003,
+    "random_state": 0,
+}  # fmt: skip
 """Options of the encoder where nothing else is said."""
 
 

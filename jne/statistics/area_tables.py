@@ -232,7 +232,7 @@ def headline(result: xr.Dataset) -> dict[str, bool | int | float | dict[str, flo
     """
     numbers = {"synthetic": bool(result.attrs.get("synthetic")), "n_voxels": int(result.sizes["voxel"])}
     numbers |= {"n_significant": int(result["significant"].sum())}
-    numbers |= {name: float(result[name].median()) for name in ("r2", "r2_linear")}
+    numbers |= {name: float(result[name].median()) for name in ("r2", "r2_linear") if name in result}
     kept = predicted_voxels(result)
     for measure in ("jne", "nonlinear_share"):
         if "noise_ceiling" in result:

@@ -151,7 +151,7 @@ def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mappin
         )
     if few:
         found.append(few)
-    gain = float(np.nanmedian(values["r2"] - values["r2_linear"]))
+    gain = float(np.nanmedian(values["r2"] - values["r2_linear"])) if "r2_linear" in values else np.nan
     if gain <= 0:
         found.append(
             f"The nonlinear encoder predicts no better than the linear one (median difference of R² {gain:+.3f}): what "

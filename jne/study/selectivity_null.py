@@ -38,6 +38,8 @@ def ungated_responses(study: Study, random_state: int) -> tuple[np.ndarray, np.n
     -------
     train, validation : numpy.ndarray, ``(n_samples, n_voxels)``, unit variance
     """
+    if study.linear is None:
+        raise ValueError("study has no linear reference, of which the simulation is made; run it with linear=True")
     rng = np.random.default_rng(random_state)
     X = [study.data.features(split, study.encoder.layer_) for split in ("train", "validation")]
     n_train, X = len(X[0]), np.concatenate(X)

@@ -43,7 +43,7 @@ class Study:
     ----------
     data : EncodingDataset
     encoder, linear : Encoder
-        The nonlinear encoder, and its linear reference (see `run_study`).
+        The nonlinear encoder, and its linear reference (see `run_study`); None where there is none.
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
         ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
@@ -64,7 +64,7 @@ class Study:
 
     data: EncodingDataset
     encoder: Encoder
-    linear: Encoder
+    linear: Encoder | None
     result: xr.Dataset
     folder: Path
 
@@ -115,6 +115,7 @@ def run_study(
     progress: bool = False,
     folder: str | Path | None = None,
     wait: bool = True,
+    linear: bool = True,
 ) -> Study:
     """Fit a nonlinear and a linear encoder, test their predictions, and measure the nonlinearity of every voxel.
 
@@ -150,6 +151,9 @@ def run_study(
         The cache; by default ``results/studies``.
     wait : bool
         Whether to wait where another process is at this study.
+    linear : bool
+        Whether to fit the linear reference. Without it the result has no ``r2_linear``, unless the cache has one that
+        does.
 
     Returns
     -------
@@ -185,17 +189,21 @@ def run_study(
     folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
     path = folder / "study.nc"
     with one_at_a_time(path, wait=wait):
-        nonlinear = _fitted(prototype, folder / "nonlinear.safetensors", data, layer, progress)
-        linear = _fitted(reference, folder / "linear.safetensors", data, layer, progress)
+        fitted = _fitted(prototype, folder / "nonlinear.safetensors", data, layer, progress)
+        straight = None
+        if linear or path.exists():
+            straight = _fitted(reference, folder / "linear.safetensors", data, layer, progress)
+        else:
+            path = folder / "nonlinear.nc"
 
         def measure() -> xr.Dataset:
             write_json(parameters, folder / "parameters.json")
-            return _measure(data, nonlinear, linear, parameters, max_memory, progress)
+            return _measure(data, fitted, straight, parameters, max_memory, progress)
 
         result = kept(path, measure)
     if few := too_few_bootstraps(result["p_value"].values, n_bootstrap, q):
         warnings.warn(few, stacklevel=2)
-    return Study(data, nonlinear, linear, result, folder)
+    return Study(data, fitted, straight, result, folder)
 
 
 def _prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> tuple[Encoder, Encoder]:
@@ -224,12 +232,13 @@ def _fitted(prototype: Encoder, path: Path, data: EncodingDataset, layer: str | 
 def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:
     split = "test" if data.folds is None else "all"
     X, Y = data.features(split, nonlinear.layer_), data.responses(split)
-    predictions, linear_predictions = (_predict(encoder, data, X, progress) for encoder in (nonlinear, linear))
+    predictions = _predict(nonlinear, data, X, progress)
     accuracy = bootstrap_r2(Y, predictions, parameters["n_bootstrap"], random_state=parameters["seed"])
     measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)
     result = xr.merge([accuracy, measured], combine_attrs="drop")
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
-    result["r2_linear"] = "voxel", r2_score(Y, linear_predictions)
+    if linear is not None:
+        result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress))
     result["correlation"] = "voxel", correlation_score(Y, predictions)
     for name in CARRIED_VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:

@@ -18,6 +18,7 @@ import yaml
 from click.testing import CliRunner
 
 import jne
+from jne._core import available_cores
 from jne.book.build import build_book, find_root, read_contents
 from jne.book.execute import BookError, execute_notebook
 from jne.book.measured import measured
@@ -278,20 +279,46 @@ def test_a_second_build_of_the_same_book_is_refused_in_a_sentence(tmp_path, monk
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_chapters_that_import_the_package_are_copies_of_one_process(tmp_path):
+    root = make_root(tmp_path)
+    code = (
+        "import os, sys\nimport matplotlib.pyplot as plt\nimport jne",
+        "plt.plot([1, 2])\nplt.show()",
+        "print(os.getppid(), os.path.exists('_toc.yml'), os.environ['OMP_NUM_THREADS'], sys.executable, sep='\\n')",
+    )
+    for name in ("first", "second"):
+        write_notebook(root / f"book/{name}.ipynb", *code)
+    build_book(root=root, jobs=2, report=lambda line: None)
+    printed = set()
+    for name in ("first", "second"):
+        *_, figure, text = nbformat.read(root / f"_build/stage/book/{name}.ipynb", as_version=4).cells
+        assert [output.output_type for output in figure.outputs] == ["display_data"]
+        assert "image/png" in figure.outputs[0].data
+        printed.add(text.outputs[0].text)
+    ((parent, here, threads, python),) = (text.split() for text in printed)
+    assert int(parent) != os.getpid() and here == "True" and python == sys.executable
+    assert int(threads) == max(1, available_cores() // 2)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
-@pytest.mark.parametrize("phase", ["chapters", "pages"])
+@pytest.mark.parametrize("phase", ["chapters", "copies", "pages"])
 def test_a_client_that_is_killed_leaves_nothing_running(tmp_path, phase):
     root = make_root(tmp_path)
-    if phase == "chapters":
-        write_notebook(root / "book/first.ipynb", "import time\ntime.sleep(300)")
+    if phase != "pages":
+        code = ["import time\ntime.sleep(300)", *(["import jne"] if phase == "copies" else [])]
+        for name in ("first", "second"):
+            write_notebook(root / f"book/{name}.ipynb", *code)
     command = [sys.executable, "-c", BUILD, str(root)]
     mark = {"JNE_TEST_MARK": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | mark) as client:
-        wanted = "Running first" if phase == "chapters" else "Making the pages"
+        wanted = "Making the pages" if phase == "pages" else "Running first"
         while not client.stdout.readline().startswith(wanted):
             pass
         deadline = time.monotonic() + 60
-        while len(marked(tmp_path)) < 2:  # the client, and what it has started
+        # The client, and what it has started: both chapters, and for copies the process that they are copies of.
+        while len(marked(tmp_path)) < {"chapters": 2, "pages": 2, "copies": 1 + 1 + min(2, available_cores())}[phase]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         client.kill()
@@ -319,7 +346,7 @@ def test_a_process_that_does_not_answer_in_time_is_said_to_be_just_that(tmp_path
     slow.write_text("import time; time.sleep(60)")
     monkeypatch.setenv("JNE_KERNEL_SECONDS", "1")
     monkeypatch.setattr(
-        "jne.book.execute.get_kernel_dict", lambda: {"argv": ["python", str(slow)], "language": "python"}
+        "jne.book.kernels.get_kernel_dict", lambda: {"argv": ["python", str(slow)], "language": "python"}
     )
     with pytest.raises(
         BookError, match=r"(?s)a\.ipynb did not start.*not answer in 1 s.*JNE_KERNEL_SECONDS=5"

@@ -45,6 +45,14 @@ def test_a_second_call_only_reads(study, tiny_dataset, monkeypatch):
     xr.testing.assert_identical(run_study(tiny_dataset, **OPTIONS).result, study.result)
 
 
+def test_without_the_linear_reference_the_rest_is_the_same(tiny_dataset, tmp_path):
+    alone = run_study(tiny_dataset, linear=False, folder=tmp_path, **OPTIONS)
+    assert alone.linear is None and not (alone.folder / "linear.safetensors").exists()
+    both = run_study(tiny_dataset, folder=tmp_path, **OPTIONS)
+    xr.testing.assert_identical(alone.result, both.result.drop_vars("r2_linear"))
+    assert run_study(tiny_dataset, linear=False, folder=tmp_path, **OPTIONS).linear is not None  # as it is there
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"layer": "early"}, {"n_bootstrap": 51}, {"q": 0.1}])
 def test_every_parameter_makes_its_own_study(study, tiny_dataset, change):
     assert run_study(tiny_dataset, **{**OPTIONS, **change}).folder != study.folder
