@@ -1,6 +1,7 @@
 """The encoding models: features of a stimulus to the responses of all voxels."""
 
-from jne.encoders.base import Encoder, load_encoder, moments, second_moment
+from jne.encoders.base import Encoder
+from jne.encoders.files import load_encoder
 from jne.encoders.residual import ResidualEncoder, ResidualNetwork
 from jne.encoders.ridge import RidgeEncoder
 from jne.encoders.training import Training, check_training, training_arrays
@@ -13,7 +14,5 @@ __all__ = [
     "Training",
     "check_training",
     "load_encoder",
-    "moments",
-    "second_moment",
     "training_arrays",
 ]

@@ -12,9 +12,9 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, whole_number
+from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, second_moment, whole_number
 from jne.datasets import EncodingDataset
-from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
+from jne.encoders import Encoder, Training, check_training, training_arrays
 from jne.measures.covariance import Covariance
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, share, split_sd, spread, total_error

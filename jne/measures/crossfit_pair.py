@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core import Budget
-from jne.encoders import Training, moments
+from jne._core import Budget, moments
+from jne.encoders import Training
 from jne.jacobians.engine import DTYPES, Call, FittedEncoder, Problem, choose_device, matrix_precision, prepare
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.crossfit_products import Pair, jacobian_products, linear_basis, prediction_products, split_pair
