@@ -6,8 +6,10 @@ from jne._core.cache import kept as kept
 from jne._core.cache import read_netcdf as read_netcdf
 from jne._core.cache import results_dir as results_dir
 from jne._core.checks import as_numbers as as_numbers
+from jne._core.checks import ordinary_tensor as ordinary_tensor
 from jne._core.checks import whole_number as whole_number
 from jne._core.device import check_card as check_card
+from jne._core.device import matrix_precision as matrix_precision
 from jne._core.device import resolve_device as resolve_device
 from jne._core.files import FORMAT_VERSION as FORMAT_VERSION
 from jne._core.files import HDF5_ENDINGS as HDF5_ENDINGS

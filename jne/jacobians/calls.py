@@ -13,13 +13,10 @@ Call = Callable[[torch.Tensor], torch.Tensor]
 """A function of samples ``(n, ...)``; a torch.nn.Module is one."""
 
 
-def as_outputs(model: Call, n_voxels: int | None = None) -> Call:
+def as_outputs(model: Call) -> Call:
     """``model`` as a function ``(n, ...) -> (n, n_voxels)`` that leaves its input alone.
 
-    Raises
-    ------
-    ValueError
-        When called, if the model does not answer with one row (or one number) per sample.
+    It refuses answers that are not one row (or one number) per sample.
     """
 
     def call(X: torch.Tensor) -> torch.Tensor:

@@ -39,18 +39,17 @@ class _Lines:
 
 
 def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int) -> None:
-    """Compare a model's derivatives with its answers along lines between the samples ``X (n, ...)``.
+    """Raise a ValueError where derivatives and answers disagree along lines between the samples ``X (n, ...)``.
 
-    Raises
-    ------
-    ValueError
-        If they disagree at several samples, or the answers jump.
+    Refused are models in which they disagree at several samples, and models whose answers jump.
     """
+    weights = torch.randn(n_outputs, generator=torch.Generator().manual_seed(0))
     parameters = model.parameters() if isinstance(model, nn.Module) else ()
     fits = 8 * sum(p.numel() for p in parameters) <= _LARGEST_COPY
     for samples in (X.double(), X) if fits else (X,):
         try:
-            lines = _lines(as_outputs(moved(model, samples)), samples, n_outputs)
+            call, T = as_outputs(moved(model, samples)), samples.roll(-1, 0) - samples
+            lines = _Lines(call, samples, T, weights.to(samples) / n_outputs**0.5)
             wrong = _disagreements(lines)
         # A model that is tied to one precision is tried in that one; what else fails is told where it is used.
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
@@ -70,11 +69,6 @@ def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int
                 "out of the model or put a smooth step in its place"
             )
         return
-
-
-def _lines(call: Call, X: torch.Tensor, n_outputs: int) -> _Lines:
-    weights = torch.randn(n_outputs, generator=torch.Generator().manual_seed(0)).to(X)
-    return _Lines(call, X, X.roll(-1, 0) - X, weights / n_outputs**0.5)
 
 
 def _disagreements(along: _Lines) -> int | None:

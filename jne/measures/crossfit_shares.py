@@ -75,15 +75,10 @@ def errors_to_bound(*n_groups: int) -> float:
 
 
 def share(name: str, terms: Terms, deleted: Terms, deleted_test: Terms) -> Share:
-    """A share from its terms.
+    """One of the `SHARES` from its terms, of shape ``(...)``.
 
-    Parameters
-    ----------
-    name : str
-        One of `SHARES`.
-    terms : Terms ``(...)``
-    deleted, deleted_test : Terms ``(n_groups, ...)``
-        The terms without each group of training stimuli, and without each group of test stimuli.
+    ``deleted`` and ``deleted_test``, ``(n_groups, ...)``, are the terms without each group of training stimuli, and
+    without each group of test stimuli.
     """
     value, above = _divide(name, terms)
     (values, denominators), (values_test, denominators_test) = _divide(name, deleted), _divide(name, deleted_test)

@@ -20,13 +20,13 @@ from jne.jacobians.engine import Derivative, plan, refuse_infinite, unit_vectors
 
 @dataclass(frozen=True)
 class Block:
-    """Sums of a block of voxels: ``deviation (n_samples, n)``, the others ``(n,)``, float64 (None: no covariance)."""
+    """Sums of a block of voxels: ``deviation (n_samples, n)``, the others ``(n,)``, float64."""
 
     voxels: slice
     deviation: torch.Tensor
     gain: torch.Tensor
-    dispersion: torch.Tensor | None
-    linear: torch.Tensor | None
+    dispersion: torch.Tensor
+    linear: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def by_rows(
     X: torch.Tensor,
     derivative: Derivative,
     n_voxels: int,
-    factor: torch.Tensor | None,
+    factor: torch.Tensor,
     *,
     budget: Budget,
     step: int | None,
@@ -85,14 +85,11 @@ def by_rows(
         deviation = X.new_zeros(n_samples, len(outputs))
         dispersion = X.new_zeros(len(outputs), dtype=torch.float64)
         for chunk, dJ in J.deviations():
-            if factor is not None:
-                dispersion += (dJ @ factor).square_().sum((0, 2)) / n_samples
+            dispersion += (dJ @ factor).square_().sum((0, 2)) / n_samples
             deviation[chunk] = dJ.abs_().sum(-1)
             tick(len(outputs) * len(dJ))
-        gain = J.mean.abs().sum(-1).double()
-        if factor is None:
-            return Block(voxels, deviation, gain, None, None)
-        return Block(voxels, deviation, gain, dispersion, (J.mean @ factor).square_().sum(-1).double())
+        gain, linear = J.mean.abs().sum(-1).double(), (J.mean @ factor).square_().sum(-1).double()
+        return Block(voxels, deviation, gain, dispersion, linear)
 
     yield from map(block, spans(n_voxels, rows))
 
@@ -101,7 +98,7 @@ def by_columns(
     X: torch.Tensor,
     derivative: Derivative,
     n_voxels: int,
-    factor: torch.Tensor | None,
+    factor: torch.Tensor,
     *,
     budget: Budget,
     tick: Callable[[int], object],
@@ -131,9 +128,6 @@ def by_columns(
 
     for features in spans(n_features, columns):
         add_features(features)
-    if factor is None:
-        yield Block(slice(0, n_voxels), deviation, gain, None, None)
-        return
     for columns_of_factor in spans(factor.shape[1], columns):
         add_metric(factor.T[columns_of_factor].contiguous())
     yield Block(slice(0, n_voxels), deviation, gain, dispersion, linear)

@@ -10,22 +10,16 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from jne._core import Budget, as_numbers, check_card, parse_bytes, provenance, whole_number
+from jne._core import Budget, check_card, matrix_precision, parse_bytes, provenance, whole_number
 from jne.jacobians.engine import (
     Call,
     FittedEncoder,
     Problem,
-    as_outputs,
-    cast,
-    close,
+    Readout,
+    choose_readout,
     differentiate,
     make_trunk,
-    matrix_precision,
-    moved,
-    own_place,
     prepare,
-    refuse_changed,
-    split_readout,
 )
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.deviations import Block, by_columns, by_rows
@@ -38,8 +32,6 @@ _ERROR_TEXT = {
     "low": "lower 95 % bound (mean Jacobian held fixed)",
     "high": "upper 95 % bound (mean Jacobian held fixed)",
 }
-Readout = tuple[Call, torch.Tensor]
-"""A trunk, ``(n, ...) -> (n, n_hidden)``, and the weight ``(n_voxels, n_hidden)`` of what follows it."""
 
 
 @torch.inference_mode(False)
@@ -155,15 +147,19 @@ def nonlinearity(
     with torch.no_grad(), matrix_precision(precision), tqdm(
         total=problem.n_samples * problem.n_voxels, disable=not progress, desc="nonlinearity", unit_scale=True
     ) as bar:  # fmt: skip
-        check_card(problem.X.device, limit, problem.model_bytes + _result_bytes(problem, return_samples))
+        results = problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
+        check_card(problem.X.device, limit, problem.model_bytes + results)
         factor, source = covariance_factor(covariance, problem)
         budget, columns = statistics_budget(limit, problem.n_samples, n_bootstrap)
         blocks, how = _blocks(problem, readout, factor, budget, step, return_samples, bar.update)
         counts = resamples(problem.n_samples, n_bootstrap, random_state).to(problem.X.device)
         variables = collect(blocks, problem.n_voxels, counts, columns, return_samples)
+    if covariance is False:
+        del variables["nonlinear_share"]
     units = GRADIENT.format(z="z-scored " if problem.encoder else "")
+    is_function = not isinstance(model, torch.nn.Module) and not problem.encoder
     settings = {
-        "model": type(model).__name__ if isinstance(model, torch.nn.Module) or problem.encoder else _name(model),
+        "model": getattr(model, "__name__", type(model).__name__) if is_function else type(model).__name__,
         "covariance": source,
         "readout": readout if isinstance(readout, str) else ("given" if isinstance(readout, tuple) else str(readout)),
         "device": str(problem.X.device),
@@ -179,18 +175,10 @@ def nonlinearity(
     return result.assign_attrs({**settings, **sizes, **how, "units": units, **provenance()})
 
 
-def _result_bytes(problem: Problem, return_samples: bool) -> int:
-    return problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
-
-
-def _name(function: object) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
 def _blocks(
     problem: Problem,
     readout: str | bool | Readout,
-    factor: torch.Tensor | None,
+    factor: torch.Tensor,
     budget: Budget,
     step: int | None,
     whole: bool,
@@ -198,21 +186,17 @@ def _blocks(
 ) -> tuple[Iterator[Block], dict[str, str]]:
     """The blocks of deviations, not yet computed, and how they will be: factorised or general, and in which mode."""
     X, n_voxels, n_features = problem.X, problem.n_voxels, problem.n_features
-    rank = 0 if factor is None else factor.shape[1]
-    if factor is not None:
-        budget = budget.reserve(factor.numel() * factor.element_size(), "the covariance", "give covariance=False")
-    column = 0 if whole else problem.n_samples * X.element_size()
-    if split := _split(problem, readout):
-        module, weight = split
-        refuse_changed(module, problem, weight)
+    budget = budget.reserve(factor.numel() * factor.element_size(), "the covariance", "give covariance=False")
+    if found := choose_readout(problem, readout):
+        module, weight = found
         trunk = make_trunk(module, problem.probe, weight.shape[1], budget)
         blocks = factorised(X, trunk, weight, factor, budget=budget, step=step, whole=whole, tick=tick)
         return blocks, {"path": "factorised", "differentiation": trunk.mode}
-    call = as_outputs(moved(problem.model, X))
-    refuse_changed(call, problem)
-    derivative = differentiate(call, problem.probe, n_voxels, forward=n_features + rank < n_voxels)
+    forward = n_features + factor.shape[1] < n_voxels
+    derivative = differentiate(problem.function(), problem.probe, n_voxels, forward=forward)
     if derivative.forward:
-        budget = budget.reserve(column * n_voxels, "deviations of all samples and voxels", "give fewer samples")
+        held = 0 if whole else problem.n_samples * n_voxels * X.element_size()
+        budget = budget.reserve(held, "deviations of all samples and voxels", "give fewer samples")
         blocks = by_columns(X, derivative, n_voxels, factor, budget=budget, tick=tick)
     else:
         blocks = by_rows(X, derivative, n_voxels, factor, budget=budget, step=step, tick=tick)
@@ -222,48 +206,10 @@ def _blocks(
 def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tensor:
     """L1 deviation of the Jacobian from its mean at every sample, ``(n_samples, n_voxels)``."""
     found = problem.X.new_empty(problem.n_samples, problem.n_voxels)
-    for block in _blocks(problem, "auto", None, budget, step, True, lambda done: None)[0]:
+    factor, _ = covariance_factor(False, problem)
+    for block in _blocks(problem, "auto", factor, budget, step, True, lambda done: None)[0]:
         found[:, block.voxels] = block.deviation
     return found
-
-
-def _split(problem: Problem, readout: str | bool | Readout) -> Readout | None:
-    """Trunk and weight where the readout is to be used."""
-    if isinstance(readout, tuple):
-        return _given_split(problem, readout)
-    if readout is not True and readout is not False and readout != "auto":
-        raise ValueError(f"readout={readout!r} is not known; use 'auto', True, False or (trunk, weight)")
-    split = split_readout(problem.model, problem.probe) if readout else None
-    if readout is True and split is None:
-        raise ValueError(
-            "readout=True, but model does not end in a torch.nn.Linear; use 'auto' or give (trunk, weight)"
-        )
-    if split is None:
-        return None
-    # The trunk is a copy already.
-    trunk, weight = cast(split[0], problem.X), split[1].to(problem.X)
-    passes, passes_general = (min(size, problem.n_features) for size in (weight.shape[1], problem.n_voxels))
-    # Passes through a trunk are batched better, so up to twice as many are no loss.
-    return (trunk, weight) if readout is True or passes <= 2 * passes_general else None
-
-
-def _given_split(problem: Problem, readout: Readout) -> Readout:
-    problems = "readout=(trunk, weight) does not fit model"
-    if len(readout) != 2 or not callable(readout[0]):
-        raise ValueError(f"{problems}: give the trunk (a torch.nn.Module or function) and the weight")
-    trunk = readout[0]
-    weight = torch.from_numpy(np.array(as_numbers(readout[1], "the weight of readout"))).to(problem.X)
-    with torch.no_grad():
-        probe = problem.X[:16]
-        hidden = as_outputs(trunk)(own_place(trunk, probe)).to(problem.X)
-        outputs = as_outputs(problem.model)(own_place(problem.model, probe)).to(problem.X)
-    if weight.shape != (problem.n_voxels, hidden.shape[1]):
-        shapes = f"{tuple(weight.shape)} for {problem.n_voxels} voxels and {hidden.shape[1]} hidden units"
-        raise ValueError(f"{problems}: the weight has shape {shapes}")
-    rebuilt = hidden @ weight.T
-    if not close(rebuilt - rebuilt[:1] + outputs[:1], outputs):
-        raise ValueError(f"{problems}: trunk(X) @ weight.T and model(X) differ by more than a constant per voxel")
-    return moved(trunk, problem.X), weight
 
 
 def _dataset(variables: dict[str, np.ndarray], zscored: bool) -> xr.Dataset:

@@ -42,19 +42,14 @@ def collect(
         variables[name][..., voxels] = array
 
     for block in blocks:
-        found = {**_over_samples(block, counts, columns), **_ratios(block)}
+        found = _over_samples(block, counts, columns) | {"gain": block.gain}
+        # share = (Q/2) / (Q/2 + Q0)
+        found["nonlinear_share"] = (block.dispersion / 2) / (block.dispersion / 2 + block.linear)
         if return_samples:
             found["jne_ss"], found["deviation_sign"] = _sample_scores(block.deviation, found["mean_deviation"], columns)
         for name, values in found.items():
             put(name, block.voxels, values)
     return variables
-
-
-def _ratios(block: Block) -> dict[str, torch.Tensor]:
-    out = {"gain": block.gain}
-    if block.dispersion is not None and block.linear is not None:
-        out["nonlinear_share"] = (block.dispersion / 2) / (block.dispersion / 2 + block.linear)
-    return out
 
 
 def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str, torch.Tensor]:
