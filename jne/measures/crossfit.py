@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from jne.encoders import Encoder, Training, check_training, training_arrays
 from jne.measures.covariance import Covariance
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, share, split_sd, spread, total_error
-from jne.measures.crossfit_splits import Split, draw_groups, draw_splits
+from jne.measures.crossfit_splits import draw_groups, draw_splits
 from jne.measures.registry import GRADIENT, known_measure
 
 _PARTS = {
@@ -164,12 +165,9 @@ def crossfit_nonlinearity(
     found = []
     with tqdm(total=n_splits * n_fits, desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
-
-            def compare_halves(split: Split = split) -> xr.Dataset:
-                parts = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, refit, bar.update)
-                return _split_dataset(*parts)
-
-            found.append(compare_halves() if where is None else kept(where / f"split-{number}.nc", compare_halves))
+            options = compare, return_samples, refit, bar.update
+            compute = partial(fit_halves, make_encoder, arrays, groups, split, *options)
+            found.append(compute() if where is None else kept(where / f"split-{number}.nc", compute))
             bar.update((number + 1) * n_fits - bar.n)  # of fits that were found
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
     sizes |= {"n_prediction_samples": len(X_unseen), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
@@ -208,30 +206,16 @@ def _key(settings: dict, arrays: list) -> str:
     return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
 
 
-def _split_dataset(terms: Terms, without_test: Terms, samples: np.ndarray | None) -> xr.Dataset:
-    content = {name: xr.Variable(("estimate", "voxel"), values) for name, values in zip(TERMS, terms, strict=True)}
-    for name, values in zip(TERMS, without_test, strict=True):
-        content[f"{name}_jackknife_test"] = xr.Variable(("test_group", "voxel"), values)
-    if samples is not None:
-        content["crossfit_jne_ss"] = xr.Variable(("sample", "voxel"), samples)
-    return xr.Dataset(content)
-
-
 def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
     """Averages over splits, and their errors."""
-    every = Terms(*map(np.stack, zip(*map(Terms.of, splits), strict=True)))  # (split, 1 + group, voxel) each
-    mean = every.each(lambda term: term.mean(axis=0))
-    terms, deleted = mean.each(lambda term: term[0]), mean.each(lambda term: term[1:])
-    single = every.each(lambda term: term[:, 0])
-    of_splits = [Terms.of(split, "_jackknife_test") for split in splits]
-    deleted_test = Terms(*(np.mean(term, axis=0) for term in zip(*of_splits, strict=True)))
+    every = xr.concat([split.drop_vars("crossfit_jne_ss", errors="ignore") for split in splits], "split")
+    mean, single = every.mean("split", skipna=False), Terms.of(every.isel(estimate=0))
+    terms, deleted = Terms.of(mean.isel(estimate=0)), Terms.of(mean.isel(estimate=slice(1, None)))
+    deleted_test = Terms.of(mean, "_jackknife_test")
     values: dict[str, np.ndarray] = {}
     for name, term, without, test, alone in zip(TERMS, terms, deleted, deleted_test, single, strict=True):
-        values[name] = term
-        values[f"{name}_se"] = total_error(without, test)
-        values[f"{name}_split_sd"] = spread(alone)
-        values[f"{name}_jackknife"] = without
-        values[f"{name}_jackknife_test"] = test
+        values |= {name: term, f"{name}_se": total_error(without, test), f"{name}_split_sd": spread(alone)}
+        values |= {f"{name}_jackknife": without, f"{name}_jackknife_test": test}
     for name in SHARES:
         found = share(name, terms, deleted, deleted_test)
         values |= {name: found.value, f"{name}_se": found.se, f"{name}_split_sd": split_sd(name, single)}

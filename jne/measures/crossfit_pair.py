@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import nn
 
 from jne._core import Budget, matrix_precision, moments
@@ -16,7 +17,7 @@ from jne.encoders import Encoder, Training
 from jne.jacobians.engine import DTYPES, Problem, choose_device, prepare
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.crossfit_products import Pair, jacobian_products, linear_basis, prediction_products, split_pair
-from jne.measures.crossfit_shares import Terms
+from jne.measures.crossfit_shares import TERMS, Terms
 from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
 from jne.measures.nonlinearity import deviations
 
@@ -104,7 +105,7 @@ class Comparison:
         for group in range(n_groups):
             linear_map = self._linear_map_of(self.X_unseen[of_unseen[0] != group]) if predicts else None
             found.append(self._terms_at(encoders, self.X_test[of_test != group], linear_map))
-        return Terms(*map(np.stack, zip(*found, strict=True)))
+        return Terms.stack(found)
 
     def _terms_at(self, encoders: Sequence[Encoder], X_test: np.ndarray, linear_map: LinearMap | None) -> Terms:
         gain = np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
@@ -166,11 +167,11 @@ def fit_halves(
     return_samples: bool,
     refit: bool,
     tick: Callable[[], object],
-) -> tuple[Terms, Terms, np.ndarray | None]:
-    """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, of all groups, then (to refit) without each.
+) -> xr.Dataset:
+    """Everything one split gives: terms ``(estimate, voxel)``, of all groups, then (to refit) without each.
 
-    Then the terms of all groups without each group of test stimuli, ``(n_test_groups, n_voxels)``, and, if asked
-    for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
+    Beside them ``<term>_jackknife_test (test_group, voxel)``, without each group of test stimuli, and, if asked for,
+    ``crossfit_jne_ss (sample, voxel)`` of the fits to all groups.
     """
 
     def fit(half: int, without: int | None = None) -> Encoder:
@@ -187,14 +188,18 @@ def fit_halves(
         return encoder
 
     both = [fit(0), fit(1)]
-    terms = [compare.terms(tuple(both))]
+    terms = [compare.terms(both)]
     for group in range(groups.max() + 1 if refit else 0):
         half = int(group in split.groups[1])
         refitted = list(both)
         refitted[half] = fit(half, without=group)
-        terms.append(compare.terms(tuple(refitted)))
-    every = Terms(*map(np.stack, zip(*terms, strict=True)))
-    return every, compare.without_test_groups(tuple(both)), compare.samples(tuple(both)) if return_samples else None
+        terms.append(compare.terms(refitted))
+    content = {name: (("estimate", "voxel"), values) for name, values in zip(TERMS, Terms.stack(terms), strict=True)}
+    for name, values in zip(TERMS, compare.without_test_groups(both), strict=True):
+        content[f"{name}_jackknife_test"] = (("test_group", "voxel"), values)
+    if return_samples:
+        content["crossfit_jne_ss"] = (("sample", "voxel"), compare.samples(both))
+    return xr.Dataset(content)
 
 
 def check_start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,11 @@ class Terms(NamedTuple):
     def of(cls, result: xr.Dataset, suffix: str = "") -> Terms:
         """The terms of a result, ``<term><suffix>`` each."""
         return cls(*(result[name + suffix].values for name in TERMS))
+
+    @classmethod
+    def stack(cls, parts: Iterable[Terms]) -> Terms:
+        """Several terms along a new first axis."""
+        return cls(*map(np.stack, zip(*parts, strict=True)))
 
     def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Terms:
         """The terms with a function applied to each."""

@@ -17,36 +17,16 @@ NUMBER = "1"
 
 @dataclass(frozen=True)
 class Measure:
-    """What is known of a measure without its numbers.
+    """What is known of a measure without its numbers."""
 
-    Attributes
-    ----------
-    key : str
-        Name of the variable in results. `crossfit_nonlinearity` drops the prefix of its two shares.
-    label : str
-        Name in tables and legends.
-    unit : str
-        With ``{z}`` where it depends on whether responses and features are z-scored; see `unit_of`.
-    definition : str
-        In one line, as the attribute ``long_name`` of results has it.
-    rotation : bool
-        Whether the measure of a function stays when its features, and their covariance, are rotated.
-    short : str
-        Name where there is little room; by default the label.
-    axis : str
-        Name on an axis of its own, with the unit; by default the label.
-    of : str
-        Key of the measure that this one is of another function, or of other responses; empty where it is itself.
-    """
-
-    key: str
-    label: str
-    unit: str
-    definition: str
-    rotation: bool = True
-    short: str = ""
-    axis: str = ""
-    of: str = ""
+    key: str  # name of the variable in results; `crossfit_nonlinearity` drops the prefix of its two shares
+    label: str  # name in tables and legends
+    unit: str  # with ``{z}`` where it depends on whether responses and features are z-scored; see `unit_of`
+    definition: str  # in one line, as the attribute ``long_name`` of results has it
+    rotation: bool = True  # whether that of a function stays when features and their covariance are rotated
+    short: str = ""  # name where there is little room; by default the label
+    axis: str = ""  # name on an axis of its own, with the unit; by default the label
+    of: str = ""  # key of the measure that this one is of another function or other responses; empty where it is itself
 
     @property
     def response_power(self) -> int:
