@@ -111,13 +111,10 @@ def recognise(module: Callable[[torch.Tensor], torch.Tensor]) -> list[Step] | No
     except Exception:  # a forward method may raise anything at all when it is traced; it is then not recognised
         return None
     modules = dict(traced.named_modules())
-    steps = []
-    for node in traced.graph.nodes:
-        step = _step(node, modules.get(node.target) if node.op == "call_module" else None)
-        if step is None:
-            return None
-        steps.append(step)
-    return steps
+    nodes = list(traced.graph.nodes)
+    steps = [_step(node, modules.get(node.target) if node.op == "call_module" else None) for node in nodes]
+    known = [step for step in steps if step is not None]
+    return known if len(known) == len(nodes) else None
 
 
 def chain_rule(steps: list[Step], X: torch.Tensor) -> torch.Tensor:

@@ -117,20 +117,14 @@ def _record(call: Call, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def plan(
-    n_samples: int,
-    n_directions: int,
-    width: int,
-    derivative: Derivative,
-    like: torch.Tensor,
-    budget: Budget,
-    step: int | None,
+    derivative: Derivative, X: torch.Tensor, n_directions: int, width: int, budget: Budget, step: int | None
 ) -> tuple[int, int, bool]:
-    """How many directions and samples at a time, and whether all samples of a block of directions are kept.
+    """How many directions and samples of X at a time, and whether all samples of a block of directions are kept.
 
     ``width`` is what one direction gives per sample. Where not even one direction of all samples fits, the block is
     computed twice: for its mean and for the deviation from it.
     """
-    size = like.element_size()
+    n_samples, size = len(X), X.element_size()
     one = derivative.direction_bytes + 3 * size * width
     mean = 12 * width
     what = "one row of one sample's Jacobian"
@@ -141,7 +135,7 @@ def plan(
     wanted = step or clamp(third / (kept + mean), 1, 1024)
     directions = clamp(min(wanted, third / (one + mean)), 1, n_directions)
     keep = directions * (kept + mean) <= third
-    at_once = third if like.is_cuda else min(third, 256e6)
+    at_once = third if X.is_cuda else min(third, 256e6)
     samples = clamp(at_once / (derivative.sample_bytes + directions * one), 1, n_samples)
     return directions, samples, keep
 

@@ -7,16 +7,15 @@ import torch
 from numpy.typing import ArrayLike
 
 from jne._core import Budget, clamp, matrix_precision, parse_bytes, spans, whole_number
-from jne.jacobians.calls import Call
 from jne.jacobians.derivatives import differentiate
-from jne.jacobians.model import FittedEncoder, prepare
+from jne.jacobians.model import Model, prepare
 from jne.jacobians.slopes import refuse_infinite
 from jne.jacobians.trunk import dense_jacobian
 
 
 @torch.inference_mode(False)
 def jacobian(
-    model: Call | FittedEncoder,
+    model: Model,
     X: ArrayLike | torch.Tensor,
     *,
     device: str = "auto",

@@ -31,6 +31,10 @@ class FittedEncoder(Protocol):
         ...
 
 
+Model = Call | FittedEncoder
+"""What is differentiated: a torch.nn.Module, a function of a tensor, or a fitted encoder."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """A checked model with its samples."""
@@ -67,7 +71,7 @@ class Problem:
         return call
 
 
-def prepare(model: Call | FittedEncoder, X: ArrayLike | torch.Tensor, device: str, precision: str) -> Problem:
+def prepare(model: Model, X: ArrayLike | torch.Tensor, device: str, precision: str) -> Problem:
     """Check a model and its samples and bring the samples to the device.
 
     Refused is a model that is random, in training mode, mixes samples, or has other slopes than torch's derivatives.

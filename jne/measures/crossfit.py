@@ -148,8 +148,8 @@ def crossfit_nonlinearity(
     splits = draw_splits(n_groups, n_splits, len(arrays.X_val), arrays.groups, random_state)
     units = Units(arrays)
     metric = second_moment(units.features(arrays.X)) if covariance is None else covariance
-    compare = Comparison(units, X_test, X_unseen, metric, device, precision, limit, step)
-    check_start(make_encoder, splits[0].seeds, arrays, compare, return_samples)
+    compare = Comparison(units, X_test, X_unseen, metric, device, precision, limit, step, return_samples)
+    check_start(make_encoder, splits[0].seeds, arrays, compare)
     encoder = make_encoder(0)
     settings = {
         "encoder": encoder.describe() if isinstance(encoder, Encoder) else repr(encoder),
@@ -165,8 +165,7 @@ def crossfit_nonlinearity(
     found = []
     with tqdm(total=n_splits * n_fits, desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
-            options = compare, return_samples, refit, bar.update
-            compute = partial(fit_halves, make_encoder, arrays, groups, split, *options)
+            compute = partial(fit_halves, make_encoder, arrays, groups, split, compare, refit, bar.update)
             found.append(compute() if where is None else kept(where / f"split-{number}.nc", compute))
             bar.update((number + 1) * n_fits - bar.n)  # of fits that were found
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}

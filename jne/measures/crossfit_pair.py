@@ -73,6 +73,7 @@ class Comparison:
     precision: str
     limit: int
     step: int | None
+    return_samples: bool = False
 
     @property
     def where(self) -> torch.device:
@@ -115,8 +116,7 @@ class Comparison:
     def _terms(self, pair: Pair, linear_map: LinearMap | None) -> Terms:
         """The terms with outputs as they are; those of predictions are NaN without a linear map."""
         with torch.no_grad(), matrix_precision(self.precision):
-            factor, split = covariance_factor(self.covariance, pair[0])[0], split_pair(pair)
-            assert factor is not None  # covariance=False is refused
+            (factor, _), split = covariance_factor(self.covariance, pair[0]), split_pair(pair)
             held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1) + factor.numel() * factor.element_size()
             budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
             nonlinear, linear = jacobian_products(pair, split, factor, budget, self.step)
@@ -139,7 +139,7 @@ class Comparison:
             delta -= delta.mean(0, dtype=torch.float64).to(delta)
             return delta.mul_(torch.from_numpy(gain).to(delta))
 
-    def check_memory(self, modules: Sequence[nn.Module], return_samples: bool) -> None:
+    def check_memory(self, modules: Sequence[nn.Module]) -> None:
         """Raise a ValueError where the comparison of such modules needs more memory than there is.
 
         What differentiating them needs is found by doing it, of two samples; how much is held at a time adapts to the
@@ -149,9 +149,8 @@ class Comparison:
         pair = self._pair((units.convert(module, units.x_mean, units.x_scale) for module in modules), self.X_test[:2])
         few = self.X_unseen[: self.enough]
         self._terms(pair, self._linear_map_of(few) if len(few) == self.enough else None)
-        if return_samples:
-            for problem in pair:
-                self._centred_deviations(problem, np.ones(1))
+        for problem in pair if self.return_samples else ():
+            self._centred_deviations(problem, np.ones(1))
 
     def _pair(self, modules: Iterable[nn.Module], X: np.ndarray) -> Pair:
         one, two = (prepare(module, self.units.features(X), self.device, self.precision) for module in modules)
@@ -164,7 +163,6 @@ def fit_halves(
     groups: np.ndarray,
     split: Split,
     compare: Comparison,
-    return_samples: bool,
     refit: bool,
     tick: Callable[[], object],
 ) -> xr.Dataset:
@@ -197,17 +195,13 @@ def fit_halves(
     content = {name: (("estimate", "voxel"), values) for name, values in zip(TERMS, Terms.stack(terms), strict=True)}
     for name, values in zip(TERMS, compare.without_test_groups(both), strict=True):
         content[f"{name}_jackknife_test"] = (("test_group", "voxel"), values)
-    if return_samples:
+    if compare.return_samples:
         content["crossfit_jne_ss"] = (("sample", "voxel"), compare.samples(both))
     return xr.Dataset(content)
 
 
 def check_start(
-    make_encoder: Callable[[int], Any],
-    seeds: tuple[int, int],
-    arrays: Training,
-    compare: Comparison,
-    return_samples: bool,
+    make_encoder: Callable[[int], Any], seeds: tuple[int, int], arrays: Training, compare: Comparison
 ) -> None:
     """Refuse before the first fit what can be known by then: one encoder for two seeds, too little memory."""
     encoders = [make_encoder(seed) for seed in seeds]
@@ -223,7 +217,7 @@ def check_start(
             "their start would pass for signal; use the seed, as in lambda seed: ResidualEncoder(random_state=seed)"
         )
     if random:
-        compare.check_memory(starts, return_samples)
+        compare.check_memory(starts)
 
 
 def _same_weights(one: nn.Module, two: nn.Module) -> bool:

@@ -101,13 +101,13 @@ def _general(pair: Pair, factor: torch.Tensor, budget: Budget, step: int | None)
             nonlinear[voxels] += (dJF[:, 0].double() * dJF[:, 1].double()).sum((0, -1)) / len(X)
 
     if derivative.forward:
-        columns, samples, keep = plan(len(X), rank, 4 * n_voxels, derivative, X, budget, None)
+        columns, samples, keep = plan(derivative, X, rank, 4 * n_voxels, budget, None)
         for block in spans(rank, columns):
             halve = lambda JF: JF.unflatten(2, (2, n_voxels)).permute(0, 2, 3, 1)  # noqa: E731
             add(slice(None), factor.T[block].contiguous(), halve, samples, keep)
         return nonlinear, linear
     wanted = None if step is None else 2 * step
-    rows, samples, keep = plan(len(X), 2 * n_voxels, rank + X.shape[1], derivative, X, budget, wanted)
+    rows, samples, keep = plan(derivative, X, 2 * n_voxels, rank + X.shape[1], budget, wanted)
     for voxels in spans(n_voxels, max(1, rows // 2)):
         one = unit_vectors(voxels, n_voxels, X)
         halve = lambda J: (J @ factor).unflatten(1, (2, -1))  # noqa: E731

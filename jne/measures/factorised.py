@@ -5,14 +5,14 @@ One product and one absolute row sum per sample and block of voxels; `jne.measur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
-from jne._core import Budget, clamp, even_step, spans
+from jne._core import clamp, even_step, spans
 from jne.jacobians.engine import Trunk
-from jne.measures.deviations import Block, Means, centre
+from jne.measures.deviations import Block, Means, Work, centre
 
 # Shares of the free memory: products, trunk Jacobians on the way, and deviations of the voxels of one block.
 _PRODUCTS, _TRUNK, _DEVIATIONS = 1 / 8, 1 / 4, 1 / 8
@@ -30,25 +30,11 @@ class Tiling:
     voxels: int  # of a block
 
 
-def factorised(
-    X: torch.Tensor,
-    trunk: Trunk,
-    weight: torch.Tensor,
-    factor: torch.Tensor,
-    *,
-    budget: Budget,
-    step: int | None,
-    whole: bool,
-    tick: Callable[[int], object],
-) -> Iterator[Block]:
-    """Deviations of ``J[n] = weight @ A[n]`` with ``weight (n_voxels, n_hidden)`` and A the Jacobian of the trunk.
-
-    ``step`` is how many voxels there are in a product; None chooses. ``whole`` gives all voxels in one block, because
-    the caller keeps their deviations anyway; these, X and the weight are not in the budget. ``tick`` is told of every
-    voxel that is done.
-    """
+def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block]:
+    """Deviations of ``J[n] = weight @ A[n]`` with ``weight (n_voxels, n_hidden)`` and A the Jacobian of the trunk."""
+    X, factor = work.X, work.factor
     n_samples, (n_voxels, n_hidden), n_features = len(X), weight.shape, len(factor)
-    tiling = _tiling(X, trunk, weight, factor, budget, whole)
+    tiling = _tiling(work, trunk, weight)
     A = trunk_means(trunk, X, tiling.samples, tiling.keep)
     AF = A.mean @ factor
     # Of two ways to Q the one with less work: by the voxel's own rows, Q[v] = mean_n ||dJ[n, v] F||^2, or by a matrix
@@ -63,14 +49,14 @@ def factorised(
             if S is not None and voxels.start == 0:
                 G = side_by_side(dA @ factor)
                 S += (G @ G.T).double() / n_samples
-            for samples, part, dJ in _products(W, dA, tiling.rows, step):
+            for samples, part, dJ in _products(W, dA, tiling.rows, work.step):
                 if S is None:
                     dispersion[part] += (dJ @ factor).square_().sum((0, 2)) / n_samples
                 # delta[n, v] = sum_d |dJ[n, v, d]|
                 deviation[chunk.start + samples.start : chunk.start + samples.stop, part] = dJ.abs_().sum(-1)
-            tick(len(W) * len(dA))
+            work.tick(len(W) * len(dA))
         if trunk.constant:
-            tick(len(W) * n_samples)
+            work.tick(len(W) * n_samples)
         if S is not None:
             dispersion = readout_products(W, S, W, tiling.rows)
         # gain[v] = sum_d |Jbar[v, d]| and Q0[v] = ||Jbar[v] F||^2, with Jbar = W Abar
@@ -106,23 +92,21 @@ def _products(
             yield samples, part, torch.bmm(W[part].expand(samples.stop - samples.start, -1, -1), dA[samples])
 
 
-def _tiling(
-    X: torch.Tensor, trunk: Trunk, weight: torch.Tensor, factor: torch.Tensor, budget: Budget, whole: bool
-) -> Tiling:
-    n_samples, (n_voxels, n_hidden), (n_features, rank) = len(X), weight.shape, factor.shape
-    size = X.element_size()
+def _tiling(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
+    n_samples, (n_voxels, n_hidden), (n_features, rank) = len(work.X), weight.shape, work.factor.shape
+    size = weight.element_size()
     # Beside the tiles: Abar in both precisions and its product with F; S in float64 and what is added to it.
     held = n_hidden * n_features * (8 + size) + rank * n_hidden * size
     held += n_hidden * n_hidden * (16 + 2 * size) if rank else 0
     sample = trunk.sample_bytes + 2 * rank * n_hidden * size
     row = (n_features + rank) * size
-    column = 0 if whole else n_samples * size
+    column = 0 if work.whole else n_samples * size
     what = f"a trunk of {n_hidden} hidden units and {n_features} features"
-    free = budget.reserve(held + sample + row + column, what, "give covariance=False or fewer features").free
+    free = work.budget.reserve(held + sample + row + column, what, "give covariance=False or fewer features").free
     products, chunk = free * _PRODUCTS, free * _TRUNK
-    if not X.is_cuda:
+    if not work.X.is_cuda:
         products, chunk = min(products, _CPU_PRODUCTS), min(chunk, _CPU_TRUNK)
     rows, samples = clamp(products / row, 1, _MOST_ROWS), clamp(chunk / sample, 1, n_samples)
-    voxels = n_voxels if whole else clamp(free * _DEVIATIONS / column, 1, n_voxels)
+    voxels = n_voxels if work.whole else clamp(free * _DEVIATIONS / column, 1, n_voxels)
     kept = n_samples * n_hidden * n_features * size
     return Tiling(samples, kept + samples * sample + rows * row + voxels * column <= free, rows, voxels)

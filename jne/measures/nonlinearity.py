@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,18 +12,9 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from jne._core import Budget, check_card, matrix_precision, parse_bytes, provenance, whole_number
-from jne.jacobians.engine import (
-    Call,
-    FittedEncoder,
-    Problem,
-    Readout,
-    choose_readout,
-    differentiate,
-    make_trunk,
-    prepare,
-)
+from jne.jacobians.engine import Model, Problem, Readout, choose_readout, differentiate, make_trunk, prepare
 from jne.measures.covariance import Covariance, covariance_factor
-from jne.measures.deviations import Block, by_columns, by_rows
+from jne.measures.deviations import Block, Work, by_columns, by_rows
 from jne.measures.factorised import factorised
 from jne.measures.registry import GRADIENT, REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
@@ -36,7 +28,7 @@ _ERROR_TEXT = {
 
 @torch.inference_mode(False)
 def nonlinearity(
-    model: Call | FittedEncoder,
+    model: Model,
     X: ArrayLike | torch.Tensor,
     *,
     covariance: Covariance = None,
@@ -151,7 +143,8 @@ def nonlinearity(
         check_card(problem.X.device, limit, problem.model_bytes + results)
         factor, source = covariance_factor(covariance, problem)
         budget, columns = statistics_budget(limit, problem.n_samples, n_bootstrap)
-        blocks, how = _blocks(problem, readout, factor, budget, step, return_samples, bar.update)
+        work = Work(problem.X, factor, budget, step, bool(return_samples), bar.update)
+        blocks, how = _blocks(problem, readout, work)
         counts = resamples(problem.n_samples, n_bootstrap, random_state).to(problem.X.device)
         variables = collect(blocks, problem.n_voxels, counts, columns, return_samples)
     if covariance is False:
@@ -175,31 +168,17 @@ def nonlinearity(
     return result.assign_attrs({**settings, **sizes, **how, "units": units, **provenance()})
 
 
-def _blocks(
-    problem: Problem,
-    readout: str | bool | Readout,
-    factor: torch.Tensor,
-    budget: Budget,
-    step: int | None,
-    whole: bool,
-    tick: Callable[[int], object],
-) -> tuple[Iterator[Block], dict[str, str]]:
+def _blocks(problem: Problem, readout: str | bool | Readout, work: Work) -> tuple[Iterator[Block], dict[str, str]]:
     """The blocks of deviations, not yet computed, and how they will be: factorised or general, and in which mode."""
-    X, n_voxels, n_features = problem.X, problem.n_voxels, problem.n_features
-    budget = budget.reserve(factor.numel() * factor.element_size(), "the covariance", "give covariance=False")
+    held = work.factor.numel() * work.factor.element_size()
+    work = replace(work, budget=work.budget.reserve(held, "the covariance", "give covariance=False"))
     if found := choose_readout(problem, readout):
         module, weight = found
-        trunk = make_trunk(module, problem.probe, weight.shape[1], budget)
-        blocks = factorised(X, trunk, weight, factor, budget=budget, step=step, whole=whole, tick=tick)
-        return blocks, {"path": "factorised", "differentiation": trunk.mode}
-    forward = n_features + factor.shape[1] < n_voxels
-    derivative = differentiate(problem.function(), problem.probe, n_voxels, forward=forward)
-    if derivative.forward:
-        held = 0 if whole else problem.n_samples * n_voxels * X.element_size()
-        budget = budget.reserve(held, "deviations of all samples and voxels", "give fewer samples")
-        blocks = by_columns(X, derivative, n_voxels, factor, budget=budget, tick=tick)
-    else:
-        blocks = by_rows(X, derivative, n_voxels, factor, budget=budget, step=step, tick=tick)
+        trunk = make_trunk(module, problem.probe, weight.shape[1], work.budget)
+        return factorised(work, trunk, weight), {"path": "factorised", "differentiation": trunk.mode}
+    forward = sum(work.factor.shape) < problem.n_voxels
+    derivative = differentiate(problem.function(), problem.probe, problem.n_voxels, forward=forward)
+    blocks = (by_columns if derivative.forward else by_rows)(work, derivative, problem.n_voxels)
     return blocks, {"path": "general", "differentiation": derivative.mode}
 
 
@@ -207,7 +186,7 @@ def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tens
     """L1 deviation of the Jacobian from its mean at every sample, ``(n_samples, n_voxels)``."""
     found = problem.X.new_empty(problem.n_samples, problem.n_voxels)
     factor, _ = covariance_factor(False, problem)
-    for block in _blocks(problem, "auto", factor, budget, step, True, lambda done: None)[0]:
+    for block in _blocks(problem, "auto", Work(problem.X, factor, budget, step, True, lambda done: None))[0]:
         found[:, block.voxels] = block.deviation
     return found
 
