@@ -51,7 +51,7 @@ def _as_matrix(covariance: ArrayLike | torch.Tensor, n_features: int) -> torch.T
         raise ValueError(f"covariance has shape {tuple(matrix.shape)} for {n_features} features; {_ACCEPTED}")
     if not torch.isfinite(matrix).all():
         raise ValueError(f"covariance holds non-finite values; {_ACCEPTED}")
-    return matrix.detach().double()
+    return matrix
 
 
 def _of_matrix(matrix: torch.Tensor) -> torch.Tensor:

@@ -67,10 +67,7 @@ def jackknife_error(deleted: np.ndarray) -> np.ndarray:
 
 
 def total_error(*deleted: np.ndarray) -> np.ndarray:
-    """Standard error of estimates from other training and other test stimuli, which are independent of each other.
-
-    Of those of which groups were left out: without refits, ``(0, ...)``, what training stimuli change is not known.
-    """
+    """Standard error over training and test stimuli, which are independent; ``(0, ...)``, without refits, adds none."""
     return np.sqrt(sum(jackknife_error(part) ** 2 for part in deleted if len(part)))
 
 

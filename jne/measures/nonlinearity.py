@@ -19,11 +19,7 @@ from jne.measures.factorised import factorised
 from jne.measures.registry import GRADIENT, REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
 
-_ERROR_TEXT = {
-    "se": "bootstrap standard error (mean Jacobian held fixed)",
-    "low": "lower 95 % bound (mean Jacobian held fixed)",
-    "high": "upper 95 % bound (mean Jacobian held fixed)",
-}
+_ERRORS = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
 
 
 @torch.inference_mode(False)
@@ -195,9 +191,10 @@ def _dataset(variables: dict[str, np.ndarray], zscored: bool) -> xr.Dataset:
     order, content = list(REGISTRY), {}
     for name in sorted(variables, key=lambda name: order.index(name) if name in order else len(order)):
         values = variables[name]
-        base, _, error = name.rpartition("_") if name.rpartition("_")[2] in _ERROR_TEXT else (name, "", "")
-        measure = known_measure(base)
-        text = f"{_ERROR_TEXT[error]} of {base}" if error else measure.definition
+        base, _, error = name.rpartition("_")
+        measure = known_measure(base if error in _ERRORS else name)
+        fixed = "(mean Jacobian held fixed)"
+        text = f"{_ERRORS[error]} {fixed} of {base}" if error in _ERRORS else measure.definition
         dims = ("sample", "voxel")[2 - values.ndim :]
         content[name] = xr.Variable(dims, values, {"long_name": text, "units": measure.unit_of(zscored)})
     return xr.Dataset(content)

@@ -39,7 +39,7 @@ class Measure:
 
 
 # L1 norms change with the axes that features have; norms in the metric of their covariance do not.
-_ENTRIES = (
+REGISTRY = {entry.key: entry for entry in (
     Measure(
         "jne", "JNE, as published", GRADIENT,
         "JNE: standard deviation over samples of the L1 deviation of the Jacobian from its mean",
@@ -120,9 +120,7 @@ _ENTRIES = (
         "true_share", "1 − R², best linear map", NUMBER,
         "share of the variance of a known response that no linear map of its features explains", of="prediction_share",
     ),
-)  # fmt: skip
-
-REGISTRY = {entry.key: entry for entry in _ENTRIES}
+)}  # fmt: skip
 """Key -> `Measure`, in the order in which results and tables list them."""
 
 
