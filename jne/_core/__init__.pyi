@@ -8,8 +8,10 @@ from jne._core.cache import results_dir as results_dir
 from jne._core.checks import as_numbers as as_numbers
 from jne._core.checks import ordinary_tensor as ordinary_tensor
 from jne._core.checks import whole_number as whole_number
+from jne._core.device import cast as cast
 from jne._core.device import check_card as check_card
 from jne._core.device import matrix_precision as matrix_precision
+from jne._core.device import moved as moved
 from jne._core.device import resolve_device as resolve_device
 from jne._core.files import FORMAT_VERSION as FORMAT_VERSION
 from jne._core.files import HDF5_ENDINGS as HDF5_ENDINGS

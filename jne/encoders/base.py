@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from jne._core import as_numbers, moments, second_moment
 from jne.accuracy import r2_score
-from jne.datasets import EncodingDataset
+from jne.datasets import EncodingDataset, Training, check_training, leave_out, training_arrays
 from jne.encoders.files import ARRAYS, load_encoder, register, save_encoder
-from jne.encoders.training import Training, check_training, leave_out, training_arrays
 
 
 class Encoder(BaseEstimator, abc.ABC):

@@ -2,7 +2,7 @@
 
 from jne.jacobians.calls import Call, as_outputs
 from jne.jacobians.derivatives import Derivative, differentiate, plan
-from jne.jacobians.model import DTYPES, Model, Problem, choose_device, prepare
+from jne.jacobians.model import DTYPES, Model, Problem, prepare
 from jne.jacobians.readout import Readout, choose_readout, linear_end
 from jne.jacobians.slopes import refuse_infinite
 from jne.jacobians.trunk import Trunk, make_trunk, unit_vectors
@@ -16,7 +16,6 @@ __all__ = [
     "Readout",
     "Trunk",
     "as_outputs",
-    "choose_device",
     "choose_readout",
     "differentiate",
     "linear_end",

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from jne._core import as_numbers, ordinary_tensor, resolve_device
-from jne.jacobians.calls import Call, as_outputs, close, moved, own_place
+from jne._core import as_numbers, moved, ordinary_tensor, resolve_device
+from jne.jacobians.calls import Call, as_outputs, close, own_place
 from jne.jacobians.slopes import refuse_wrong_slopes
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "float64": torch.float64}
@@ -26,9 +26,7 @@ class FittedEncoder(Protocol):
 
     module_: nn.Module
 
-    def scale_features(self, X: Any) -> np.ndarray:
-        """Features ``(n_samples, n_features)`` as ``module_`` takes them."""
-        ...
+    def scale_features(self, X: Any) -> np.ndarray: ...  # ``(n_samples, n_features)``, as ``module_`` takes them
 
 
 Model = Call | FittedEncoder
@@ -87,7 +85,8 @@ def prepare(model: Model, X: ArrayLike | torch.Tensor, device: str, precision: s
         raise ValueError(f"model={model!r} is not a fitted encoder, a torch.nn.Module or a function of a tensor")
     else:
         samples, module = check_samples(X), model
-    where = choose_device(device, module, X)
+    stays = device == "auto" and not isinstance(module, nn.Module)  # a plain function
+    where = samples.device if stays else resolve_device(device)
     samples = samples.to(device=where, dtype=DTYPES[precision])
     if not samples.isfinite().all():
         raise ValueError("X holds values beyond float32 (3.4e38); rescale it, or give precision='float64'")
@@ -118,25 +117,15 @@ def check_samples(X: ArrayLike | torch.Tensor) -> torch.Tensor:
         )
     if len(samples) < 2:
         raise ValueError("X has 1 sample; a deviation between samples needs n_samples of at least 2")
-    bad = int((~samples.isfinite()).sum())
-    if bad:
+    if bad := int((~samples.isfinite()).sum()):
         raise ValueError(f"X holds {bad} non-finite values of {samples.numel()}; remove or fill them first")
     # A tensor made in inference mode carries no gradient; its copy does.
     return samples.clone() if samples.is_inference() else samples
 
 
-def choose_device(device: str, model: object, X: object) -> torch.device:
-    """The device of ``"auto"`` (CUDA, else CPU; a plain function keeps the device of X) or of a name."""
-    if device == "auto" and not isinstance(model, nn.Module):
-        return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
-    return resolve_device(device)
-
-
 def refuse_training_mode(model: object) -> None:
     """Raise a ValueError where a module behaves differently in training, and is in training mode."""
-    if not isinstance(model, nn.Module):
-        return
-    for name, module in model.named_modules():
+    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
         dropout = isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
         running = isinstance(module, nn.modules.batchnorm._NormBase) and (
             isinstance(module, nn.modules.batchnorm._BatchNorm) or module.track_running_stats

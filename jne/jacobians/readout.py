@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core import as_numbers
-from jne.jacobians.calls import Call, as_outputs, cast, close, moved, own_place
+from jne._core import as_numbers, cast, moved
+from jne.jacobians.calls import Call, as_outputs, close, own_place
 from jne.jacobians.model import Problem, refuse_changed
 
 Readout = tuple[Call, torch.Tensor]

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from jne._core import listed
-from jne.jacobians.calls import Call, as_outputs, moved
+from jne._core import listed, moved
+from jne.jacobians.calls import Call, as_outputs
 
 _STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _TRIED_FIRST = 1e-5
@@ -39,10 +39,7 @@ class _Lines:
 
 
 def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int) -> None:
-    """Raise a ValueError where derivatives and answers disagree along lines between the samples ``X (n, ...)``.
-
-    Refused are models in which they disagree at several samples, and models whose answers jump.
-    """
+    """Refuse a model whose derivatives are wrong along several lines between samples ``X (n, ...)`` or that jumps."""
     weights = torch.randn(n_outputs, generator=torch.Generator().manual_seed(0))
     parameters = model.parameters() if isinstance(model, nn.Module) else ()
     fits = 8 * sum(p.numel() for p in parameters) <= _LARGEST_COPY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,8 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, second_moment, whole_number
-from jne.datasets import EncodingDataset
-from jne.encoders import Encoder, Training, check_training, training_arrays
+from jne.datasets import EncodingDataset, Training, check_training, training_arrays
+from jne.encoders import Encoder
 from jne.measures.covariance import Covariance
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, share, split_sd, spread, total_error
@@ -161,7 +160,8 @@ def crossfit_nonlinearity(
         "refit": int(refit),
     }
     n_fits = 2 + n_groups * refit
-    where = None if folder is None else Path(folder) / _key(settings, [*arrays, X_test, covariance])
+    inputs = {**settings, "arrays": [*arrays, X_test, np.asarray(metric)], "code_hash": code_hash("crossfit")}
+    where = None if folder is None else Path(folder) / hash_parameters(inputs)
     found = []
     with tqdm(total=n_splits * n_fits, desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
@@ -180,29 +180,20 @@ def _arrays(data: EncodingDataset | Sequence[ArrayLike], layer: str | None) -> t
     if isinstance(data, EncodingDataset):
         arrays = training_arrays(data, layer)
         X_test = data.features("test" if data.folds is None else "all", layer)
-        unseen = [arrays.X_val] if data.folds is not None else [arrays.X_val, X_test]
     else:
         if not isinstance(data, tuple | list) or len(data) != 5:
             raise ValueError(f"data={type(data).__name__}; give an EncodingDataset or (X, Y, X_val, Y_val, X_test)")
         names = ("X", "Y", "X_val", "Y_val", "X_test")
         *given, X_test = (as_numbers(array, name, np.float32) for name, array in zip(names, data, strict=True))
         arrays = Training(*given)
-        unseen = [arrays.X_val, X_test]
     check_training(arrays)
     if X_test.ndim != 2 or X_test.shape[1] != arrays.X.shape[1]:
         raise ValueError(f"X_test has shape {X_test.shape} and X has {arrays.X.shape[1]} features")
     if len(X_test) < 4:
         raise ValueError(f"X_test has {len(X_test)} stimuli; give at least 4, since errors leave out parts of them")
-    return arrays, X_test, np.concatenate(unseen)
-
-
-def _key(settings: dict, arrays: list) -> str:
-    """Sixteen digits that change with the settings, the arrays or the code."""
-    digests = [
-        None if array is None else hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() + str(np.shape(array))
-        for array in arrays
-    ]
-    return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
+    # With folds, X_test is all stimuli, and fits were trained on those that are not for validation.
+    X_unseen = np.concatenate([arrays.X_val, X_test]) if arrays.groups is None else arrays.X_val
+    return arrays, X_test, X_unseen
 
 
 def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:

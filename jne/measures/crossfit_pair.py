@@ -12,18 +12,17 @@ import torch
 import xarray as xr
 from torch import nn
 
-from jne._core import Budget, matrix_precision, moments
-from jne.encoders import Encoder, Training
-from jne.jacobians.engine import DTYPES, Problem, choose_device, prepare
+from jne._core import Budget, matrix_precision, moments, resolve_device
+from jne.datasets import Training
+from jne.encoders import Encoder
+from jne.jacobians.engine import DTYPES, Problem, prepare
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.crossfit_products import Pair, jacobian_products, linear_basis, prediction_products, split_pair
 from jne.measures.crossfit_shares import TERMS, Terms
 from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
 from jne.measures.nonlinearity import deviations
 
-_NEEDED = ("module_", "x_mean_", "x_scale_", "y_scale_")
-"""What cross-fitting reads of a fitted encoder."""
-
+_NEEDED = ("module_", "x_mean_", "x_scale_", "y_scale_")  # of a fitted encoder
 LinearMap = tuple[torch.Tensor, torch.Tensor]
 """z-scored features and the basis of their linear maps, on the device."""
 
@@ -77,7 +76,7 @@ class Comparison:
 
     @property
     def where(self) -> torch.device:
-        return choose_device(self.device, nn.Identity(), None)
+        return resolve_device(self.device)
 
     @property
     def enough(self) -> int:

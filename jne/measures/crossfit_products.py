@@ -18,17 +18,7 @@ from collections.abc import Callable
 import torch
 
 from jne._core import Budget, clamp, spans
-from jne.jacobians.engine import (
-    Call,
-    Problem,
-    Readout,
-    as_outputs,
-    differentiate,
-    linear_end,
-    make_trunk,
-    plan,
-    unit_vectors,
-)
+from jne.jacobians.engine import Problem, Readout, as_outputs, differentiate, linear_end, make_trunk, plan, unit_vectors
 from jne.measures.deviations import centre
 from jne.measures.factorised import readout_products, side_by_side, trunk_means
 
@@ -52,11 +42,8 @@ def jacobian_products(
     """
     if split is None:
         return _general(pair, factor, budget, step)
-    return _factorised(pair[0].X, split, factor, budget, step)
-
-
-def _factorised(X: torch.Tensor, split: Readouts, factor: torch.Tensor, budget: Budget, step: int | None) -> Products:
-    size, rank, (n_samples, n_features) = X.element_size(), factor.shape[1], X.shape
+    X, rank = pair[0].X, factor.shape[1]
+    size, (n_samples, n_features) = X.element_size(), X.shape
     hidden = [weight.shape[1] for _, weight in split]
     fixed = sum(hidden) * n_features * (8 + size) + (16 + 2 * size) * hidden[0] * hidden[1]
     what = f"two trunks of {hidden[0]} and {hidden[1]} hidden units and {n_features} features"
@@ -110,8 +97,7 @@ def _general(pair: Pair, factor: torch.Tensor, budget: Budget, step: int | None)
     rows, samples, keep = plan(derivative, X, 2 * n_voxels, rank + X.shape[1], budget, wanted)
     for voxels in spans(n_voxels, max(1, rows // 2)):
         one = unit_vectors(voxels, n_voxels, X)
-        halve = lambda J: (J @ factor).unflatten(1, (2, -1))  # noqa: E731
-        add(voxels, torch.block_diag(one, one), halve, samples, keep)
+        add(voxels, torch.block_diag(one, one), lambda J: (J @ factor).unflatten(1, (2, -1)), samples, keep)
     return nonlinear, linear
 
 
@@ -147,7 +133,7 @@ def prediction_products(
 
 
 def _covariances(
-    calls: list[Call],
+    calls: list[Callable[[torch.Tensor], torch.Tensor]],
     X: torch.Tensor,
     basis: torch.Tensor,
     multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jne.datasets import EncodingDataset
+from jne.datasets.dataset import EncodingDataset
 
 
 class Training(NamedTuple):
