@@ -21,8 +21,7 @@ from _common import Results, machine
 from _methods import Case, Problem
 
 from jne import nonlinearity
-from jne._core import code_hash
-from jne.jacobians.engine import matrix_precision
+from jne._core import code_hash, matrix_precision
 
 PRECISIONS = ("float32", "tf32")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import xarray as xr
 from scipy.stats import false_discovery_control
@@ -139,22 +141,15 @@ def noise_ceiling(repeats: np.ndarray, *, zscored: bool = False) -> np.ndarray:
     repeats = as_numbers(repeats, "repeats", np.float64, missing=True)
     if repeats.ndim != 3:
         raise ValueError(f"repeats has shape {repeats.shape}, needed: (n_stimuli, n_repeats, n_voxels)")
-    present = np.isfinite(repeats)
-    counts = present.sum(axis=1)
-    values = np.where(present, repeats, 0)
-    means = _ratio(values.sum(axis=1), counts.astype(float))
-    squares = np.where(present, (repeats - means[:, None]) ** 2, 0).sum(axis=1)
-    repeated = counts >= 2
-    variances = np.where(repeated, squares / np.maximum(counts - 1, 1), 0)
-    noise = _ratio(variances.sum(axis=0), repeated.sum(axis=0).astype(float))
-    if zscored:
-        total = np.where(np.isfinite(noise), 1.0, np.nan)
-    else:
-        n_trials = counts.sum(axis=0).astype(float)
-        grand = _ratio(values.sum(axis=(0, 1)), n_trials)
-        total = _ratio(np.where(present, (repeats - grand) ** 2, 0).sum(axis=(0, 1)), n_trials - 1)
+    repeats = np.where(np.isfinite(repeats), repeats, np.nan)
+    counts = np.isfinite(repeats).sum(axis=1)
+    with warnings.catch_warnings():
+        # Of stimuli and voxels with too few repeats, whose variance is NaN.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        noise = np.nanmean(np.nanvar(repeats, axis=1, ddof=1), axis=0)
+        total = np.where(np.isfinite(noise), 1.0, np.nan) if zscored else np.nanvar(repeats, axis=(0, 1), ddof=1)
+        inverse = np.nanmean(np.where(counts > 0, 1 / counts, np.nan), axis=0)
     signal = np.maximum(total - noise, 0)
-    inverse = _ratio(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).sum(axis=0), (counts > 0).sum(axis=0) * 1.0)
     return _ratio(signal, signal + noise * inverse)
 
 

@@ -327,7 +327,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np, safetensors.torch, xarray as xr
-import jne, jne.encoders.base
+import jne, jne._core.tensor_files
 from jne.cli import main
 
 stage, folder = sys.argv[1:]
@@ -346,7 +346,7 @@ def to_netcdf(self, path, **options):
 if stage in ("prepare", "study"):
     xr.Dataset.to_netcdf = to_netcdf
 if stage == "fit":
-    jne.encoders.base.save_file = lambda tensors, path, metadata: half(path)
+    jne._core.tensor_files.save_file = lambda tensors, path, metadata: half(path)
 if stage in ("prepare", "prepare-again"):
     main(["prepare", "arrays", "--input", "arrays.npz", "--map", "features=x,responses=y", "--out", "out.nc"])
 else:

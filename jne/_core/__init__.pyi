@@ -6,8 +6,12 @@ from jne._core.cache import kept as kept
 from jne._core.cache import read_netcdf as read_netcdf
 from jne._core.cache import results_dir as results_dir
 from jne._core.checks import as_numbers as as_numbers
+from jne._core.checks import ordinary_tensor as ordinary_tensor
 from jne._core.checks import whole_number as whole_number
+from jne._core.device import cast as cast
 from jne._core.device import check_card as check_card
+from jne._core.device import matrix_precision as matrix_precision
+from jne._core.device import moved as moved
 from jne._core.device import resolve_device as resolve_device
 from jne._core.files import FORMAT_VERSION as FORMAT_VERSION
 from jne._core.files import HDF5_ENDINGS as HDF5_ENDINGS
@@ -20,7 +24,9 @@ from jne._core.files import sha256 as sha256
 from jne._core.files import write_json as write_json
 from jne._core.files import write_netcdf as write_netcdf
 from jne._core.lazy import lazy_face as lazy_face
+from jne._core.linear_algebra import moments as moments
 from jne._core.linear_algebra import random_rotation as random_rotation
+from jne._core.linear_algebra import second_moment as second_moment
 from jne._core.linear_algebra import zscore as zscore
 from jne._core.machine import available_cores as available_cores
 from jne._core.machine import thread_environment as thread_environment
@@ -33,6 +39,8 @@ from jne._core.memory import parse_bytes as parse_bytes
 from jne._core.memory import spans as spans
 from jne._core.meshes import MESHES as MESHES
 from jne._core.meshes import N_VERTICES as N_VERTICES
+from jne._core.tensor_files import read_tensors as read_tensors
+from jne._core.tensor_files import write_tensors as write_tensors
 from jne._core.texts import listed as listed
 from jne._core.threads import threads_for as threads_for
 from jne._core.threads import wait_asleep as wait_asleep

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
+import numpy as np
 import xarray as xr
 
 from jne._core.files import one_at_a_time, provenance, write_netcdf
@@ -34,9 +35,16 @@ MADE_BY = {
 
 
 def hash_parameters(parameters: Mapping) -> str:
-    """Sixteen hexadecimal digits that change with any (JSON-able) parameter."""
-    text = json.dumps(parameters, sort_keys=True, default=str)
+    """Sixteen hexadecimal digits that change with any parameter, JSON-able or an array."""
+    text = json.dumps(parameters, sort_keys=True, default=_as_text)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _as_text(value: Any) -> str:
+    """What JSON cannot hold; of an array a digest, as its text leaves most of it out."""
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(value).data).hexdigest() + str(value.shape)
+    return str(value)
 
 
 @cache

@@ -81,15 +81,20 @@ def as_numbers(values: Any, name: str, dtype: DTypeLike | None = None, *, missin
     return out
 
 
+def ordinary_tensor(tensor: Any, name: str) -> Any:
+    """The tensor outside of any graph, or a ValueError where it does not hold its numbers one by one."""
+    if tensor.is_quantized or tensor.is_meta or tensor.is_nested or str(tensor.layout) != "torch.strided":
+        raise ValueError(
+            f"{name} has dtype {tensor.dtype}, device {tensor.device} and layout {tensor.layout}; give an ordinary "
+            f"tensor, such as {name}.dequantize() or {name}.to_dense()"
+        )
+    return tensor.detach()
+
+
 def _dense(values: Any, name: str) -> Any:
     """A tensor as an array; what NumPy would wrap in an array of one object is refused."""
     if hasattr(values, "detach") and hasattr(values, "is_quantized"):
-        if values.is_quantized or values.is_meta or values.is_nested or str(values.layout) != "torch.strided":
-            raise ValueError(
-                f"{name} is a tensor of dtype {values.dtype} and layout {values.layout}; give an ordinary one, such as "
-                ".dequantize() or .to_dense()"
-            )
-        values = values.detach().cpu()
+        values = ordinary_tensor(values, name).cpu()
         # NumPy has no bfloat16.
         return (values.float() if values.is_floating_point() and values.element_size() < 4 else values).numpy()
     if hasattr(values, "toarray") and hasattr(values, "nnz"):

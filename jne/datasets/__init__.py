@@ -4,6 +4,7 @@ from jne.datasets.dataset import EncodingDataset, load_dataset, open_content, sa
 from jne.datasets.describe import describe, describe_text
 from jne.datasets.synthetic import synthetic_cortex
 from jne.datasets.synthetic_areas import planted_profile, thinned_vertices
+from jne.datasets.training import Training, check_training, leave_out, training_arrays
 from jne.datasets.validate import (
     CARRIED_STIMULUS_VARIABLES,
     CARRIED_VOXEL_VARIABLES,
@@ -23,8 +24,11 @@ __all__ = [
     "STIMULUS_VARIABLES",
     "VOXEL_VARIABLES",
     "EncodingDataset",
+    "Training",
+    "check_training",
     "describe",
     "describe_text",
+    "leave_out",
     "load_dataset",
     "open_content",
     "planted_profile",
@@ -32,5 +36,6 @@ __all__ = [
     "structure_problems",
     "synthetic_cortex",
     "thinned_vertices",
+    "training_arrays",
     "value_problems",
 ]

@@ -1,26 +1,21 @@
-"""What every encoder shares: its input, z-scoring, prediction in the caller's units, and files."""
+"""The contract of an encoder: what it is fitted to, z-scoring, and prediction in the caller's units."""
 
 from __future__ import annotations
 
 import abc
-import json
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from jne._core import FORMAT_VERSION, as_numbers, atomic_path, provenance
+from jne._core import as_numbers, moments, second_moment
 from jne.accuracy import r2_score
-from jne.datasets import EncodingDataset
-from jne.encoders.training import Training, check_training, leave_out, training_arrays
-
-_CLASSES: dict[str, type[Encoder]] = {}
+from jne.datasets import EncodingDataset, Training, check_training, leave_out, training_arrays
+from jne.encoders.files import ARRAYS, load_encoder, register, save_encoder
 
 
 class Encoder(BaseEstimator, abc.ABC):
@@ -63,13 +58,7 @@ class Encoder(BaseEstimator, abc.ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        known = _CLASSES.get(cls.__name__, cls)
-        if known.__module__ != cls.__module__:
-            raise TypeError(
-                f"{known.__module__} has an encoder class {cls.__name__} already, and files name their class; "
-                "give this one another name"
-            )
-        _CLASSES[cls.__name__] = cls
+        register(cls)
 
     @abc.abstractmethod
     def _fit(self, arrays: Training, progress: bool) -> None:
@@ -127,7 +116,7 @@ class Encoder(BaseEstimator, abc.ABC):
         check_training(arrays)
         self.history_ = {}
         self._fit(arrays, progress)
-        if unset := [name for name in ("module_", *_ARRAYS) if not hasattr(self, name)]:
+        if unset := [name for name in ("module_", *ARRAYS) if not hasattr(self, name)]:
             raise TypeError(
                 f"{type(self).__name__}._fit left {', '.join(unset)} unset; let it call self._fit_scaling(X, Y) and "
                 "set self.module_"
@@ -154,7 +143,7 @@ class Encoder(BaseEstimator, abc.ABC):
 
     def scale_features(self, X: np.ndarray) -> np.ndarray:
         """z-score features ``(n_samples, n_features)`` with the training statistics."""
-        self._check_fitted()
+        check_is_fitted(self, "x_mean_")
         X = as_numbers(X, "X", np.float32)
         if X.ndim != 2 or X.shape[1] != len(self.x_mean_):
             raise ValueError(f"X has shape {X.shape}; this encoder was fitted to (n_samples, {len(self.x_mean_)})")
@@ -221,21 +210,8 @@ class Encoder(BaseEstimator, abc.ABC):
 
     def save(self, path: str | Path) -> Path:
         """Write the encoder to one safetensors file: weights, scaling, parameters and training curves; no pickle."""
-        self._check_fitted()
-        tensors = {f"module.{name}": value.contiguous().cpu() for name, value in self.module_.state_dict().items()}
-        for name in _ARRAYS:
-            tensors[name] = torch.from_numpy(np.ascontiguousarray(getattr(self, name)))
-        header = {
-            "class": type(self).__name__,
-            "parameters": self.get_params(deep=False),
-            "layer": self.layer_,
-            "history": self.history_,
-            **provenance(),
-        }
-        text = json.dumps(header, default=_plain)
-        with atomic_path(path) as part:
-            save_file(tensors, part, metadata={"jne": text})
-        return Path(path)
+        check_is_fitted(self, "x_mean_")
+        return save_encoder(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Encoder:
@@ -249,78 +225,3 @@ class Encoder(BaseEstimator, abc.ABC):
         """Class and all parameters, what a result says of its encoder; ``repr`` shows those that are not defaults."""
         parameters = self.get_params(deep=False)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in parameters.items())})"
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "x_mean_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit first")
-
-
-_ARRAYS = ("x_mean_", "x_scale_", "y_mean_", "y_scale_", "covariance_")
-
-
-def _plain(value: Any) -> Any:
-    """Numbers and arrays of NumPy as JSON has them."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(
-        f"{value!r}, in a parameter or in history_, cannot be saved; give numbers, texts or sequences of them"
-    )
-
-
-def load_encoder(path: str | Path) -> Encoder:
-    """Read an encoder of any class from its safetensors file.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, is no encoder, comes from a newer version, or holds an encoder of a class of your own
-        that is not defined yet.
-
-    Examples
-    --------
-    >>> import tempfile, numpy as np, jne
-    >>> X = np.random.default_rng(0).normal(size=(100, 4))
-    >>> encoder = jne.RidgeEncoder().fit(X[:80], X[:80, :2], X[80:], X[80:, :2])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = jne.load_encoder(encoder.save(f"{folder}/ridge.safetensors"))
-    >>> bool((again.predict(X) == encoder.predict(X)).all())
-    True
-    """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("jne", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-    if not header or "class" not in header:
-        raise ValueError(f"{path} is a safetensors file, but not one written by an encoder of jne")
-    if header["format_version"] > FORMAT_VERSION:
-        raise ValueError(f"{path} has format_version {header['format_version']}; update jne to read it")
-    if header["class"] not in _CLASSES:
-        raise ValueError(f"{path} holds a {header['class']}; define that class, or import its module, and load again")
-    # JSON has no tuples, which sequences among parameters are by default.
-    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in header["parameters"].items()}
-    encoder = _CLASSES[header["class"]](**parameters)
-    encoder.layer_, encoder.history_ = header["layer"], header["history"]
-    for name in _ARRAYS:
-        setattr(encoder, name, tensors.pop(name).numpy())
-    encoder.module_ = encoder._make_module(len(encoder.x_mean_), len(encoder.y_mean_))
-    encoder.module_.load_state_dict({name.removeprefix("module."): value for name, value in tensors.items()})
-    encoder.module_.eval()
-    return encoder
-
-
-def second_moment(Z: np.ndarray) -> np.ndarray:
-    """Covariance of z-scored features ``(n_samples, n_features)``, or a factor F of it where that is smaller."""
-    n_samples, n_features = Z.shape
-    return Z.T @ Z / n_samples if n_samples >= n_features else Z.T / np.sqrt(n_samples, dtype=np.float32)
-
-
-def moments(values: np.ndarray, standardize: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale that z-score ``values (n_samples, n)``, float32; 0 and 1 without ``standardize``."""
-    if not standardize:
-        return np.zeros(values.shape[1], np.float32), np.ones(values.shape[1], np.float32)
-    scale = values.std(axis=0, dtype=np.float64)
-    # A feature that never varies in training carries nothing: it stays at zero instead of dividing by zero.
-    scale[np.ptp(values, axis=0) == 0] = 1
-    return values.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)

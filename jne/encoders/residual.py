@@ -10,8 +10,8 @@ from torch import nn
 from tqdm import tqdm
 
 from jne._core import resolve_device, threads_for, whole_number
+from jne.datasets import Training
 from jne.encoders.base import Encoder
-from jne.encoders.training import Training
 
 ACTIVATIONS: dict[str | None, type[nn.Module]] = {
     "relu": nn.ReLU,

@@ -11,8 +11,8 @@ from himalaya.ridge import RidgeCV
 from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
 
+from jne.datasets import Training
 from jne.encoders.base import Encoder
-from jne.encoders.training import Training
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-1, 7))
 

@@ -3,6 +3,7 @@
 `jne.jacobians.engine` is the door for the measures, which go through Jacobians in blocks.
 """
 
-from jne.jacobians.jacobian import jacobian, split_readout
+from jne.jacobians.jacobian import jacobian
+from jne.jacobians.readout import split_readout
 
 __all__ = ["jacobian", "split_readout"]

@@ -1,8 +1,7 @@
-"""A model as a function of tensors: what its answers must look like, where it is, and copies of it elsewhere."""
+"""A model as a function of tensors: what its answers must look like, where it is, and whether two results agree."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from itertools import chain
 
@@ -13,14 +12,8 @@ Call = Callable[[torch.Tensor], torch.Tensor]
 """A function of samples ``(n, ...)``; a torch.nn.Module is one."""
 
 
-def as_outputs(model: Call, n_voxels: int | None = None) -> Call:
-    """``model`` as a function ``(n, ...) -> (n, n_voxels)`` that leaves its input alone.
-
-    Raises
-    ------
-    ValueError
-        When called, if the model does not answer with one row (or one number) per sample.
-    """
+def as_outputs(model: Call) -> Call:
+    """``model`` as ``(n, ...) -> (n, n_voxels)``, leaving its input alone; other answers than these are refused."""
 
     def call(X: torch.Tensor) -> torch.Tensor:
         # A model may write into its input.
@@ -51,22 +44,3 @@ def close(a: torch.Tensor, b: torch.Tensor, power: float = 0.6) -> bool:
     tolerance = max(torch.finfo(a.dtype).eps, torch.finfo(b.dtype).eps) ** power
     scale = max(float(a.abs().max()), float(b.abs().max()))
     return bool((a - b).abs().max() <= tolerance * scale)
-
-
-def moved(model: Call, like: torch.Tensor) -> Call:
-    """A copy of a module on the device and in the precision of ``like``; a function is returned as it is."""
-    if not isinstance(model, nn.Module):
-        return model
-    return cast(copy.deepcopy(model), like)
-
-
-def cast(module: nn.Module, like: torch.Tensor) -> nn.Module:
-    """Bring a module to the device and the precision of ``like``, in place; what is complex in it stays complex."""
-
-    def place(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.is_complex():
-            return tensor.to(device=like.device, dtype=like.dtype.to_complex())
-        return tensor.to(device=like.device, dtype=like.dtype if tensor.is_floating_point() else tensor.dtype)
-
-    # ``Module.to`` drops the imaginary part of a complex weight.
-    return module._apply(place)

@@ -1,6 +1,6 @@
 """The chain rule of a trunk of linear layers, elementwise activations and sums, written out as matrix products.
 
-One class per operation; each makes a `Value`, what a step gives and its Jacobian, of the values that it reads. Where an
+Each operation makes a `Value`, what a step gives and its Jacobian, of the values that it reads. Where an
 activation's slope is 0 (half of a ReLU layer) the rows and columns of the products are left out.
 """
 
@@ -10,7 +10,6 @@ import operator
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import fx, nn
@@ -33,25 +32,13 @@ _MASK_FROM = 2**22
 
 @dataclass(frozen=True)
 class Value:
-    """What a step gives, and its Jacobian.
+    """What a step gives, and its Jacobian: ``weight @ J``, a product not yet taken, or without a weight J itself."""
 
-    Attributes
-    ----------
-    h : Tensor ``(n, k)``
-    J : Tensor ``(n or 1, j, n_features)``, or None for the identity
-    weight : Tensor ``(k, j)``, optional
-        Then the Jacobian is ``weight @ J``, a product not yet taken; without it, it is J, and j is k.
-    active : Tensor ``(n, j)``, optional
-        Marks the rows of J that may differ from 0; None is all of them.
-    owned : bool
-        Whether nobody else refers to J, so that its memory may be used for the next one.
-    """
-
-    h: torch.Tensor
-    J: torch.Tensor | None
-    weight: torch.Tensor | None = None
-    active: torch.Tensor | None = None
-    owned: bool = False
+    h: torch.Tensor  # ``(n, k)``
+    J: torch.Tensor | None  # ``(n or 1, j, n_features)``, or None for the identity
+    weight: torch.Tensor | None = None  # ``(k, j)``
+    active: torch.Tensor | None = None  # ``(n, j)`` marks the rows of J that may differ from 0; None is all of them
+    owned: bool = False  # nobody else refers to J, so that its memory may be used for the next one
 
     @property
     def jacobian(self) -> torch.Tensor:
@@ -68,17 +55,19 @@ class Value:
         return Value(self.h, torch.bmm(self.weight.expand(len(self.J), -1, -1), self.J), owned=True)
 
 
-class Operation(Protocol):
-    """What one step does to the values that it reads."""
-
-    def __call__(self, *values: Value) -> Value: ...
-
-
-class PassOn:
+def pass_on(value: Value) -> Value:
     """The value as it is: input, output, and modules that do nothing in evaluation."""
+    return value
 
-    def __call__(self, *values: Value) -> Value:
-        return values[0]
+
+def add(a: Value, b: Value) -> Value:
+    """``y = a + b``, so ``J_y = J_a + J_b``, in the memory of one of them where that is its own."""
+    a, b = a.settled(), b.settled()
+    active = None if a.active is None or b.active is None else a.active | b.active
+    for one, other in ((a, b), (b, a)):
+        if one.owned and one.J is not None and other.J is not None and len(one.J) >= len(other.J):
+            return Value(a.h + b.h, one.J.add_(other.J), active=active, owned=True)
+    return Value(a.h + b.h, a.jacobian + b.jacobian, active=active, owned=True)
 
 
 @dataclass(frozen=True)
@@ -87,21 +76,9 @@ class Linear:
 
     layer: nn.Linear
 
-    def __call__(self, *values: Value) -> Value:
-        before = values[0].settled()
+    def __call__(self, value: Value) -> Value:
+        before = value.settled()
         return replace(before, h=self.layer(before.h), weight=self.layer.weight)
-
-
-class Sum:
-    """``y = a + b``, so ``J_y = J_a + J_b``, in the memory of one of them where that is its own."""
-
-    def __call__(self, *values: Value) -> Value:
-        a, b = (value.settled() for value in values)
-        active = None if a.active is None or b.active is None else a.active | b.active
-        for one, other in ((a, b), (b, a)):
-            if one.owned and one.J is not None and other.J is not None and len(one.J) >= len(other.J):
-                return Value(a.h + b.h, one.J.add_(other.J), active=active, owned=True)
-        return Value(a.h + b.h, a.jacobian + b.jacobian, active=active, owned=True)
 
 
 @dataclass(frozen=True)
@@ -110,12 +87,12 @@ class Activation:
 
     function: Callable[[torch.Tensor], torch.Tensor]
 
-    def __call__(self, *values: Value) -> Value:
+    def __call__(self, value: Value) -> Value:
         with torch.enable_grad():
-            x = values[0].h.detach().requires_grad_()
+            x = value.h.detach().requires_grad_()
             y = self.function(x.clone())  # it may write into its input
             slope = torch.autograd.grad(y.sum(), x)[0]
-        return Value(y.detach(), _scaled(values[0], slope), active=slope != 0, owned=True)
+        return Value(y.detach(), _scaled(value, slope), active=slope != 0, owned=True)
 
 
 @dataclass(frozen=True)
@@ -123,7 +100,7 @@ class Step:
     """One operation of a recognised trunk, its name, and the names of the steps that it reads; the input's is ""."""
 
     name: str
-    operation: Operation
+    operation: Callable[..., Value]
     inputs: tuple[str, ...]
 
 
@@ -134,13 +111,10 @@ def recognise(module: Callable[[torch.Tensor], torch.Tensor]) -> list[Step] | No
     except Exception:  # a forward method may raise anything at all when it is traced; it is then not recognised
         return None
     modules = dict(traced.named_modules())
-    steps = []
-    for node in traced.graph.nodes:
-        step = _step(node, modules.get(node.target) if node.op == "call_module" else None)
-        if step is None:
-            return None
-        steps.append(step)
-    return steps
+    nodes = list(traced.graph.nodes)
+    steps = [_step(node, modules.get(node.target) if node.op == "call_module" else None) for node in nodes]
+    known = [step for step in steps if step is not None]
+    return known if len(known) == len(nodes) else None
 
 
 def chain_rule(steps: list[Step], X: torch.Tensor) -> torch.Tensor:
@@ -160,13 +134,13 @@ def chain_rule(steps: list[Step], X: torch.Tensor) -> torch.Tensor:
 def _step(node: fx.Node, module: nn.Module | None) -> Step | None:
     inputs = tuple(arg.name for arg in node.args if isinstance(arg, fx.Node))
     if node.op == "placeholder":
-        return None if node.prev.name else Step(node.name, PassOn(), ("",))
+        return None if node.prev.name else Step(node.name, pass_on, ("",))
     if node.op == "call_function" and node.target in _SUMS:
-        return Step(node.name, Sum(), inputs) if len(inputs) == 2 == len(node.args) and not node.kwargs else None
+        return Step(node.name, add, inputs) if len(inputs) == 2 == len(node.args) and not node.kwargs else None
     if len(inputs) != 1:
         return None
     if node.op == "output" or isinstance(module, _PASSED_ON):
-        return Step(node.name, PassOn(), inputs)
+        return Step(node.name, pass_on, inputs)
     if type(module) is nn.Linear:
         return Step(node.name, Linear(module), inputs)
     function = _elementwise(node, module)

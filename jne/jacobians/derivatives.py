@@ -23,23 +23,14 @@ Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 class Derivative:
     """A way of differentiating a function ``(n, ...) -> (n, n_outputs)``.
 
-    Attributes
-    ----------
-    mode : {"forward", "reverse", "autograd"}
-        ``autograd`` is reverse mode by plain backward passes, for functions that ``torch.func`` cannot treat.
-    product : callable
-        ``(X (n, ...), directions (k, width)) -> (n, k, other width)``: inputs to outputs in forward mode, outputs to
-        (flattened) inputs otherwise. The result is a new tensor.
-    sample_bytes : int
-        What one sample's graph keeps.
-    direction_bytes : int
-        What one direction of one sample needs on the way.
+    ``product`` is ``(X (n, ...), directions (k, width)) -> (n, k, other width)``, a new tensor: inputs to outputs in
+    forward mode, outputs to (flattened) inputs otherwise.
     """
 
-    mode: str
+    mode: str  # forward, reverse, or autograd: reverse by plain backward passes, for what torch.func cannot treat
     product: Product
-    sample_bytes: int
-    direction_bytes: int
+    sample_bytes: int  # what one sample's graph keeps
+    direction_bytes: int  # what one direction of one sample needs on the way
 
     @property
     def forward(self) -> bool:
@@ -47,23 +38,21 @@ class Derivative:
 
 
 def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool) -> Derivative:
-    """The first way of differentiating ``call`` that is right at ``X``; forward mode is tried first if asked for.
-
-    Raises
-    ------
-    ValueError
-        If the function's outputs carry no gradient although they depend on the input.
-    """
+    """The first way of differentiating ``call`` that is right at ``X``; forward mode is tried first if asked for."""
+    Y = _record(call, X)[1]
+    if not Y.requires_grad and not close(Y, call(X + 1 + X.abs())):
+        raise ValueError(
+            "model's outputs depend on X but carry no gradient; remove torch.no_grad(), detach() or NumPy from it"
+        )
     generator = torch.Generator().manual_seed(0)
     cotangent = torch.randn(1, n_outputs, generator=generator).to(X)
     tangent = torch.randn(1, X[0].numel(), generator=generator).to(X)
-    _refuse_detached(call, X)
     row = pull_autograd(call, X, cotangent)
     mode = "autograd"
     product: Callable[[Call, torch.Tensor, torch.Tensor], torch.Tensor] = pull_autograd
-    if forward and _agrees(push, call, X, tangent, lambda J: (J @ cotangent.T, row @ tangent.T)):
+    if forward and _agrees(lambda: (push(call, X, tangent) @ cotangent.T, row @ tangent.T)):
         mode, product = "forward", push
-    elif _agrees(pull, call, X, cotangent, lambda J: (J, row)):
+    elif _agrees(lambda: (pull(call, X, cotangent), row)):
         mode, product = "reverse", pull
     saved, widest = _footprint(call, X)
     width = max(widest, n_outputs, X[0].numel())
@@ -73,16 +62,10 @@ def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool)
     return Derivative(mode, fresh, size * (saved + width), size * 6 * width)
 
 
-def _agrees(
-    product: Callable[[Call, torch.Tensor, torch.Tensor], torch.Tensor],
-    call: Call,
-    X: torch.Tensor,
-    directions: torch.Tensor,
-    compare: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
-) -> bool:
+def _agrees(compare: Callable[[], tuple[torch.Tensor, torch.Tensor]]) -> bool:
     # What torch.func says of a function it cannot treat differs from one operation to the next.
     try:
-        return close(*compare(product(call, X, directions)))
+        return close(*compare())
     except (RuntimeError, ValueError, TypeError, AssertionError):
         return False
 
@@ -113,10 +96,8 @@ def pull(call: Call, X: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
 def pull_autograd(call: Call, X: torch.Tensor, C: torch.Tensor) -> torch.Tensor:
     """``c[k] J[n]`` as `pull` does, one direction after the other: for operations whose backward vmap cannot treat."""
     X, Y = _record(call, X)
-    if not Y.requires_grad:
-        return X.new_zeros(len(X), len(C), X[0].numel())
-    rows = X.new_empty(len(X), len(C), X[0].numel())
-    for k, c in enumerate(C):
+    rows = X.new_zeros(len(X), len(C), X[0].numel())
+    for k, c in enumerate(C if Y.requires_grad else ()):
         cotangent = c.expand_as(Y)
         rows[:, k] = torch.autograd.grad(Y, X, cotangent, retain_graph=True, materialize_grads=True)[0].flatten(1)
     return rows
@@ -129,49 +110,28 @@ def _record(call: Call, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return X, call(X)
 
 
-_ROW = "one row of one sample's Jacobian"
-
-
 def plan(
-    n_samples: int,
-    n_directions: int,
-    width: int,
-    derivative: Derivative,
-    like: torch.Tensor,
-    budget: Budget,
-    step: int | None,
+    derivative: Derivative, X: torch.Tensor, n_directions: int, width: int, budget: Budget, step: int | None
 ) -> tuple[int, int, bool]:
-    """How many directions and samples at a time, and whether all samples of a block of directions are kept.
+    """How many directions and samples of X at a time, and whether all samples of a block of directions are kept.
 
     ``width`` is what one direction gives per sample. Where not even one direction of all samples fits, the block is
     computed twice: for its mean and for the deviation from it.
-
-    Raises
-    ------
-    ValueError
-        If a single direction of a single sample does not fit into ``budget``.
     """
-    size = like.element_size()
+    n_samples, size = len(X), X.element_size()
     one = derivative.direction_bytes + 3 * size * width
     mean = 12 * width
-    free = budget.reserve(derivative.sample_bytes + one + mean, _ROW, "give smaller inputs")
+    what = "one row of one sample's Jacobian"
+    free = budget.reserve(derivative.sample_bytes + one + mean, what, "give smaller inputs")
     # A third each for what is kept, for what is on the way, and for what the allocator wastes.
     third = (free.free + one + mean) / 3
     kept = n_samples * width * size
     wanted = step or clamp(third / (kept + mean), 1, 1024)
     directions = clamp(min(wanted, third / (one + mean)), 1, n_directions)
     keep = directions * (kept + mean) <= third
-    at_once = third if like.is_cuda else min(third, 256e6)
+    at_once = third if X.is_cuda else min(third, 256e6)
     samples = clamp(at_once / (derivative.sample_bytes + directions * one), 1, n_samples)
     return directions, samples, keep
-
-
-def _refuse_detached(call: Call, X: torch.Tensor) -> None:
-    _, Y = _record(call, X)
-    if not Y.requires_grad and not close(Y, call(X + 1 + X.abs())):
-        raise ValueError(
-            "model's outputs depend on X but carry no gradient; remove torch.no_grad(), detach() or NumPy from it"
-        )
 
 
 def _footprint(call: Call, X: torch.Tensor) -> tuple[int, int]:

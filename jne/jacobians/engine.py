@@ -1,17 +1,9 @@
 """The door of this wing for the measures: a model made ready, its derivatives, its trunk and readout, in blocks."""
 
-from jne.jacobians.calls import Call, as_outputs, cast, close, moved, own_place
+from jne.jacobians.calls import Call, as_outputs
 from jne.jacobians.derivatives import Derivative, differentiate, plan
-from jne.jacobians.model import (
-    DTYPES,
-    FittedEncoder,
-    Problem,
-    choose_device,
-    matrix_precision,
-    prepare,
-    refuse_changed,
-)
-from jne.jacobians.readout import split_readout
+from jne.jacobians.model import DTYPES, Model, Problem, prepare
+from jne.jacobians.readout import Readout, choose_readout, linear_end
 from jne.jacobians.slopes import refuse_infinite
 from jne.jacobians.trunk import Trunk, make_trunk, unit_vectors
 
@@ -19,22 +11,17 @@ __all__ = [
     "DTYPES",
     "Call",
     "Derivative",
-    "FittedEncoder",
+    "Model",
     "Problem",
+    "Readout",
     "Trunk",
     "as_outputs",
-    "cast",
-    "choose_device",
-    "close",
+    "choose_readout",
     "differentiate",
+    "linear_end",
     "make_trunk",
-    "matrix_precision",
-    "moved",
-    "own_place",
     "plan",
     "prepare",
-    "refuse_changed",
     "refuse_infinite",
-    "split_readout",
     "unit_vectors",
 ]

@@ -1,4 +1,4 @@
-"""Per-sample Jacobians of a model, and the linear readout that it ends in."""
+"""Per-sample Jacobians of a model."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from jne._core import Budget, clamp, parse_bytes, spans, whole_number
-from jne.jacobians.calls import Call, as_outputs, moved
+from jne._core import Budget, clamp, matrix_precision, parse_bytes, spans, whole_number
 from jne.jacobians.derivatives import differentiate
-from jne.jacobians.model import FittedEncoder, matrix_precision, prepare, refuse_changed
-from jne.jacobians.readout import split_readout
+from jne.jacobians.model import Model, prepare
 from jne.jacobians.slopes import refuse_infinite
 from jne.jacobians.trunk import dense_jacobian
-
-__all__ = ["jacobian", "split_readout"]
 
 
 @torch.inference_mode(False)
 def jacobian(
-    model: Call | FittedEncoder,
+    model: Model,
     X: ArrayLike | torch.Tensor,
     *,
     device: str = "auto",
@@ -72,10 +68,8 @@ def jacobian(
     size = problem.X.element_size()
     shape = (problem.n_samples, problem.n_voxels, problem.n_features)
     with torch.no_grad(), matrix_precision(precision):
-        call = as_outputs(moved(problem.model, problem.X))
-        refuse_changed(call, problem)
         forward = problem.n_features < problem.n_voxels
-        derivative = differentiate(call, problem.probe, problem.n_voxels, forward=forward)
+        derivative = differentiate(problem.function(), problem.probe, problem.n_voxels, forward=forward)
         # Beside the result, one sample's rows exist up to three times: as a block, as a matrix and on their way out.
         one = 2 * size * shape[1] * shape[2] + derivative.sample_bytes
         result = size * int(np.prod(shape))

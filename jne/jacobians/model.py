@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from jne._core import as_numbers, resolve_device
+from jne._core import as_numbers, moved, ordinary_tensor, resolve_device
 from jne.jacobians.calls import Call, as_outputs, close, own_place
 from jne.jacobians.slopes import refuse_wrong_slopes
 
@@ -28,34 +26,22 @@ class FittedEncoder(Protocol):
 
     module_: nn.Module
 
-    def scale_features(self, X: Any) -> np.ndarray:
-        """Features ``(n_samples, n_features)`` as ``module_`` takes them."""
-        ...
+    def scale_features(self, X: Any) -> np.ndarray: ...  # ``(n_samples, n_features)``, as ``module_`` takes them
+
+
+Model = Call | FittedEncoder
+"""What is differentiated: a torch.nn.Module, a function of a tensor, or a fitted encoder."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A checked model with its samples.
+    """A checked model with its samples."""
 
-    Attributes
-    ----------
-    model : torch.nn.Module or callable
-        As the caller gave it (or an encoder's module), not yet moved.
-    X : torch.Tensor
-        ``(n_samples, ...)`` on the device and in the precision asked for.
-    n_voxels : int
-        Outputs of the model.
-    encoder : bool
-        Whether the units are an encoder's z-scores.
-    covariance : array or None
-        What an encoder remembers of its training features.
-    """
-
-    model: Call
-    X: torch.Tensor
-    n_voxels: int
-    encoder: bool
-    covariance: ArrayLike | torch.Tensor | None
+    model: Call  # as the caller gave it (or an encoder's module), not yet moved
+    X: torch.Tensor  # ``(n_samples, ...)`` on the device and in the precision asked for
+    n_voxels: int  # outputs of the model
+    encoder: bool  # whether the units are an encoder's z-scores
+    covariance: ArrayLike | torch.Tensor | None  # what an encoder remembers of its training features
 
     @property
     def n_samples(self) -> int:
@@ -76,30 +62,31 @@ class Problem:
         """The first two samples, on which the model is tried out."""
         return self.X[:2]
 
+    def function(self) -> Call:
+        """A copy of the model beside the samples, in their precision, refused if it answers otherwise."""
+        call = as_outputs(moved(self.model, self.X))
+        refuse_changed(call, self)
+        return call
 
-def prepare(model: Call | FittedEncoder, X: ArrayLike | torch.Tensor, device: str, precision: str) -> Problem:
+
+def prepare(model: Model, X: ArrayLike | torch.Tensor, device: str, precision: str) -> Problem:
     """Check a model and its samples and bring the samples to the device.
 
-    Raises
-    ------
-    ValueError
-        If an argument is unusable, or the model is random, in training mode, mixes samples, or has other slopes than
-        torch's derivatives.
+    Refused is a model that is random, in training mode, mixes samples, or has other slopes than torch's derivatives.
     """
     if precision not in DTYPES:
         raise ValueError(f"precision={precision!r} is not known; use one of {', '.join(DTYPES)}")
-    is_encoder = isinstance(model, FittedEncoder)
-    if not is_encoder and hasattr(model, "fit") and hasattr(model, "predict"):
-        raise ValueError(f"model={type(model).__name__} has no module_: it is not fitted yet; call its fit first")
-    if not is_encoder and not callable(model):
-        raise ValueError(f"model={model!r} is not a fitted encoder, a torch.nn.Module or a function of a tensor")
-    samples = check_samples(X)
     module: Call
     if isinstance(model, FittedEncoder):
         samples, module = check_samples(model.scale_features(X)), model.module_
+    elif hasattr(model, "fit") and hasattr(model, "predict"):
+        raise ValueError(f"model={type(model).__name__} has no module_: it is not fitted yet; call its fit first")
+    elif not callable(model):
+        raise ValueError(f"model={model!r} is not a fitted encoder, a torch.nn.Module or a function of a tensor")
     else:
-        module = model
-    where = choose_device(device, module, X)
+        samples, module = check_samples(X), model
+    stays = device == "auto" and not isinstance(module, nn.Module)  # a plain function
+    where = samples.device if stays else resolve_device(device)
     samples = samples.to(device=where, dtype=DTYPES[precision])
     if not samples.isfinite().all():
         raise ValueError("X holds values beyond float32 (3.4e38); rescale it, or give precision='float64'")
@@ -109,53 +96,36 @@ def prepare(model: Call | FittedEncoder, X: ArrayLike | torch.Tensor, device: st
     # From all over X, because neighbours may be repeats of one stimulus.
     tried = torch.linspace(0, len(samples) - 1, min(len(samples), 16 if samples[0].numel() <= 2048 else 8)).long()
     refuse_wrong_slopes(module, samples[tried.to(where)], n_voxels)
+    is_encoder = isinstance(model, FittedEncoder)
     return Problem(module, samples, n_voxels, is_encoder, getattr(model, "covariance_", None) if is_encoder else None)
 
 
 def check_samples(X: ArrayLike | torch.Tensor) -> torch.Tensor:
-    """``X`` as a tensor ``(n_samples, ...)`` of at least two finite samples.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    if not isinstance(X, torch.Tensor):
+    """``X`` as a tensor ``(n_samples, ...)``; a ValueError unless there are at least two samples, all finite."""
+    samples: torch.Tensor
+    if isinstance(X, torch.Tensor):
+        if X.is_complex():
+            raise ValueError(f"X has dtype {X.dtype}; give real numbers (n_samples, n_features)")
+        samples = ordinary_tensor(X, "X")
+    else:
         array = as_numbers(X, "X")
         array = array.astype(np.float64) if array.dtype.itemsize > 8 else array.astype(array.dtype.newbyteorder("="))
-        X = torch.from_numpy(np.ascontiguousarray(array))
-    if X.is_complex():
-        raise ValueError(f"X has dtype {X.dtype}; give real numbers (n_samples, n_features)")
-    if X.is_quantized or X.is_meta or X.is_nested or X.layout != torch.strided:
+        samples = torch.from_numpy(np.ascontiguousarray(array))
+    if samples.ndim < 2 or samples[:1].numel() == 0:
         raise ValueError(
-            f"X has dtype {X.dtype} and layout {X.layout} on {X.device}; give an ordinary tensor, "
-            "such as X.dequantize() or X.to_dense()"
+            f"X has shape {tuple(samples.shape)}; give (n_samples, n_features) or (n_samples, ...), none of them 0"
         )
-    if X.ndim < 2 or X[:1].numel() == 0:
-        raise ValueError(
-            f"X has shape {tuple(X.shape)}; give (n_samples, n_features) or (n_samples, ...), none of them 0"
-        )
-    if len(X) < 2:
+    if len(samples) < 2:
         raise ValueError("X has 1 sample; a deviation between samples needs n_samples of at least 2")
-    bad = int((~torch.isfinite(X)).sum())
-    if bad:
-        raise ValueError(f"X holds {bad} non-finite values of {X.numel()}; remove or fill them first")
+    if bad := int((~samples.isfinite()).sum()):
+        raise ValueError(f"X holds {bad} non-finite values of {samples.numel()}; remove or fill them first")
     # A tensor made in inference mode carries no gradient; its copy does.
-    return X.clone() if X.is_inference() else X.detach()
-
-
-def choose_device(device: str, model: object, X: object) -> torch.device:
-    """The device of ``"auto"`` (CUDA, else CPU; a plain function keeps the device of X) or of a name."""
-    if device == "auto" and not isinstance(model, nn.Module):
-        return X.device if isinstance(X, torch.Tensor) else torch.device("cpu")
-    return resolve_device(device)
+    return samples.clone() if samples.is_inference() else samples
 
 
 def refuse_training_mode(model: object) -> None:
     """Raise a ValueError where a module behaves differently in training, and is in training mode."""
-    if not isinstance(model, nn.Module):
-        return
-    for name, module in model.named_modules():
+    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
         dropout = isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
         running = isinstance(module, nn.modules.batchnorm._NormBase) and (
             isinstance(module, nn.modules.batchnorm._BatchNorm) or module.track_running_stats
@@ -247,25 +217,3 @@ def refuse_changed(copied: Call, problem: Problem, weight: torch.Tensor | None =
             f"{float((answer - own).abs().max()):.3g}, and its answers reach {float(own.abs().max()):.3g}. Give "
             "precision='float64', or a function of a tensor, which is not copied"
         )
-
-
-@contextmanager
-def matrix_precision(precision: str) -> Iterator[None]:
-    """CUDA products in TF32 for ``"tf32"`` and in full float32 otherwise, whatever the process has set."""
-    cudnn: Any = torch.backends.cudnn
-    switches: tuple[Any, ...]
-    value: str | bool
-    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
-        # Since torch 2.9. Where a process has set this, even reading the older switch is an error.
-        switches, name = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn), "fp32_precision"
-        value = "tf32" if precision == "tf32" else "ieee"
-    else:
-        switches, name, value = (torch.backends.cuda.matmul, cudnn), "allow_tf32", precision == "tf32"
-    before = [getattr(switch, name) for switch in switches]
-    try:
-        for switch in switches:
-            setattr(switch, name, value)
-        yield
-    finally:
-        for switch, old in zip(switches, before, strict=True):
-            setattr(switch, name, old)

@@ -1,13 +1,19 @@
-"""The linear layer that a module ends in, found without being told."""
+"""The linear layer that a model ends in: found without being told, or given."""
 
 from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import nn
 
-from jne.jacobians.calls import close, own_place
+from jne._core import as_numbers, cast, moved
+from jne.jacobians.calls import Call, as_outputs, close, own_place
+from jne.jacobians.model import Problem, refuse_changed
+
+Readout = tuple[Call, torch.Tensor]
+"""A trunk, ``(n, ...) -> (n, n_hidden)``, and the weight ``(n_voxels, n_hidden)`` of what follows it."""
 
 
 def split_readout(model: object, X_probe: torch.Tensor) -> tuple[nn.Module, torch.Tensor] | None:
@@ -67,3 +73,51 @@ def split_readout(model: object, X_probe: torch.Tensor) -> tuple[nn.Module, torc
     weight = readout.weight.detach()
     right = hidden.ndim == 2 and rebuilt.shape == output.shape and close(rebuilt, output)
     return (trunk, weight) if right else None
+
+
+def linear_end(problem: Problem) -> Readout | None:
+    """Trunk and weight of a model that ends in a linear layer, beside its samples; None of another model."""
+    split = split_readout(problem.model, problem.probe)
+    if split is None:
+        return None
+    trunk, weight = cast(split[0], problem.X), split[1].to(problem.X)  # the trunk is a copy already
+    refuse_changed(trunk, problem, weight)
+    return trunk, weight
+
+
+def choose_readout(problem: Problem, readout: str | bool | Readout) -> Readout | None:
+    """Trunk and weight, beside the samples, where a readout is to be used; see `jne.nonlinearity`."""
+    if isinstance(readout, tuple):
+        return _given(problem, readout)
+    if readout is not True and readout is not False and readout != "auto":
+        raise ValueError(f"readout={readout!r} is not known; use 'auto', True, False or (trunk, weight)")
+    found = linear_end(problem) if readout else None
+    if readout is True and found is None:
+        raise ValueError(
+            "readout=True, but model does not end in a torch.nn.Linear; use 'auto' or give (trunk, weight)"
+        )
+    if found is None or readout is True:
+        return found
+    passes, passes_general = (min(size, problem.n_features) for size in (found[1].shape[1], problem.n_voxels))
+    # Passes through a trunk are batched better, so up to twice as many are no loss.
+    return found if passes <= 2 * passes_general else None
+
+
+def _given(problem: Problem, readout: Readout) -> Readout:
+    problems = "readout=(trunk, weight) does not fit model"
+    if len(readout) != 2 or not callable(readout[0]):
+        raise ValueError(f"{problems}: give the trunk (a torch.nn.Module or function) and the weight")
+    weight = torch.from_numpy(np.array(as_numbers(readout[1], "the weight of readout"))).to(problem.X)
+    with torch.no_grad():
+        hidden, outputs = (
+            as_outputs(call)(own_place(call, problem.X[:16])).to(problem.X) for call in (readout[0], problem.model)
+        )
+    if weight.shape != (problem.n_voxels, hidden.shape[1]):
+        shapes = f"{tuple(weight.shape)} for {problem.n_voxels} voxels and {hidden.shape[1]} hidden units"
+        raise ValueError(f"{problems}: the weight has shape {shapes}")
+    rebuilt = hidden @ weight.T
+    if not close(rebuilt - rebuilt[:1] + outputs[:1], outputs):
+        raise ValueError(f"{problems}: trunk(X) @ weight.T and model(X) differ by more than a constant per voxel")
+    trunk = moved(readout[0], problem.X)
+    refuse_changed(trunk, problem, weight)
+    return trunk, weight

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from jne._core import listed
-from jne.jacobians.calls import Call, as_outputs, moved
+from jne._core import listed, moved
+from jne.jacobians.calls import Call, as_outputs
 
 _STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _TRIED_FIRST = 1e-5
@@ -39,18 +39,14 @@ class _Lines:
 
 
 def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int) -> None:
-    """Compare a model's derivatives with its answers along lines between the samples ``X (n, ...)``.
-
-    Raises
-    ------
-    ValueError
-        If they disagree at several samples, or the answers jump.
-    """
+    """Refuse a model whose derivatives are wrong along several lines between samples ``X (n, ...)`` or that jumps."""
+    weights = torch.randn(n_outputs, generator=torch.Generator().manual_seed(0))
     parameters = model.parameters() if isinstance(model, nn.Module) else ()
     fits = 8 * sum(p.numel() for p in parameters) <= _LARGEST_COPY
     for samples in (X.double(), X) if fits else (X,):
         try:
-            lines = _lines(as_outputs(moved(model, samples)), samples, n_outputs)
+            call, T = as_outputs(moved(model, samples)), samples.roll(-1, 0) - samples
+            lines = _Lines(call, samples, T, weights.to(samples) / n_outputs**0.5)
             wrong = _disagreements(lines)
         # A model that is tied to one precision is tried in that one; what else fails is told where it is used.
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
@@ -70,11 +66,6 @@ def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int
                 "out of the model or put a smooth step in its place"
             )
         return
-
-
-def _lines(call: Call, X: torch.Tensor, n_outputs: int) -> _Lines:
-    weights = torch.randn(n_outputs, generator=torch.Generator().manual_seed(0)).to(X)
-    return _Lines(call, X, X.roll(-1, 0) - X, weights / n_outputs**0.5)
 
 
 def _disagreements(along: _Lines) -> int | None:

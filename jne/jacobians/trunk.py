@@ -19,24 +19,12 @@ from jne.jacobians.derivatives import Derivative, differentiate, pull_autograd
 
 @dataclass(frozen=True)
 class Trunk:
-    """How the Jacobians of a trunk are made.
+    """How the Jacobians of a trunk are made: ``jacobians`` is ``X (n, ...) -> (n, n_hidden, n_features)``."""
 
-    Attributes
-    ----------
-    mode : str
-        ``products``, or the mode of `jne.jacobians.Derivative`.
-    jacobians : callable
-        ``X (n, ...) -> (n, n_hidden, n_features)``.
-    sample_bytes : int
-        What one sample needs while they are made.
-    constant : bool
-        Whether there is nothing nonlinear in it; then one Jacobian, ``(1, n_hidden, n_features)``, is returned.
-    """
-
-    mode: str
+    mode: str  # products, or the mode of a `Derivative`
     jacobians: Callable[[torch.Tensor], torch.Tensor]
-    sample_bytes: int
-    constant: bool = False
+    sample_bytes: int  # what one sample needs while they are made
+    constant: bool = False  # nothing in it is nonlinear; then there is one Jacobian, ``(1, n_hidden, n_features)``
 
 
 def make_trunk(module: Call, X: torch.Tensor, n_hidden: int, budget: Budget) -> Trunk:

@@ -18,16 +18,11 @@ _ACCEPTED = (
 )
 
 
-def covariance_factor(covariance: Covariance, problem: Problem) -> tuple[torch.Tensor | None, str]:
-    """Factor ``(n_features, rank)`` of the feature covariance, on the samples' device, and where it came from.
-
-    Raises
-    ------
-    ValueError
-        If ``covariance`` has another shape, is not finite, not symmetric or not positive semi-definite.
-    """
+def covariance_factor(covariance: Covariance, problem: Problem) -> tuple[torch.Tensor, str]:
+    """Factor ``(n_features, rank)`` of the feature covariance, on the samples' device, and where it came from."""
     if covariance is False:
-        return None, "none"
+        # Of rank 0: every sum with it is 0.
+        return problem.X.new_empty(problem.n_features, 0), "none"
     source = "given"
     if covariance is None and problem.covariance is not None:
         covariance, source = problem.covariance, "training features of the encoder"
@@ -56,7 +51,7 @@ def _as_matrix(covariance: ArrayLike | torch.Tensor, n_features: int) -> torch.T
         raise ValueError(f"covariance has shape {tuple(matrix.shape)} for {n_features} features; {_ACCEPTED}")
     if not torch.isfinite(matrix).all():
         raise ValueError(f"covariance holds non-finite values; {_ACCEPTED}")
-    return matrix.detach().double()
+    return matrix
 
 
 def _of_matrix(matrix: torch.Tensor) -> torch.Tensor:

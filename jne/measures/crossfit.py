@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, whole_number
-from jne.datasets import EncodingDataset
-from jne.encoders import Encoder, Training, check_training, second_moment, training_arrays
+from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, second_moment, whole_number
+from jne.datasets import EncodingDataset, Training, check_training, training_arrays
+from jne.encoders import Encoder
 from jne.measures.covariance import Covariance
 from jne.measures.crossfit_pair import Comparison, Units, check_start, fit_halves
 from jne.measures.crossfit_shares import KEYS, SHARES, TERMS, Terms, share, split_sd, spread, total_error
-from jne.measures.crossfit_splits import Split, draw_groups, draw_splits
+from jne.measures.crossfit_splits import draw_groups, draw_splits
 from jne.measures.registry import GRADIENT, known_measure
 
 _PARTS = {
@@ -147,8 +147,8 @@ def crossfit_nonlinearity(
     splits = draw_splits(n_groups, n_splits, len(arrays.X_val), arrays.groups, random_state)
     units = Units(arrays)
     metric = second_moment(units.features(arrays.X)) if covariance is None else covariance
-    compare = Comparison(units, X_test, X_unseen, metric, device, precision, limit, step)
-    check_start(make_encoder, splits[0].seeds, arrays, compare, return_samples)
+    compare = Comparison(units, X_test, X_unseen, metric, device, precision, limit, step, return_samples)
+    check_start(make_encoder, splits[0].seeds, arrays, compare)
     encoder = make_encoder(0)
     settings = {
         "encoder": encoder.describe() if isinstance(encoder, Encoder) else repr(encoder),
@@ -160,16 +160,13 @@ def crossfit_nonlinearity(
         "refit": int(refit),
     }
     n_fits = 2 + n_groups * refit
-    where = None if folder is None else Path(folder) / _key(settings, [*arrays, X_test, covariance])
+    inputs = {**settings, "arrays": [*arrays, X_test, np.asarray(metric)], "code_hash": code_hash("crossfit")}
+    where = None if folder is None else Path(folder) / hash_parameters(inputs)
     found = []
     with tqdm(total=n_splits * n_fits, desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
-
-            def compare_halves(split: Split = split) -> xr.Dataset:
-                parts = fit_halves(make_encoder, arrays, groups, split, compare, return_samples, refit, bar.update)
-                return _split_dataset(*parts)
-
-            found.append(compare_halves() if where is None else kept(where / f"split-{number}.nc", compare_halves))
+            compute = partial(fit_halves, make_encoder, arrays, groups, split, compare, refit, bar.update)
+            found.append(compute() if where is None else kept(where / f"split-{number}.nc", compute))
             bar.update((number + 1) * n_fits - bar.n)  # of fits that were found
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
     sizes |= {"n_prediction_samples": len(X_unseen), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
@@ -183,55 +180,32 @@ def _arrays(data: EncodingDataset | Sequence[ArrayLike], layer: str | None) -> t
     if isinstance(data, EncodingDataset):
         arrays = training_arrays(data, layer)
         X_test = data.features("test" if data.folds is None else "all", layer)
-        unseen = [arrays.X_val] if data.folds is not None else [arrays.X_val, X_test]
     else:
         if not isinstance(data, tuple | list) or len(data) != 5:
             raise ValueError(f"data={type(data).__name__}; give an EncodingDataset or (X, Y, X_val, Y_val, X_test)")
         names = ("X", "Y", "X_val", "Y_val", "X_test")
         *given, X_test = (as_numbers(array, name, np.float32) for name, array in zip(names, data, strict=True))
         arrays = Training(*given)
-        unseen = [arrays.X_val, X_test]
     check_training(arrays)
     if X_test.ndim != 2 or X_test.shape[1] != arrays.X.shape[1]:
         raise ValueError(f"X_test has shape {X_test.shape} and X has {arrays.X.shape[1]} features")
     if len(X_test) < 4:
         raise ValueError(f"X_test has {len(X_test)} stimuli; give at least 4, since errors leave out parts of them")
-    return arrays, X_test, np.concatenate(unseen)
-
-
-def _key(settings: dict, arrays: list) -> str:
-    """Sixteen digits that change with the settings, the arrays or the code."""
-    digests = [
-        None if array is None else hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() + str(np.shape(array))
-        for array in arrays
-    ]
-    return hash_parameters({**settings, "arrays": digests, "code_hash": code_hash("crossfit")})
-
-
-def _split_dataset(terms: Terms, without_test: Terms, samples: np.ndarray | None) -> xr.Dataset:
-    content = {name: xr.Variable(("estimate", "voxel"), values) for name, values in zip(TERMS, terms, strict=True)}
-    for name, values in zip(TERMS, without_test, strict=True):
-        content[f"{name}_jackknife_test"] = xr.Variable(("test_group", "voxel"), values)
-    if samples is not None:
-        content["crossfit_jne_ss"] = xr.Variable(("sample", "voxel"), samples)
-    return xr.Dataset(content)
+    # With folds, X_test is all stimuli, and fits were trained on those that are not for validation.
+    X_unseen = np.concatenate([arrays.X_val, X_test]) if arrays.groups is None else arrays.X_val
+    return arrays, X_test, X_unseen
 
 
 def _dataset(splits: list[xr.Dataset]) -> xr.Dataset:
     """Averages over splits, and their errors."""
-    every = Terms(*map(np.stack, zip(*map(Terms.of, splits), strict=True)))  # (split, 1 + group, voxel) each
-    mean = every.each(lambda term: term.mean(axis=0))
-    terms, deleted = mean.each(lambda term: term[0]), mean.each(lambda term: term[1:])
-    single = every.each(lambda term: term[:, 0])
-    of_splits = [Terms.of(split, "_jackknife_test") for split in splits]
-    deleted_test = Terms(*(np.mean(term, axis=0) for term in zip(*of_splits, strict=True)))
+    every = xr.concat([split.drop_vars("crossfit_jne_ss", errors="ignore") for split in splits], "split")
+    mean, single = every.mean("split", skipna=False), Terms.of(every.isel(estimate=0))
+    terms, deleted = Terms.of(mean.isel(estimate=0)), Terms.of(mean.isel(estimate=slice(1, None)))
+    deleted_test = Terms.of(mean, "_jackknife_test")
     values: dict[str, np.ndarray] = {}
     for name, term, without, test, alone in zip(TERMS, terms, deleted, deleted_test, single, strict=True):
-        values[name] = term
-        values[f"{name}_se"] = total_error(without, test)
-        values[f"{name}_split_sd"] = spread(alone)
-        values[f"{name}_jackknife"] = without
-        values[f"{name}_jackknife_test"] = test
+        values |= {name: term, f"{name}_se": total_error(without, test), f"{name}_split_sd": spread(alone)}
+        values |= {f"{name}_jackknife": without, f"{name}_jackknife_test": test}
     for name in SHARES:
         found = share(name, terms, deleted, deleted_test)
         values |= {name: found.value, f"{name}_se": found.se, f"{name}_split_sd": split_sd(name, single)}

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import nn
 
-from jne._core import Budget
-from jne.encoders import Training, moments
-from jne.jacobians.engine import DTYPES, Call, FittedEncoder, Problem, choose_device, matrix_precision, prepare
+from jne._core import Budget, matrix_precision, moments, resolve_device
+from jne.datasets import Training
+from jne.encoders import Encoder
+from jne.jacobians.engine import DTYPES, Problem, prepare
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.crossfit_products import Pair, jacobian_products, linear_basis, prediction_products, split_pair
-from jne.measures.crossfit_shares import Terms
+from jne.measures.crossfit_shares import TERMS, Terms
 from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
 from jne.measures.nonlinearity import deviations
 
-
-class ScaledEncoder(FittedEncoder, Protocol):
-    """A fitted encoder whose z-scores are known, which is what cross-fitting needs of it."""
-
-    x_mean_: np.ndarray
-    x_scale_: np.ndarray
-    y_scale_: np.ndarray
-
-
-_NEEDED = (*FittedEncoder.__annotations__, *ScaledEncoder.__annotations__)
-
-
+_NEEDED = ("module_", "x_mean_", "x_scale_", "y_scale_")  # of a fitted encoder
 LinearMap = tuple[torch.Tensor, torch.Tensor]
 """z-scored features and the basis of their linear maps, on the device."""
 
@@ -40,8 +31,7 @@ class Units:
     """z-scores of all training stimuli, which the fits of all halves are converted to."""
 
     def __init__(self, arrays: Training):
-        self.x_mean, self.x_scale = moments(arrays.X)
-        self.y_scale = moments(arrays.Y)[1]
+        (self.x_mean, self.x_scale), (_, self.y_scale) = moments(arrays.X), moments(arrays.Y)
 
     def features(self, X: np.ndarray) -> np.ndarray:
         return (X - self.x_mean) / self.x_scale
@@ -57,11 +47,11 @@ class Units:
         like = next(module.parameters(), torch.zeros(1))
         return nn.Sequential(convert.to(like), module).eval()
 
-    def module(self, encoder: ScaledEncoder) -> nn.Module:
+    def module(self, encoder: Encoder) -> nn.Module:
         """An encoder's module as a function of features in these units; its outputs stay in the encoder's own."""
         return self.convert(encoder.module_, encoder.x_mean_, encoder.x_scale_)
 
-    def gain(self, encoder: ScaledEncoder) -> np.ndarray:
+    def gain(self, encoder: Encoder) -> np.ndarray:
         """What turns an encoder's outputs into these units, ``(n_voxels,)``."""
         return np.divide(encoder.y_scale_, self.y_scale, dtype=np.float64)
 
@@ -82,10 +72,11 @@ class Comparison:
     precision: str
     limit: int
     step: int | None
+    return_samples: bool = False
 
     @property
     def where(self) -> torch.device:
-        return choose_device(self.device, nn.Identity(), None)
+        return resolve_device(self.device)
 
     @property
     def enough(self) -> int:
@@ -100,11 +91,11 @@ class Comparison:
         Z = torch.from_numpy(self.units.features(X)).to(self.where, DTYPES[self.precision])
         return Z, linear_basis(Z)
 
-    def terms(self, encoders: Sequence[ScaledEncoder]) -> Terms:
+    def terms(self, encoders: Sequence[Encoder]) -> Terms:
         """The `Terms` of every voxel, ``(n_voxels,)`` each; those of predictions NaN where stimuli are too few."""
         return self._terms_at(encoders, self.X_test, self._linear_map)
 
-    def without_test_groups(self, encoders: Sequence[ScaledEncoder]) -> Terms:
+    def without_test_groups(self, encoders: Sequence[Encoder]) -> Terms:
         """The terms at the test stimuli without each group of them, ``(n_test_groups, n_voxels)``."""
         predicts = self._linear_map is not None
         sizes = [len(self.X_test), *([len(self.X_unseen)] if predicts else [])]
@@ -114,17 +105,17 @@ class Comparison:
         for group in range(n_groups):
             linear_map = self._linear_map_of(self.X_unseen[of_unseen[0] != group]) if predicts else None
             found.append(self._terms_at(encoders, self.X_test[of_test != group], linear_map))
-        return Terms(*map(np.stack, zip(*found, strict=True)))
+        return Terms.stack(found)
 
-    def _terms_at(self, encoders: Sequence[ScaledEncoder], X_test: np.ndarray, linear_map: LinearMap | None) -> Terms:
+    def _terms_at(self, encoders: Sequence[Encoder], X_test: np.ndarray, linear_map: LinearMap | None) -> Terms:
         gain = np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
-        return self._terms(self._pair(encoders, X_test), linear_map).each(lambda term: term * gain)
+        terms = self._terms(self._pair(map(self.units.module, encoders), X_test), linear_map)
+        return terms.each(lambda term: term * gain)
 
     def _terms(self, pair: Pair, linear_map: LinearMap | None) -> Terms:
         """The terms with outputs as they are; those of predictions are NaN without a linear map."""
         with torch.no_grad(), matrix_precision(self.precision):
-            factor, split = covariance_factor(self.covariance, pair[0])[0], split_pair(pair)
-            assert factor is not None  # covariance=False is refused
+            (factor, _), split = covariance_factor(self.covariance, pair[0]), split_pair(pair)
             held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1) + factor.numel() * factor.element_size()
             budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
             nonlinear, linear = jacobian_products(pair, split, factor, budget, self.step)
@@ -133,45 +124,36 @@ class Comparison:
                 residual, predicted = prediction_products(pair, split, *linear_map, budget, self.step)
             return Terms(*(term.cpu().numpy() for term in (nonlinear, linear, residual, predicted)))
 
-    def samples(self, encoders: Sequence[ScaledEncoder]) -> np.ndarray:
+    def samples(self, encoders: Sequence[Encoder]) -> np.ndarray:
         """Product of both fits' L1 deviations, each less its mean over samples, ``(n_samples, n_voxels)``."""
-        one, two = (
-            self._centred_deviations(problem, self.units.gain(encoder))
-            for encoder, problem in zip(encoders, self._pair(encoders, self.X_test), strict=True)
-        )
+        pair = self._pair(map(self.units.module, encoders), self.X_test)
+        one, two = map(self._centred_deviations, pair, map(self.units.gain, encoders))
         return two.mul_(one).cpu().numpy()
 
     def _centred_deviations(self, problem: Problem, gain: np.ndarray) -> torch.Tensor:
-        budget = self._samples_budget(problem.n_voxels)
+        held = 2 * len(self.X_test) * problem.n_voxels * DTYPES[self.precision].itemsize
+        budget = Budget(self.limit).reserve(held, "deviations of all samples and voxels", "give return_samples=False")
         with torch.no_grad(), matrix_precision(self.precision):
             delta = deviations(problem, budget, self.step)
             delta -= delta.mean(0, dtype=torch.float64).to(delta)
             return delta.mul_(torch.from_numpy(gain).to(delta))
 
-    def check_memory(self, modules: Sequence[nn.Module], return_samples: bool) -> None:
+    def check_memory(self, modules: Sequence[nn.Module]) -> None:
         """Raise a ValueError where the comparison of such modules needs more memory than there is.
 
         What differentiating them needs is found by doing it, of two samples; how much is held at a time adapts to the
         rest, so that only what one sample needs, and what is held throughout, can be too much.
         """
-        one, two = (self.units.convert(module, self.units.x_mean, self.units.x_scale) for module in modules)
-        pair = self._problem(one, self.X_test[:2]), self._problem(two, self.X_test[:2])
+        units = self.units
+        pair = self._pair((units.convert(module, units.x_mean, units.x_scale) for module in modules), self.X_test[:2])
         few = self.X_unseen[: self.enough]
         self._terms(pair, self._linear_map_of(few) if len(few) == self.enough else None)
-        if return_samples:
-            for problem in pair:
-                self._centred_deviations(problem, np.ones(1))
+        for problem in pair if self.return_samples else ():
+            self._centred_deviations(problem, np.ones(1))
 
-    def _pair(self, encoders: Sequence[ScaledEncoder], X: np.ndarray) -> Pair:
-        one, two = (self._problem(self.units.module(encoder), X) for encoder in encoders)
+    def _pair(self, modules: Iterable[nn.Module], X: np.ndarray) -> Pair:
+        one, two = (prepare(module, self.units.features(X), self.device, self.precision) for module in modules)
         return one, two
-
-    def _problem(self, function: Call, X: np.ndarray) -> Problem:
-        return prepare(function, self.units.features(X), self.device, self.precision)
-
-    def _samples_budget(self, n_voxels: int) -> Budget:
-        held = 2 * len(self.X_test) * n_voxels * DTYPES[self.precision].itemsize
-        return Budget(self.limit).reserve(held, "deviations of all samples and voxels", "give return_samples=False")
 
 
 def fit_halves(
@@ -180,50 +162,47 @@ def fit_halves(
     groups: np.ndarray,
     split: Split,
     compare: Comparison,
-    return_samples: bool,
     refit: bool,
     tick: Callable[[], object],
-) -> tuple[Terms, Terms, np.ndarray | None]:
-    """Everything one split gives: terms ``(1 + n_groups, n_voxels)``, of all groups, then (to refit) without each.
+) -> xr.Dataset:
+    """Everything one split gives: terms ``(estimate, voxel)``, of all groups, then (to refit) without each.
 
-    Then the terms of all groups without each group of test stimuli, ``(n_test_groups, n_voxels)``, and, if asked
-    for, the product of deviations ``(n_samples, n_voxels)`` of the fits to all groups.
+    Beside them ``<term>_jackknife_test (test_group, voxel)``, without each group of test stimuli, and, if asked for,
+    ``crossfit_jne_ss (sample, voxel)`` of the fits to all groups.
     """
 
-    def fit(half: int, without: int | None = None) -> ScaledEncoder:
+    def fit(half: int, without: int | None = None) -> Encoder:
         train = np.isin(groups, split.groups[half]) & (groups != without)
         held = split.validation[half]
         encoder = make_encoder(split.seeds[half])
         encoder.fit(arrays.X[train], arrays.Y[train], arrays.X_val[held], arrays.Y_val[held])
-        _check_fitted(encoder)
+        if missing := [name for name in _NEEDED if not hasattr(encoder, name)]:
+            raise ValueError(
+                f"make_encoder(seed) gave a {type(encoder).__name__} without {', '.join(missing)} after fit; make it a "
+                "subclass of jne.encoders.Encoder, which sets them"
+            )
         tick()
         return encoder
 
     both = [fit(0), fit(1)]
-    terms = [compare.terms(tuple(both))]
+    terms = [compare.terms(both)]
     for group in range(groups.max() + 1 if refit else 0):
         half = int(group in split.groups[1])
         refitted = list(both)
         refitted[half] = fit(half, without=group)
-        terms.append(compare.terms(tuple(refitted)))
-    every = Terms(*map(np.stack, zip(*terms, strict=True)))
-    return every, compare.without_test_groups(tuple(both)), compare.samples(tuple(both)) if return_samples else None
+        terms.append(compare.terms(refitted))
+    content = {name: (("estimate", "voxel"), values) for name, values in zip(TERMS, Terms.stack(terms), strict=True)}
+    for name, values in zip(TERMS, compare.without_test_groups(both), strict=True):
+        content[f"{name}_jackknife_test"] = (("test_group", "voxel"), values)
+    if compare.return_samples:
+        content["crossfit_jne_ss"] = (("sample", "voxel"), compare.samples(both))
+    return xr.Dataset(content)
 
 
 def check_start(
-    make_encoder: Callable[[int], Any],
-    seeds: tuple[int, int],
-    arrays: Training,
-    compare: Comparison,
-    return_samples: bool,
+    make_encoder: Callable[[int], Any], seeds: tuple[int, int], arrays: Training, compare: Comparison
 ) -> None:
-    """Find out before the first fit what can be known by then.
-
-    Raises
-    ------
-    ValueError
-        If two seeds give the same encoder, or the same initial weights, or the memory is too small for the comparison.
-    """
+    """Refuse before the first fit what can be known by then: one encoder for two seeds, too little memory."""
     encoders = [make_encoder(seed) for seed in seeds]
     lacking = [encoder for encoder in encoders if not hasattr(encoder, "fit")]
     if lacking:
@@ -237,7 +216,7 @@ def check_start(
             "their start would pass for signal; use the seed, as in lambda seed: ResidualEncoder(random_state=seed)"
         )
     if random:
-        compare.check_memory(starts, return_samples)
+        compare.check_memory(starts)
 
 
 def _same_weights(one: nn.Module, two: nn.Module) -> bool:
@@ -247,12 +226,3 @@ def _same_weights(one: nn.Module, two: nn.Module) -> bool:
     # Biases that start at zero and the like are the same for every seed, and say nothing.
     pairs = [(a, b) for a, b in zip(*parameters, strict=True) if a.numel() > 1 and a.std() > 0]
     return bool(pairs) and all(torch.equal(a, b) for a, b in pairs)
-
-
-def _check_fitted(encoder: object) -> None:
-    missing = [name for name in _NEEDED if not hasattr(encoder, name)]
-    if missing:
-        raise ValueError(
-            f"make_encoder(seed) gave a {type(encoder).__name__} without {', '.join(missing)} after fit; make it a "
-            "subclass of jne.encoders.Encoder, which sets them"
-        )

@@ -18,65 +18,32 @@ from collections.abc import Callable
 import torch
 
 from jne._core import Budget, clamp, spans
-from jne.jacobians.engine import (
-    Call,
-    Problem,
-    Trunk,
-    as_outputs,
-    differentiate,
-    make_trunk,
-    moved,
-    plan,
-    refuse_changed,
-    split_readout,
-    unit_vectors,
-)
-from jne.measures.deviations import Means, centre
+from jne.jacobians.engine import Problem, Readout, as_outputs, differentiate, linear_end, make_trunk, plan, unit_vectors
+from jne.measures.deviations import centre
+from jne.measures.factorised import readout_products, side_by_side, trunk_means
 
 Pair = tuple[Problem, Problem]
-Readouts = tuple[tuple[Call, torch.Tensor], tuple[Call, torch.Tensor]]
+Readouts = tuple[Readout, Readout]
 Products = tuple[torch.Tensor, torch.Tensor]
 
 
 def split_pair(pair: Pair) -> Readouts | None:
     """Trunk and readout weight of both functions; None where one of them does not end in a linear layer."""
-    one, two = (split_readout(problem.model, problem.probe) for problem in pair)
-    if one is None or two is None:
-        return None
-    like = pair[0].X
-    split = (moved(one[0], like), one[1].to(like)), (moved(two[0], like), two[1].to(like))
-    for (trunk, weight), problem in zip(split, pair, strict=True):
-        refuse_changed(trunk, problem, weight)
-    return split
+    one, two = map(linear_end, pair)
+    return None if one is None or two is None else (one, two)
 
 
 def jacobian_products(
     pair: Pair, split: Readouts | None, factor: torch.Tensor, budget: Budget, step: int | None
 ) -> Products:
-    """C and C0 of every voxel, ``(n_voxels,)`` each, float64.
+    """C and C0 of every voxel, ``(n_voxels,)`` each, float64, of two functions of the same samples in the same units.
 
-    Parameters
-    ----------
-    pair : two Problems
-        Functions of the same samples, in the same units.
-    split : what `split_pair` gives of them
-    factor : (n_features, rank)
-    budget : Budget
-    step : int or None
-        Voxels at a time; None chooses.
-
-    Raises
-    ------
-    ValueError
-        If ``budget`` is too small.
+    ``split`` is what `split_pair` gives of them, ``step`` how many voxels there are at a time; None chooses.
     """
     if split is None:
         return _general(pair, factor, budget, step)
-    return _factorised(pair[0].X, split, factor, budget, step)
-
-
-def _factorised(X: torch.Tensor, split: Readouts, factor: torch.Tensor, budget: Budget, step: int | None) -> Products:
-    size, rank, (n_samples, n_features) = X.element_size(), factor.shape[1], X.shape
+    X, rank = pair[0].X, factor.shape[1]
+    size, (n_samples, n_features) = X.element_size(), X.shape
     hidden = [weight.shape[1] for _, weight in split]
     fixed = sum(hidden) * n_features * (8 + size) + (16 + 2 * size) * hidden[0] * hidden[1]
     what = f"two trunks of {hidden[0]} and {hidden[1]} hidden units and {n_features} features"
@@ -87,41 +54,27 @@ def _factorised(X: torch.Tensor, split: Readouts, factor: torch.Tensor, budget: 
     free = budget.free
     samples = clamp((free / 4 if X.is_cuda else min(free / 4, 64e6)) / one, 1, n_samples)
     keep = n_samples * sum(hidden) * n_features * size + samples * one <= free / 2
-    A1, A2 = (_trunk_means(trunk, X, samples, keep) for trunk in trunks)
+    A1, A2 = (trunk_means(trunk, X, samples, keep) for trunk in trunks)
     scatter = X.new_zeros(hidden, dtype=torch.float64)
     if not any(trunk.constant for trunk in trunks):
         for (_, dA1), (_, dA2) in zip(A1.deviations(), A2.deviations(), strict=True):
-            scatter += (_rows(dA1 @ factor) @ _rows(dA2 @ factor).T).double()
+            scatter += (side_by_side(dA1 @ factor) @ side_by_side(dA2 @ factor).T).double()
     means = (A1.mean @ factor).double() @ (A2.mean @ factor).double().T
     rest = Budget(free // 4)
     return _readout_products(split, scatter / n_samples, rest, step), _readout_products(split, means, rest, step)
-
-
-def _trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool) -> Means:
-    if trunk.constant:
-        return centre(lambda _: trunk.jacobians(X[:1]), 1, 1, False)
-    return centre(lambda chunk: trunk.jacobians(X[chunk]), len(X), samples, keep)
-
-
-def _rows(G: torch.Tensor) -> torch.Tensor:
-    """``(n, n_hidden, rank)`` as ``(n_hidden, n rank)``."""
-    return G.transpose(0, 1).flatten(1)
 
 
 def _readout_products(split: Readouts, inner: torch.Tensor, budget: Budget, step: int | None) -> torch.Tensor:
     """``W1[v] inner W2[v]^T`` of every voxel."""
     (_, W1), (_, W2) = split
     row = 24 * (W1.shape[1] + W2.shape[1])
-    step = step or clamp(min(budget.free, 64e6) / row, 1, len(W1))
-    return torch.cat([((W1[v].double() @ inner) * W2[v].double()).sum(1) for v in spans(len(W1), step)])
+    return readout_products(W1, inner, W2, step or clamp(min(budget.free, 64e6) / row, 1, len(W1)))
 
 
 def _general(pair: Pair, factor: torch.Tensor, budget: Budget, step: int | None) -> Products:
     """Any two functions, differentiated as the one function that gives the outputs of both side by side."""
     X, n_voxels, rank = pair[0].X, pair[0].n_voxels, factor.shape[1]
-    calls = [as_outputs(moved(problem.model, X)) for problem in pair]
-    for call, problem in zip(calls, pair, strict=True):
-        refuse_changed(call, problem)
+    calls = [problem.function() for problem in pair]
     derivative = differentiate(
         lambda x: torch.cat([call(x) for call in calls], 1), pair[0].probe, 2 * n_voxels, forward=rank < 2 * n_voxels
     )
@@ -135,17 +88,16 @@ def _general(pair: Pair, factor: torch.Tensor, budget: Budget, step: int | None)
             nonlinear[voxels] += (dJF[:, 0].double() * dJF[:, 1].double()).sum((0, -1)) / len(X)
 
     if derivative.forward:
-        columns, samples, keep = plan(len(X), rank, 4 * n_voxels, derivative, X, budget, None)
+        columns, samples, keep = plan(derivative, X, rank, 4 * n_voxels, budget, None)
         for block in spans(rank, columns):
             halve = lambda JF: JF.unflatten(2, (2, n_voxels)).permute(0, 2, 3, 1)  # noqa: E731
             add(slice(None), factor.T[block].contiguous(), halve, samples, keep)
         return nonlinear, linear
     wanted = None if step is None else 2 * step
-    rows, samples, keep = plan(len(X), 2 * n_voxels, rank + X.shape[1], derivative, X, budget, wanted)
+    rows, samples, keep = plan(derivative, X, 2 * n_voxels, rank + X.shape[1], budget, wanted)
     for voxels in spans(n_voxels, max(1, rows // 2)):
         one = unit_vectors(voxels, n_voxels, X)
-        halve = lambda J: (J @ factor).unflatten(1, (2, -1))  # noqa: E731
-        add(voxels, torch.block_diag(one, one), halve, samples, keep)
+        add(voxels, torch.block_diag(one, one), lambda J: (J @ factor).unflatten(1, (2, -1)), samples, keep)
     return nonlinear, linear
 
 
@@ -171,7 +123,7 @@ def prediction_products(
         residual, total = _covariances(calls, X, basis, lambda a, b: a.T @ b)
         return _readout_products(split, residual, rest, step), _readout_products(split, total, rest, step)
     n_voxels = pair[0].n_voxels
-    calls = [as_outputs(moved(problem.model, X)) for problem in pair]
+    calls = [problem.function() for problem in pair]
     column = 16 * (basis.shape[1] + 3)
     what, remedy = "the linear map of one voxel's predictions", "give fewer features"
     step = step or clamp(budget.reserve(column, what, remedy).free / 2 / column, 1, n_voxels)
@@ -181,7 +133,7 @@ def prediction_products(
 
 
 def _covariances(
-    calls: list[Call],
+    calls: list[Callable[[torch.Tensor], torch.Tensor]],
     X: torch.Tensor,
     basis: torch.Tensor,
     multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,11 @@ class Terms(NamedTuple):
     def of(cls, result: xr.Dataset, suffix: str = "") -> Terms:
         """The terms of a result, ``<term><suffix>`` each."""
         return cls(*(result[name + suffix].values for name in TERMS))
+
+    @classmethod
+    def stack(cls, parts: Iterable[Terms]) -> Terms:
+        """Several terms along a new first axis."""
+        return cls(*map(np.stack, zip(*parts, strict=True)))
 
     def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Terms:
         """The terms with a function applied to each."""
@@ -62,10 +67,7 @@ def jackknife_error(deleted: np.ndarray) -> np.ndarray:
 
 
 def total_error(*deleted: np.ndarray) -> np.ndarray:
-    """Standard error of estimates from other training and other test stimuli, which are independent of each other.
-
-    Of those of which groups were left out: without refits, ``(0, ...)``, what training stimuli change is not known.
-    """
+    """Standard error over training and test stimuli, which are independent; ``(0, ...)``, without refits, adds none."""
     return np.sqrt(sum(jackknife_error(part) ** 2 for part in deleted if len(part)))
 
 
@@ -75,15 +77,10 @@ def errors_to_bound(*n_groups: int) -> float:
 
 
 def share(name: str, terms: Terms, deleted: Terms, deleted_test: Terms) -> Share:
-    """A share from its terms.
+    """One of the `SHARES` from its terms, of shape ``(...)``.
 
-    Parameters
-    ----------
-    name : str
-        One of `SHARES`.
-    terms : Terms ``(...)``
-    deleted, deleted_test : Terms ``(n_groups, ...)``
-        The terms without each group of training stimuli, and without each group of test stimuli.
+    ``deleted`` and ``deleted_test``, ``(n_groups, ...)``, are the terms without each group of training stimuli, and
+    without each group of test stimuli.
     """
     value, above = _divide(name, terms)
     (values, denominators), (values_test, denominators_test) = _divide(name, deleted), _divide(name, deleted_test)

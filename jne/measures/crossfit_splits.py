@@ -23,11 +23,6 @@ def draw_groups(n_samples: int, n_groups: int, folds: np.ndarray | None, random_
     """Group of each training stimulus ``(n_samples,)``, of nearly equal sizes.
 
     At random; with folds, neighbours in the order of the folds stay together, as their noise may not be independent.
-
-    Raises
-    ------
-    ValueError
-        If a group would have fewer than two stimuli.
     """
     if n_samples < 2 * n_groups:
         raise ValueError(
@@ -45,13 +40,7 @@ def draw_groups(n_samples: int, n_groups: int, folds: np.ndarray | None, random_
 def draw_splits(
     n_groups: int, n_splits: int, n_validation: int, folds: np.ndarray | None, random_state: int
 ) -> list[Split]:
-    """Different divisions of the groups in two; the first ones are the same whatever ``n_splits`` is.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer different divisions, or fewer than two validation stimuli.
-    """
+    """Different divisions of the groups in two; the first ones are the same whatever ``n_splits`` is."""
     half = n_groups // 2
     different = comb(n_groups, half) // (2 if 2 * half == n_groups else 1)
     if n_splits > different:

@@ -19,14 +19,26 @@ from jne.jacobians.engine import Derivative, plan, refuse_infinite, unit_vectors
 
 
 @dataclass(frozen=True)
+class Work:
+    """Samples X, a factor of the feature covariance ``(n_features, rank)``, and what there is to work in."""
+
+    X: torch.Tensor
+    factor: torch.Tensor
+    budget: Budget  # beside X, the readout's weight and, if whole, the deviations
+    step: int | None  # voxels at a time; None chooses
+    whole: bool  # all voxels in one block where there is a choice, because the caller keeps their deviations anyway
+    tick: Callable[[int], object]  # told of every voxel that is done
+
+
+@dataclass(frozen=True)
 class Block:
-    """Sums of a block of voxels: ``deviation (n_samples, n)``, the others ``(n,)``, float64 (None: no covariance)."""
+    """Sums of a block of voxels: ``deviation (n_samples, n)``, the others ``(n,)``, float64."""
 
     voxels: slice
     deviation: torch.Tensor
     gain: torch.Tensor
-    dispersion: torch.Tensor | None
-    linear: torch.Tensor | None
+    dispersion: torch.Tensor
+    linear: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -64,19 +76,10 @@ def centre(compute: Callable[[slice], torch.Tensor], n_samples: int, step: int, 
     return Means(mean, deviations)
 
 
-def by_rows(
-    X: torch.Tensor,
-    derivative: Derivative,
-    n_voxels: int,
-    factor: torch.Tensor | None,
-    *,
-    budget: Budget,
-    step: int | None,
-    tick: Callable[[int], object],
-) -> Iterator[Block]:
+def by_rows(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block]:
     """Deviations of any function's Jacobian in reverse mode, one backward pass per voxel."""
-    n_samples, n_features = len(X), X[0].numel()
-    rows, samples, keep = plan(n_samples, n_voxels, n_features, derivative, X, budget, step)
+    X, factor, n_samples = work.X, work.factor, len(work.X)
+    rows, samples, keep = plan(derivative, X, n_voxels, len(factor), work.budget, work.step)
 
     # A function of its own, so that what it keeps is gone before the next block is computed.
     def block(voxels: slice) -> Block:
@@ -85,30 +88,21 @@ def by_rows(
         deviation = X.new_zeros(n_samples, len(outputs))
         dispersion = X.new_zeros(len(outputs), dtype=torch.float64)
         for chunk, dJ in J.deviations():
-            if factor is not None:
-                dispersion += (dJ @ factor).square_().sum((0, 2)) / n_samples
+            dispersion += (dJ @ factor).square_().sum((0, 2)) / n_samples
             deviation[chunk] = dJ.abs_().sum(-1)
-            tick(len(outputs) * len(dJ))
-        gain = J.mean.abs().sum(-1).double()
-        if factor is None:
-            return Block(voxels, deviation, gain, None, None)
-        return Block(voxels, deviation, gain, dispersion, (J.mean @ factor).square_().sum(-1).double())
+            work.tick(len(outputs) * len(dJ))
+        gain, linear = J.mean.abs().sum(-1).double(), (J.mean @ factor).square_().sum(-1).double()
+        return Block(voxels, deviation, gain, dispersion, linear)
 
     yield from map(block, spans(n_voxels, rows))
 
 
-def by_columns(
-    X: torch.Tensor,
-    derivative: Derivative,
-    n_voxels: int,
-    factor: torch.Tensor | None,
-    *,
-    budget: Budget,
-    tick: Callable[[int], object],
-) -> Iterator[Block]:
+def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block]:
     """The same in forward mode, one pass per feature (and per column of the factor); all voxels in one block."""
-    n_samples, n_features = len(X), X[0].numel()
-    columns, samples, keep = plan(n_samples, n_features, n_voxels, derivative, X, budget, None)
+    X, factor, (n_samples, n_features) = work.X, work.factor, (len(work.X), len(work.factor))
+    held = 0 if work.whole else n_samples * n_voxels * X.element_size()
+    budget = work.budget.reserve(held, "deviations of all samples and voxels", "give fewer samples")
+    columns, samples, keep = plan(derivative, X, n_features, n_voxels, budget, None)
     deviation = X.new_zeros(n_samples, n_voxels)
     gain, dispersion, linear = X.new_zeros(3, n_voxels, dtype=torch.float64)
 
@@ -121,7 +115,7 @@ def by_columns(
         gain.add_(J.mean.abs().sum(0))
         for chunk, dJ in J.deviations():
             deviation[chunk] += dJ.abs_().sum(1)
-        tick(n_samples * n_voxels * len(J.mean) // n_features)
+        work.tick(n_samples * n_voxels * len(J.mean) // n_features)
 
     def add_metric(directions: torch.Tensor) -> None:
         JF = centred(directions)
@@ -131,9 +125,6 @@ def by_columns(
 
     for features in spans(n_features, columns):
         add_features(features)
-    if factor is None:
-        yield Block(slice(0, n_voxels), deviation, gain, None, None)
-        return
     for columns_of_factor in spans(factor.shape[1], columns):
         add_metric(factor.T[columns_of_factor].contiguous())
     yield Block(slice(0, n_voxels), deviation, gain, dispersion, linear)

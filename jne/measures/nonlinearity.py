@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,41 +11,20 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from jne._core import Budget, as_numbers, check_card, parse_bytes, provenance, whole_number
-from jne.jacobians.engine import (
-    Call,
-    FittedEncoder,
-    Problem,
-    as_outputs,
-    cast,
-    close,
-    differentiate,
-    make_trunk,
-    matrix_precision,
-    moved,
-    own_place,
-    prepare,
-    refuse_changed,
-    split_readout,
-)
+from jne._core import Budget, check_card, matrix_precision, parse_bytes, provenance, whole_number
+from jne.jacobians.engine import Model, Problem, Readout, choose_readout, differentiate, make_trunk, prepare
 from jne.measures.covariance import Covariance, covariance_factor
-from jne.measures.deviations import Block, by_columns, by_rows
+from jne.measures.deviations import Block, Work, by_columns, by_rows
 from jne.measures.factorised import factorised
 from jne.measures.registry import GRADIENT, REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
 
-_ERROR_TEXT = {
-    "se": "bootstrap standard error (mean Jacobian held fixed)",
-    "low": "lower 95 % bound (mean Jacobian held fixed)",
-    "high": "upper 95 % bound (mean Jacobian held fixed)",
-}
-Readout = tuple[Call, torch.Tensor]
-"""A trunk, ``(n, ...) -> (n, n_hidden)``, and the weight ``(n_voxels, n_hidden)`` of what follows it."""
+_ERRORS = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
 
 
 @torch.inference_mode(False)
 def nonlinearity(
-    model: Call | FittedEncoder,
+    model: Model,
     X: ArrayLike | torch.Tensor,
     *,
     covariance: Covariance = None,
@@ -155,15 +135,20 @@ def nonlinearity(
     with torch.no_grad(), matrix_precision(precision), tqdm(
         total=problem.n_samples * problem.n_voxels, disable=not progress, desc="nonlinearity", unit_scale=True
     ) as bar:  # fmt: skip
-        check_card(problem.X.device, limit, problem.model_bytes + _result_bytes(problem, return_samples))
+        results = problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
+        check_card(problem.X.device, limit, problem.model_bytes + results)
         factor, source = covariance_factor(covariance, problem)
         budget, columns = statistics_budget(limit, problem.n_samples, n_bootstrap)
-        blocks, how = _blocks(problem, readout, factor, budget, step, return_samples, bar.update)
+        work = Work(problem.X, factor, budget, step, bool(return_samples), bar.update)
+        blocks, how = _blocks(problem, readout, work)
         counts = resamples(problem.n_samples, n_bootstrap, random_state).to(problem.X.device)
         variables = collect(blocks, problem.n_voxels, counts, columns, return_samples)
+    if covariance is False:
+        del variables["nonlinear_share"]
     units = GRADIENT.format(z="z-scored " if problem.encoder else "")
+    is_function = not isinstance(model, torch.nn.Module) and not problem.encoder
     settings = {
-        "model": type(model).__name__ if isinstance(model, torch.nn.Module) or problem.encoder else _name(model),
+        "model": getattr(model, "__name__", type(model).__name__) if is_function else type(model).__name__,
         "covariance": source,
         "readout": readout if isinstance(readout, str) else ("given" if isinstance(readout, tuple) else str(readout)),
         "device": str(problem.X.device),
@@ -179,100 +164,37 @@ def nonlinearity(
     return result.assign_attrs({**settings, **sizes, **how, "units": units, **provenance()})
 
 
-def _result_bytes(problem: Problem, return_samples: bool) -> int:
-    return problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
-
-
-def _name(function: object) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _blocks(
-    problem: Problem,
-    readout: str | bool | Readout,
-    factor: torch.Tensor | None,
-    budget: Budget,
-    step: int | None,
-    whole: bool,
-    tick: Callable[[int], object],
-) -> tuple[Iterator[Block], dict[str, str]]:
+def _blocks(problem: Problem, readout: str | bool | Readout, work: Work) -> tuple[Iterator[Block], dict[str, str]]:
     """The blocks of deviations, not yet computed, and how they will be: factorised or general, and in which mode."""
-    X, n_voxels, n_features = problem.X, problem.n_voxels, problem.n_features
-    rank = 0 if factor is None else factor.shape[1]
-    if factor is not None:
-        budget = budget.reserve(factor.numel() * factor.element_size(), "the covariance", "give covariance=False")
-    column = 0 if whole else problem.n_samples * X.element_size()
-    if split := _split(problem, readout):
-        module, weight = split
-        refuse_changed(module, problem, weight)
-        trunk = make_trunk(module, problem.probe, weight.shape[1], budget)
-        blocks = factorised(X, trunk, weight, factor, budget=budget, step=step, whole=whole, tick=tick)
-        return blocks, {"path": "factorised", "differentiation": trunk.mode}
-    call = as_outputs(moved(problem.model, X))
-    refuse_changed(call, problem)
-    derivative = differentiate(call, problem.probe, n_voxels, forward=n_features + rank < n_voxels)
-    if derivative.forward:
-        budget = budget.reserve(column * n_voxels, "deviations of all samples and voxels", "give fewer samples")
-        blocks = by_columns(X, derivative, n_voxels, factor, budget=budget, tick=tick)
-    else:
-        blocks = by_rows(X, derivative, n_voxels, factor, budget=budget, step=step, tick=tick)
+    held = work.factor.numel() * work.factor.element_size()
+    work = replace(work, budget=work.budget.reserve(held, "the covariance", "give covariance=False"))
+    if found := choose_readout(problem, readout):
+        module, weight = found
+        trunk = make_trunk(module, problem.probe, weight.shape[1], work.budget)
+        return factorised(work, trunk, weight), {"path": "factorised", "differentiation": trunk.mode}
+    forward = sum(work.factor.shape) < problem.n_voxels
+    derivative = differentiate(problem.function(), problem.probe, problem.n_voxels, forward=forward)
+    blocks = (by_columns if derivative.forward else by_rows)(work, derivative, problem.n_voxels)
     return blocks, {"path": "general", "differentiation": derivative.mode}
 
 
 def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tensor:
     """L1 deviation of the Jacobian from its mean at every sample, ``(n_samples, n_voxels)``."""
     found = problem.X.new_empty(problem.n_samples, problem.n_voxels)
-    for block in _blocks(problem, "auto", None, budget, step, True, lambda done: None)[0]:
+    factor, _ = covariance_factor(False, problem)
+    for block in _blocks(problem, "auto", Work(problem.X, factor, budget, step, True, lambda done: None))[0]:
         found[:, block.voxels] = block.deviation
     return found
-
-
-def _split(problem: Problem, readout: str | bool | Readout) -> Readout | None:
-    """Trunk and weight where the readout is to be used."""
-    if isinstance(readout, tuple):
-        return _given_split(problem, readout)
-    if readout is not True and readout is not False and readout != "auto":
-        raise ValueError(f"readout={readout!r} is not known; use 'auto', True, False or (trunk, weight)")
-    split = split_readout(problem.model, problem.probe) if readout else None
-    if readout is True and split is None:
-        raise ValueError(
-            "readout=True, but model does not end in a torch.nn.Linear; use 'auto' or give (trunk, weight)"
-        )
-    if split is None:
-        return None
-    # The trunk is a copy already.
-    trunk, weight = cast(split[0], problem.X), split[1].to(problem.X)
-    passes, passes_general = (min(size, problem.n_features) for size in (weight.shape[1], problem.n_voxels))
-    # Passes through a trunk are batched better, so up to twice as many are no loss.
-    return (trunk, weight) if readout is True or passes <= 2 * passes_general else None
-
-
-def _given_split(problem: Problem, readout: Readout) -> Readout:
-    problems = "readout=(trunk, weight) does not fit model"
-    if len(readout) != 2 or not callable(readout[0]):
-        raise ValueError(f"{problems}: give the trunk (a torch.nn.Module or function) and the weight")
-    trunk = readout[0]
-    weight = torch.from_numpy(np.array(as_numbers(readout[1], "the weight of readout"))).to(problem.X)
-    with torch.no_grad():
-        probe = problem.X[:16]
-        hidden = as_outputs(trunk)(own_place(trunk, probe)).to(problem.X)
-        outputs = as_outputs(problem.model)(own_place(problem.model, probe)).to(problem.X)
-    if weight.shape != (problem.n_voxels, hidden.shape[1]):
-        shapes = f"{tuple(weight.shape)} for {problem.n_voxels} voxels and {hidden.shape[1]} hidden units"
-        raise ValueError(f"{problems}: the weight has shape {shapes}")
-    rebuilt = hidden @ weight.T
-    if not close(rebuilt - rebuilt[:1] + outputs[:1], outputs):
-        raise ValueError(f"{problems}: trunk(X) @ weight.T and model(X) differ by more than a constant per voxel")
-    return moved(trunk, problem.X), weight
 
 
 def _dataset(variables: dict[str, np.ndarray], zscored: bool) -> xr.Dataset:
     order, content = list(REGISTRY), {}
     for name in sorted(variables, key=lambda name: order.index(name) if name in order else len(order)):
         values = variables[name]
-        base, _, error = name.rpartition("_") if name.rpartition("_")[2] in _ERROR_TEXT else (name, "", "")
-        measure = known_measure(base)
-        text = f"{_ERROR_TEXT[error]} of {base}" if error else measure.definition
+        base, _, error = name.rpartition("_")
+        measure = known_measure(base if error in _ERRORS else name)
+        fixed = "(mean Jacobian held fixed)"
+        text = f"{_ERRORS[error]} {fixed} of {base}" if error in _ERRORS else measure.definition
         dims = ("sample", "voxel")[2 - values.ndim :]
         content[name] = xr.Variable(dims, values, {"long_name": text, "units": measure.unit_of(zscored)})
     return xr.Dataset(content)

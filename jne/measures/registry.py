@@ -17,165 +17,115 @@ NUMBER = "1"
 
 @dataclass(frozen=True)
 class Measure:
-    """What is known of a measure without its numbers.
+    """What is known of a measure without its numbers."""
 
-    Attributes
-    ----------
-    key : str
-        Name of the variable in results. `crossfit_nonlinearity` drops the prefix of its two shares.
-    label : str
-        Name in tables and legends.
-    unit : str
-        With ``{z}`` where it depends on whether responses and features are z-scored; see `unit_of`.
-    definition : str
-        In one line, as the attribute ``long_name`` of results has it.
-    response_power : int
-        Responses multiplied by c (and the function fitted to them with them) multiply the measure by ``|c|`` to it.
-    rotation : bool
-        Whether the measure of a function stays when its features, and their covariance, are rotated.
-    short : str
-        Name where there is little room; by default the label.
-    axis : str
-        Name on an axis of its own, with the unit; by default the label.
-    of : str
-        Key of the measure that this one is of another function, or of other responses; empty where it is itself.
-    """
+    key: str  # name of the variable in results; `crossfit_nonlinearity` drops the prefix of its two shares
+    label: str  # name in tables and legends
+    unit: str  # with ``{z}`` where it depends on whether responses and features are z-scored; see `unit_of`
+    definition: str  # in one line, as the attribute ``long_name`` of results has it
+    rotation: bool = True  # whether that of a function stays when features and their covariance are rotated
+    short: str = ""  # name where there is little room; by default the label
+    axis: str = ""  # name on an axis of its own, with the unit; by default the label
+    of: str = ""  # key of the measure that this one is of another function or other responses; empty where it is itself
 
-    key: str
-    label: str
-    unit: str
-    definition: str
-    response_power: int
-    rotation: bool
-    short: str = ""
-    axis: str = ""
-    of: str = ""
+    @property
+    def response_power(self) -> int:
+        """Responses times c (and with them the function fitted to them) are the measure times ``|c|`` to this power."""
+        return {NUMBER: 0, GRADIENT: 1}.get(self.unit, 2)
 
     def unit_of(self, zscored: bool) -> str:
         """The unit in words, of z-scored responses and features or of those in units of their own."""
         return self.unit.format(z="z-scored " if zscored else "")
 
 
-_ENTRIES = (
+# L1 norms change with the axes that features have; norms in the metric of their covariance do not.
+REGISTRY = {entry.key: entry for entry in (
     Measure(
         "jne", "JNE, as published", GRADIENT,
         "JNE: standard deviation over samples of the L1 deviation of the Jacobian from its mean",
-        response_power=1, rotation=False, short="JNE", axis="JNE (z-scored response / z-scored feature)",
+        rotation=False, short="JNE", axis="JNE (z-scored response / z-scored feature)",
     ),
     Measure(
         "jne_ss", "JNE-SS of a stimulus", SQUARED_GRADIENT,
-        "JNE-SS: squared difference of a sample's L1 deviation from the mean L1 deviation",
-        response_power=2, rotation=False,
+        "JNE-SS: squared difference of a sample's L1 deviation from the mean L1 deviation", rotation=False,
     ),
     Measure(
         "deviation_sign", "sign of the L1 deviation less its mean", NUMBER,
-        "whether a sample's L1 deviation is above (1) or below (-1) the mean L1 deviation",
-        response_power=0, rotation=False,
+        "whether a sample's L1 deviation is above (1) or below (-1) the mean L1 deviation", rotation=False,
     ),
     Measure(
         "mean_deviation", "mean L1 deviation", GRADIENT,
-        "mean over samples of the L1 deviation of the Jacobian from its mean",
-        response_power=1, rotation=False,
+        "mean over samples of the L1 deviation of the Jacobian from its mean", rotation=False,
     ),
-    Measure(
-        "gain", "gain", GRADIENT, "L1 norm of the mean Jacobian", response_power=1, rotation=False,
-    ),
-    Measure(
-        "relative", "relative L1 deviation", NUMBER, "mean deviation over gain", response_power=0, rotation=False,
-    ),
+    Measure("gain", "gain", GRADIENT, "L1 norm of the mean Jacobian", rotation=False),
+    Measure("relative", "relative L1 deviation", NUMBER, "mean deviation over gain", rotation=False),
     Measure(
         "nonlinear_share", "nonlinear share", NUMBER, "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
-        response_power=0, rotation=True,
     ),
     Measure(
         "crossfit_nonlinear", "cross-fitted C", SQUARED_RESPONSE,
         "C: mean over samples of <J1 - J1bar, J2 - J2bar> in the metric of the feature covariance",
-        response_power=2, rotation=True,
     ),
     Measure(
         "crossfit_linear", "cross-fitted C0", SQUARED_RESPONSE,
         "C0: <J1bar, J2bar> in the metric of the feature covariance",
-        response_power=2, rotation=True,
     ),
     Measure(
         "crossfit_residual", "covariance of residuals", SQUARED_RESPONSE,
         "covariance of two fits' predictions, each less its best linear map",
-        response_power=2, rotation=True,
     ),
     Measure(
-        "crossfit_predicted", "covariance of predictions", SQUARED_RESPONSE,
-        "covariance of two fits' predictions",
-        response_power=2, rotation=True,
+        "crossfit_predicted", "covariance of predictions", SQUARED_RESPONSE, "covariance of two fits' predictions",
     ),
-    Measure(
-        "crossfit_share", "cross-fitted share", NUMBER, "cross-fitted share (C/2) / (C/2 + C0)",
-        response_power=0, rotation=True,
-    ),
+    Measure("crossfit_share", "cross-fitted share", NUMBER, "cross-fitted share (C/2) / (C/2 + C0)"),
     Measure(
         "crossfit_prediction_share", "cross-fitted, predictions", NUMBER,
         "cross-fitted share from predictions, crossfit_residual / crossfit_predicted",
-        response_power=0, rotation=True,
     ),
-    Measure(
-        "reliable", "reliable", NUMBER, "whether C/2 + C0 is more than two standard errors above zero",
-        response_power=0, rotation=True,
-    ),
+    Measure("reliable", "reliable", NUMBER, "whether C/2 + C0 is more than two standard errors above zero"),
     Measure(
         "crossfit_jne_ss", "cross-fitted JNE-SS", SQUARED_GRADIENT,
-        "cross-fitted JNE-SS: product of two fits' L1 deviations, each less its mean over samples",
-        response_power=2, rotation=False,
+        "cross-fitted JNE-SS: product of two fits' L1 deviations, each less its mean over samples", rotation=False,
     ),
     Measure(
         "r2", "R², nonlinear encoder", NUMBER, "share of the variance over samples that is predicted",
-        response_power=0, rotation=True, short="R²", axis="R²",
+        short="R²", axis="R²",
     ),
     Measure(
         "r2_linear", "R², linear encoder", NUMBER, "R² of the same encoder without its activation",
-        response_power=0, rotation=True, short="R², linear", of="r2",
+        short="R², linear", of="r2",
     ),
     Measure(
         "r2_difference", "R²(nonlinear) − R²(linear)", NUMBER,
-        "R² less that of the same encoder without its activation",
-        response_power=0, rotation=True, of="r2",
+        "R² less that of the same encoder without its activation", of="r2",
     ),
     Measure(
         "prediction_share", "share from predictions", NUMBER,
         "share of the variance of predictions that their best linear map leaves",
-        response_power=0, rotation=True,
     ),
     Measure(
         "null_share", "share, responses shuffled", NUMBER,
-        "nonlinear share of an encoder fitted to responses shuffled over stimuli",
-        response_power=0, rotation=True, of="nonlinear_share",
+        "nonlinear share of an encoder fitted to responses shuffled over stimuli", of="nonlinear_share",
     ),
     Measure(
         "noise_ceiling", "noise ceiling", NUMBER, "largest R² that any model can reach, from repeats",
-        response_power=0, rotation=True, axis="noise ceiling (share of variance)",
+        axis="noise ceiling (share of variance)",
     ),
     Measure(
         "true_nonlinearity", "planted nonlinear share", NUMBER,
         "share of the variance of the noise-free response that no linear map of the features explains, as planted",
-        response_power=0, rotation=True, short="planted share", of="prediction_share",
+        short="planted share", of="prediction_share",
     ),
     Measure(
         "true_share", "1 − R², best linear map", NUMBER,
-        "share of the variance of a known response that no linear map of its features explains",
-        response_power=0, rotation=True, of="prediction_share",
+        "share of the variance of a known response that no linear map of its features explains", of="prediction_share",
     ),
-)  # fmt: skip
-
-REGISTRY = {entry.key: entry for entry in _ENTRIES}
+)}  # fmt: skip
 """Key -> `Measure`, in the order in which results and tables list them."""
 
 
 def known_measure(key: str) -> Measure:
-    """The entry of a measure.
-
-    Raises
-    ------
-    ValueError
-        If it has none.
-    """
+    """The entry of a measure, or a ValueError where it has none."""
     if key not in REGISTRY:
         raise ValueError(
             f"measure {key!r} has no entry in jne/measures/registry.py; give it one, with label, unit and definition"

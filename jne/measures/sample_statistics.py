@@ -42,50 +42,38 @@ def collect(
         variables[name][..., voxels] = array
 
     for block in blocks:
-        found = {**_over_samples(block, counts, columns), **_ratios(block)}
-        if return_samples:
-            found["jne_ss"], found["deviation_sign"] = _sample_scores(block.deviation, found["mean_deviation"], columns)
-        for name, values in found.items():
-            put(name, block.voxels, values)
+        put("gain", block.voxels, block.gain)
+        # share = (Q/2) / (Q/2 + Q0)
+        put("nonlinear_share", block.voxels, (block.dispersion / 2) / (block.dispersion / 2 + block.linear))
+        sign = torch.empty_like(block.deviation, dtype=torch.int8) if return_samples else None
+        for part in spans(block.deviation.shape[1], columns):
+            deviation = block.deviation[:, part].double()
+            mean = deviation.mean(0)
+            delta = deviation - mean
+            found = _over_samples(mean, delta, counts) | {"relative": mean / block.gain[part]}
+            for name, values in found.items():
+                put(name, slice(block.voxels.start + part.start, block.voxels.start + part.stop), values)
+            if sign is not None:
+                # JNE-SS takes the memory of the deviations, which are lost, and squares their sign away.
+                block.deviation[:, part], sign[:, part] = delta.square(), delta.sign()
+        if sign is not None:
+            put("jne_ss", block.voxels, block.deviation)
+            put("deviation_sign", block.voxels, sign)
     return variables
 
 
-def _ratios(block: Block) -> dict[str, torch.Tensor]:
-    out = {"gain": block.gain}
-    if block.dispersion is not None and block.linear is not None:
-        out["nonlinear_share"] = (block.dispersion / 2) / (block.dispersion / 2 + block.linear)
-    return out
-
-
-def _over_samples(block: Block, counts: torch.Tensor, columns: int) -> dict[str, torch.Tensor]:
+def _over_samples(mean: torch.Tensor, delta: torch.Tensor, counts: torch.Tensor) -> dict[str, torch.Tensor]:
     """JNE, mean deviation and their errors."""
-    parts: dict[str, list[torch.Tensor]] = {}
-    for part in spans(block.deviation.shape[1], columns):
-        deviation = block.deviation[:, part].double()
-        mean = deviation.mean(0)
-        delta = deviation - mean
-        squares = delta.square()
-        found = {"jne": squares.mean(0).sqrt(), "mean_deviation": mean, "relative": mean / block.gain[part]}
-        if len(counts):
-            shift = counts @ delta
-            spread = (counts @ squares - shift.square()).clamp(min=0).sqrt()
-            # As of a standard deviation: a mean estimated from n samples makes deviations from it too small.
-            small, t = len(delta) / (len(delta) - 1), float(student_t.ppf(0.975, len(delta) - 1))
-            found |= _errors("jne", found["jne"] * small, spread * small, t)
-            found |= _errors("mean_deviation", mean * small**0.5, (mean + shift) * small**0.5, t)
-        for name, values in found.items():
-            parts.setdefault(name, []).append(values)
-    return {name: torch.cat(values) for name, values in parts.items()}
-
-
-def _sample_scores(deviation: torch.Tensor, mean: torch.Tensor, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """JNE-SS ``(n_samples, n)``, in the memory of the deviations, which are lost; and the sign that it squares away."""
-    sign = torch.empty_like(deviation, dtype=torch.int8)
-    for part in spans(deviation.shape[1], columns):
-        delta = deviation[:, part].double() - mean[part]
-        sign[:, part] = delta.sign()
-        deviation[:, part] = delta.square()
-    return deviation, sign
+    squares = delta.square()
+    found = {"jne": squares.mean(0).sqrt(), "mean_deviation": mean}
+    if len(counts):
+        shift = counts @ delta
+        spread = (counts @ squares - shift.square()).clamp(min=0).sqrt()
+        # As of a standard deviation: a mean estimated from n samples makes deviations from it too small.
+        small, t = len(delta) / (len(delta) - 1), float(student_t.ppf(0.975, len(delta) - 1))
+        found |= _errors("jne", found["jne"] * small, spread * small, t)
+        found |= _errors("mean_deviation", mean * small**0.5, (mean + shift) * small**0.5, t)
+    return found
 
 
 def _errors(name: str, estimate: torch.Tensor, draws: torch.Tensor, t: float) -> dict[str, torch.Tensor]:

@@ -10,8 +10,7 @@ import xarray as xr
 from sklearn.base import clone
 
 from jne._core import hash_parameters, kept, provenance, whole_number
-from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES
-from jne.encoders import training_arrays
+from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, training_arrays
 from jne.measures import crossfit_nonlinearity, nonlinearity
 
 if TYPE_CHECKING:

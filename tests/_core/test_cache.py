@@ -2,10 +2,11 @@
 
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import xarray as xr
 
-from jne._core import kept
+from jne._core import hash_parameters, kept
 
 
 def test_what_is_kept_is_computed_once_and_read_every_time(tmp_path):
@@ -42,3 +43,11 @@ def test_a_computation_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="no"):
         kept(tmp_path / "result.nc", compute)
     assert not (tmp_path / "result.nc").exists()
+
+
+def test_a_key_changes_with_every_number_and_the_shape_of_an_array():
+    values = np.zeros(5000)
+    other = values.copy()
+    other[2500] = 1
+    keys = [hash_parameters({"values": array}) for array in (values, values.copy(), other, values.reshape(2, -1))]
+    assert keys[0] == keys[1] and len(set(keys)) == 3

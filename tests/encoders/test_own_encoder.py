@@ -135,7 +135,7 @@ def test_two_encoder_classes_of_one_name_are_refused():
 
 def test_a_file_of_a_class_that_is_not_defined_says_so(arrays, tmp_path, monkeypatch):
     path = TanhEncoder().fit(*arrays[:4]).save(tmp_path / "own.safetensors")
-    monkeypatch.setattr("jne.encoders.base._CLASSES", {})
+    monkeypatch.setattr("jne.encoders.files._CLASSES", {})
     with pytest.raises(ValueError, match="holds a TanhEncoder; define that class, or import its module"):
         jne.load_encoder(path)
 

@@ -56,7 +56,7 @@ def test_jacobians_are_those_of_autograd_and_weights_stay_as_they_were(wiring, m
 @pytest.mark.parametrize("owned", [True, False])
 def test_a_sum_uses_the_memory_of_a_jacobian_that_is_its_own(owned):
     values = [rule.Value(torch.ones(2, 3), torch.full((2, 3, 5), float(i)), owned=owned) for i in (1, 2)]
-    total = rule.Sum()(*values)
+    total = rule.add(*values)
     assert (total.J == 3).all() and total.owned
     assert (total.J is values[0].J) == owned
 

@@ -9,7 +9,7 @@ from cases import CASES, Functional, Gated
 from oracles import dense_jacobian
 from torch import nn
 
-from jne.jacobians.jacobian import jacobian, split_readout
+from jne.jacobians import jacobian, split_readout
 
 
 def ends(readout, after):

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from jne.jacobians.calls import as_outputs, cast, close, moved
+from jne._core import cast, moved
+from jne.jacobians.calls import as_outputs, close
 from jne.jacobians.jacobian import jacobian
 from jne.jacobians.model import prepare, refuse_changed
 from jne.jacobians.slopes import refuse_wrong_slopes

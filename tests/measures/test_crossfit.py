@@ -15,8 +15,9 @@ from torch import nn
 
 import jne
 from jne import EncodingDataset, run_study
-from jne._core import Budget
-from jne.encoders import Encoder, Training, second_moment
+from jne._core import Budget, second_moment
+from jne.datasets import Training
+from jne.encoders import Encoder
 from jne.jacobians.engine import prepare
 from jne.measures.crossfit_pair import Comparison, Units
 from jne.measures.crossfit_products import jacobian_products, split_pair

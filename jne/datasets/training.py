@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jne.datasets import EncodingDataset
+from jne.datasets.dataset import EncodingDataset
 
 
 class Training(NamedTuple):
@@ -42,14 +42,11 @@ def check_training(arrays: Training) -> None:
             raise ValueError(f"{name} has shape {array.shape}; needed: (n_samples, n) with at least one of each")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} non-finite values of {array.size}")
-    for a, b in (("X", "Y"), ("X_val", "Y_val")):
-        n_a, n_b = len(getattr(arrays, a)), len(getattr(arrays, b))
+    for a, b, axis in (("X", "Y", 0), ("X_val", "Y_val", 0), ("X", "X_val", 1), ("Y", "Y_val", 1)):
+        n_a, n_b = getattr(arrays, a).shape[axis], getattr(arrays, b).shape[axis]
         if n_a != n_b:
-            raise ValueError(f"{a} has {n_a} samples and {b} has {n_b}; they must be the same stimuli")
-    for a, b, axis in (("X", "X_val", "features"), ("Y", "Y_val", "voxels")):
-        n_a, n_b = getattr(arrays, a).shape[1], getattr(arrays, b).shape[1]
-        if n_a != n_b:
-            raise ValueError(f"{a} has {n_a} {axis} and {b} has {n_b}")
+            what = "samples" if axis == 0 else "features" if a == "X" else "voxels"
+            raise ValueError(f"{a} has {n_a} {what} and {b} has {n_b}; they must be the same {what}")
     constant = np.ptp(arrays.Y, axis=0) == 0
     if constant.any():
         raise ValueError(

@@ -1,0 +1,82 @@
+"""The file of an encoder: weights, scaling, parameters and training curves in safetensors; it names the class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jne._core import FORMAT_VERSION, provenance, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from jne.encoders.base import Encoder
+
+ARRAYS = ("x_mean_", "x_scale_", "y_mean_", "y_scale_", "covariance_")
+"""What a fit sets beside the module."""
+
+_CLASSES: dict[str, type[Encoder]] = {}
+
+
+def register(cls: type[Encoder]) -> None:
+    """Remember the class that files name, or a TypeError where another module has one of that name."""
+    known = _CLASSES.get(cls.__name__, cls)
+    if known.__module__ != cls.__module__:
+        raise TypeError(
+            f"{known.__module__} has an encoder class {cls.__name__} already, and files name their class; "
+            "give this one another name"
+        )
+    _CLASSES[cls.__name__] = cls
+
+
+def save_encoder(encoder: Encoder, path: str | Path) -> Path:
+    """Write a fitted encoder to one file."""
+    tensors = {f"module.{name}": value for name, value in encoder.module_.state_dict().items()}
+    tensors |= {name: torch.from_numpy(np.ascontiguousarray(getattr(encoder, name))) for name in ARRAYS}
+    header = {
+        "class": type(encoder).__name__,
+        "parameters": encoder.get_params(deep=False),
+        "layer": encoder.layer_,
+        "history": encoder.history_,
+        **provenance(),
+    }
+    return write_tensors(tensors, header, path, where="in a parameter or in history_")
+
+
+def load_encoder(path: str | Path) -> Encoder:
+    """Read an encoder of any class from its safetensors file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is no encoder, comes from a newer version, or holds an encoder of a class of your own
+        that is not defined yet.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, jne
+    >>> X = np.random.default_rng(0).normal(size=(100, 4))
+    >>> encoder = jne.RidgeEncoder().fit(X[:80], X[:80, :2], X[80:], X[80:, :2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = jne.load_encoder(encoder.save(f"{folder}/ridge.safetensors"))
+    >>> bool((again.predict(X) == encoder.predict(X)).all())
+    True
+    """
+    header, tensors = read_tensors(path)
+    if "class" not in header:
+        raise ValueError(f"{path} is a safetensors file, but not one written by an encoder of jne")
+    if header["format_version"] > FORMAT_VERSION:
+        raise ValueError(f"{path} has format_version {header['format_version']}; update jne to read it")
+    if header["class"] not in _CLASSES:
+        raise ValueError(f"{path} holds a {header['class']}; define that class, or import its module, and load again")
+    # JSON has no tuples, which sequences among parameters are by default.
+    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in header["parameters"].items()}
+    encoder = _CLASSES[header["class"]](**parameters)
+    encoder.layer_, encoder.history_ = header["layer"], header["history"]
+    for name in ARRAYS:
+        setattr(encoder, name, tensors.pop(name).numpy())
+    encoder.module_ = encoder._make_module(len(encoder.x_mean_), len(encoder.y_mean_))
+    encoder.module_.load_state_dict({name.removeprefix("module."): value for name, value in tensors.items()})
+    encoder.module_.eval()
+    return encoder
