@@ -82,7 +82,7 @@ REGISTRY = {entry.key: entry for entry in (
         "crossfit_prediction_share", "cross-fitted, predictions", NUMBER,
         "cross-fitted share from predictions, crossfit_residual / crossfit_predicted",
     ),
-    Measure("reliable", "reliable", NUMBER, "whether C/2 + C0 is more than two standard errors above zero"),
+    Measure("reliable", "reliable", NUMBER, "whether C/2 + C0 is above zero (one-sided, 2.5 %, by its standard error)"),
     Measure(
         "crossfit_jne_ss", "cross-fitted JNE-SS", SQUARED_GRADIENT,
         "cross-fitted JNE-SS: product of two fits' L1 deviations, each less its mean over samples", rotation=False,

@@ -57,7 +57,7 @@ def sentences(path: Path) -> list[str]:
 
 
 PAGES = sorted([*(ROOT / "book").glob("*.ipynb"), *(ROOT / "book").glob("*.md")])
-FILES = sorted([*PAGES, *(ROOT / "book").glob("*/*.yml"), *(ROOT / "jne").rglob("*.py")])
+FILES = sorted([ROOT / "README.md", *PAGES, *(ROOT / "book").glob("*/*.yml"), *(ROOT / "jne").rglob("*.py")])
 SPOKEN = {str(path.relative_to(ROOT)): found for path in FILES if (found := sentences(path))}
 
 
