@@ -126,7 +126,7 @@ def _build(
     terms = glossary_terms(root / "book/glossary.md")
     for chapter in chapters.values():
         lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms)
-    html = make_html(stage, work / "sphinx")
+    html = make_html(stage, work / "sphinx", jobs=jobs)
     for path, content in downloads.items():  # in place of the source of the page
         (html / "_sources" / path).write_bytes(content)
     return html, {**seconds, "pages": time.perf_counter() - start}

@@ -17,10 +17,14 @@ from jne.book.execute import BookError
 from jne.book.measured import measured
 
 _JUPYTER_BOOK = """
-import os, sys, threading
+import functools, os, sys, threading
 # Its standard input is a pipe that ends when the process that started it does, however that ends.
 threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
+import jupyter_book.sphinx
 from jupyter_book.cli.main import main
+# Sphinx reads and writes pages side by side; Jupyter Book's command has no option for it.
+jobs = int(sys.argv.pop(1))
+jupyter_book.sphinx.build_sphinx = functools.partial(jupyter_book.sphinx.build_sphinx, jobs=jobs)
 sys.exit(main())
 """
 
@@ -57,8 +61,8 @@ def _set_repository(config: dict) -> None:
         config["launch_buttons"] = {}
 
 
-def make_html(stage: Path, target: Path, *, strict: bool = True) -> Path:
-    """Run Jupyter Book on ``stage``; every warning is an error if ``strict``.
+def make_html(stage: Path, target: Path, *, strict: bool = True, jobs: int = 1) -> Path:
+    """Run Jupyter Book on ``stage`` in ``jobs`` processes; every warning is an error if ``strict``.
 
     Starts anew, as a second run repeats no warnings.
     """
@@ -67,7 +71,7 @@ def make_html(stage: Path, target: Path, *, strict: bool = True) -> Path:
     options = ["build", str(stage), "--path-output", str(target), *(["-W", "-n", "--keep-going"] if strict else [])]
     log = target / "log.txt"
     with log.open("w") as stream:
-        command, variables = [sys.executable, "-c", _JUPYTER_BOOK, *options], os.environ | {"NO_COLOR": "1"}
+        command, variables = [sys.executable, "-c", _JUPYTER_BOOK, str(jobs), *options], os.environ | {"NO_COLOR": "1"}
         streams = {"stdin": subprocess.PIPE, "stdout": stream, "stderr": subprocess.STDOUT}
         with subprocess.Popen(command, env=variables, **streams) as run:
             run.wait()

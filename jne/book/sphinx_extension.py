@@ -19,7 +19,13 @@ def setup(app) -> dict[str, bool]:
     app.connect("source-read", _append_docstrings)
     app.connect("sphinx-click-process-description", _examples_as_blocks)
     app.connect("html-page-context", _mend_page, priority=900)
+    app.connect("builder-inited", _say_safe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _say_safe(app) -> None:
+    """The one extension that does not say whether pages may be read side by side keeps nothing from page to page."""
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
 
 
 def _append_docstrings(app, page: str, source: list[str]) -> None:
