@@ -21,6 +21,7 @@ def pytest_xdist_auto_num_workers(config):
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """Tests that share a fixture of their file run in one worker, so that it is made once; others go anywhere."""
     if not config.pluginmanager.hasplugin("xdist"):

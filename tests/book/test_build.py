@@ -96,6 +96,25 @@ def book(tmp_path_factory):
     return root, index, lines
 
 
+@pytest.fixture
+def plain_pages(monkeypatch):
+    """The text of executed notebooks as pages: for tests of chapters, to which Sphinx adds seconds."""
+
+    def write(stage, target, **options):
+        html = target / "_build/html"
+        (html / "_sources/book").mkdir(parents=True, exist_ok=True)
+        (html / "book").mkdir(exist_ok=True)
+        for path in stage.glob("book/*.ipynb"):
+            cells = nbformat.read(path, as_version=4).cells
+            texts = [output.get("text", "") for cell in cells for output in cell.get("outputs", ())]
+            (html / f"book/{path.stem}.html").write_text("".join(texts))
+        for name in ("index.html", "searchindex.js"):
+            (html / name).write_text("")
+        return html
+
+    monkeypatch.setattr("jne.book.build.make_html", write)
+
+
 @pytest.mark.slow
 def test_build(book):
     root, index, lines = book
@@ -229,7 +248,7 @@ def test_a_failing_chapter_stops_no_other_and_the_last_book_stays(tmp_path, monk
 
 
 @pytest.mark.slow
-def test_a_chapter_is_kept_until_something_it_is_made_of_changes(tmp_path, monkeypatch):
+def test_a_chapter_is_kept_until_something_it_is_made_of_changes(tmp_path, monkeypatch, plain_pages):
     monkeypatch.setenv("JNE_RESULTS", str(tmp_path / "kept"))
     root = make_root(tmp_path / "clone")
     write_notebook(root / "book/second.ipynb", "import time\nprint('at', time.time_ns())")
@@ -247,7 +266,7 @@ def test_a_chapter_is_kept_until_something_it_is_made_of_changes(tmp_path, monke
 
 
 @pytest.mark.slow
-def test_a_chapter_reads_what_those_before_it_recorded(tmp_path, monkeypatch):
+def test_a_chapter_reads_what_those_before_it_recorded(tmp_path, monkeypatch, plain_pages):
     """Also where it is built alone, and from what an earlier build has kept."""
     monkeypatch.setenv("JNE_RESULTS", str(tmp_path / "kept"))
     root = make_root(tmp_path / "clone")
@@ -264,7 +283,7 @@ def test_a_chapter_reads_what_those_before_it_recorded(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_second_build_of_the_same_book_is_refused_in_a_sentence(tmp_path, monkeypatch):
+def test_a_second_build_of_the_same_book_is_refused_in_a_sentence(tmp_path, plain_pages):
     root = make_root(tmp_path)
     write_notebook(root / "book/first.ipynb", "import time\ntime.sleep(60)")
     with subprocess.Popen([sys.executable, "-c", BUILD, str(root)], stdout=subprocess.PIPE, text=True) as other:
@@ -280,7 +299,7 @@ def test_a_second_build_of_the_same_book_is_refused_in_a_sentence(tmp_path, monk
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
-def test_chapters_that_import_the_package_are_copies_of_one_process(tmp_path):
+def test_chapters_that_import_the_package_are_copies_of_one_process(tmp_path, plain_pages):
     root = make_root(tmp_path)
     code = (
         "import os\nimport matplotlib.pyplot as plt\nimport jne",
