@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from tqdm import tqdm
 
-from jne._core import FORMAT_VERSION, as_numbers, atomic_path, provenance
+from jne._core import FORMAT_VERSION, as_numbers, atomic_path, plain_file, provenance
 from jne.accuracy import r2_score
 from jne.datasets import EncodingDataset
 from jne.encoders.training import Training, check_training, leave_out, training_arrays
@@ -233,7 +233,8 @@ class Encoder(BaseEstimator, abc.ABC):
             **provenance(),
         }
         text = json.dumps(header, default=_plain)
-        with atomic_path(path) as part:
+        size = len(text) + sum(value.nbytes for value in tensors.values())
+        with atomic_path(path, size) as part:
             save_file(tensors, part, metadata={"jne": text})
         return Path(path)
 
@@ -287,7 +288,7 @@ def load_encoder(path: str | Path) -> Encoder:
     True
     """
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(plain_file(path, "encoder")), framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("jne", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
