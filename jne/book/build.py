@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import jne
-from jne._core import whole_number
+from jne._core import folder_name, whole_number
 from jne.book.chapters import default_jobs, needed_chapters, read_chapter, run_chapters
 from jne.book.html import check_target, copy_sources, make_html, publish
 from jne.book.notebooks import existing_file, install_hint, make_presentable, read_parameters
@@ -25,6 +25,10 @@ try:
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
+
+
+_OWN_FOLDERS = {"stage", "sphinx", "html", "html-build", "only", "batch"}
+"""What is in ``_build`` besides a folder for each dataset."""
 
 
 def build_book(
@@ -86,7 +90,7 @@ def build_book(
     chapters = {name: read_chapter(name, path, values[name], root) for name, path in paths.items()}
 
     work = root / "_build"
-    work = work / data.stem if data else work
+    work = work / folder_name(data.stem, _OWN_FOLDERS) if data else work
     work = work / "only" if selected != list(chapters) else work
     out = (work / "html" if out is None else Path(out).expanduser()).resolve()
     check_target(out)
