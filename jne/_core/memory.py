@@ -36,7 +36,7 @@ def parse_bytes(value: int | str, name: str = "max_memory") -> int:
 
 def format_bytes(size: float) -> str:
     """``1_500_000_000`` as ``1.5 GB (1500000000 bytes)``."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
             return f"{size / scale:.3g} {unit} ({int(size)} bytes)"
     return f"{int(size)} bytes"

@@ -82,7 +82,14 @@ def open_hdf5(path: str | Path, what: str) -> h5py.File:
     """
     file = h5py.File(plain_file(path, what))
 
-    def look(name: bytes, link: h5py.h5l.LinkInfo) -> None:
+    def look(name: bytes, link: h5py.h5l.LinkInfo) -> Exception | None:
+        try:
+            check(name, link)
+        except Exception as error:  # which the library, from whose walk this is called, would lose
+            return error
+        return None
+
+    def check(name: bytes, link: h5py.h5l.LinkInfo) -> None:
         place = f"{what}: {name.decode(errors='replace')!r} of {path}"
         if link.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
             raise RefusedError(f"{place} is a link to another file; {_CLOSED}")
@@ -94,11 +101,9 @@ def open_hdf5(path: str | Path, what: str) -> h5py.File:
             if plan.get_layout() == h5py.h5d.CHUNKED:
                 check_held(math.prod(plan.get_chunk()) * item.dtype.itemsize, f"{place}, a chunk of it,")
 
-    try:
-        file.id.links.visit(look, info=True)
-    except BaseException:
+    if error := file.id.links.visit(look, info=True):
         file.close()
-        raise
+        raise error
     return file
 
 

@@ -74,7 +74,8 @@ def make_html(stage: Path, target: Path, *, strict: bool = True) -> Path:
     with log.open("w") as stream:
         command, variables = [sys.executable, "-c", _JUPYTER_BOOK, *options], os.environ | {"NO_COLOR": "1"}
         streams = {"stdin": subprocess.PIPE, "stdout": stream, "stderr": subprocess.STDOUT}
-        with subprocess.Popen(command, env=variables, **streams) as run:
+        # No shell: this Python, with folders of the book as arguments.
+        with subprocess.Popen(command, env=variables, **streams) as run:  # noqa: S603
             run.wait()
     html = target / "_build/html"
     if run.returncode or not (html / "index.html").is_file():
