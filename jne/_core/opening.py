@@ -13,6 +13,7 @@ import stat
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -153,6 +154,6 @@ def read_npz(path: str | Path, names: Iterable[str], what: str) -> dict[str, np.
         return {name: file[name] for name in wanted}
 
 
-def read_table(path: str | Path, what: str, **options) -> pd.DataFrame:
+def read_table(path: str | Path, what: str, **options: Any) -> pd.DataFrame:
     """A table of text, by the options of ``pandas.read_csv``."""
     return pd.read_csv(io.BytesIO(read_bytes(path, what)), **options)
