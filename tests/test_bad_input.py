@@ -313,7 +313,7 @@ def test_bad_voxels_are_dropped_on_request_and_counted(folder, monkeypatch):
 
 def test_a_full_disk_is_named_and_leaves_nothing(folder, monkeypatch):
     def full(self, path, **options):
-        Path(path).write_bytes(b"half")
+        path.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.chdir(folder)
@@ -334,7 +334,7 @@ stage, folder = sys.argv[1:]
 os.chdir(folder)
 
 def half(path):
-    Path(path).write_bytes(b"half a file")
+    path.write(b"half a file") if hasattr(path, "write") else Path(path).write_bytes(b"half a file")
     os.kill(os.getpid(), signal.SIGKILL)
 
 write = xr.Dataset.to_netcdf

@@ -14,7 +14,10 @@ from typing import Any, TypeVar, overload
 import numpy as np
 import xarray as xr
 
-from jne._core.files import one_at_a_time, provenance, write_netcdf
+from jne._core.files import one_at_a_time, provenance
+from jne._core.hdf5_streams import write_netcdf
+from jne._core.memory import check_held
+from jne._core.opening import open_netcdf
 
 Made = TypeVar("Made")
 Read = TypeVar("Read")
@@ -60,7 +63,8 @@ def code_hash(kind: str = "run") -> str:
 
 def read_netcdf(path: Path) -> xr.Dataset:
     """A NetCDF file of this package, in memory."""
-    with xr.open_dataset(path, engine="h5netcdf") as result:
+    with open_netcdf(path, "result") as result:
+        check_held(result.nbytes, f"result: {path}")
         return result.load()
 
 

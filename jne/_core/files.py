@@ -1,67 +1,122 @@
-"""Files that are either whole or not there: atomic writes, content hashes, provenance."""
+"""Files that are either whole or not there: atomic writes, locks, content hashes, provenance."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-import xarray as xr
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
+
+from jne._core.memory import format_bytes
 
 FORMAT_VERSION = 1
 """Version of the files this package writes; it grows when a reader must know the difference."""
 HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 
 
+class DiskFullError(OSError):
+    """A full disk, with the space that is needed."""
+
+    def __init__(self, path: Path, size: int, part: Path | None = None, otherwise: str = ""):
+        folder = path.parent
+        free = shutil.disk_usage(folder).free
+        if part and part.exists():  # which is removed as soon as this is told
+            free += 512 * part.stat().st_blocks
+        needed = format_bytes(size) if size > free else f"more than {format_bytes(free)}"
+        super().__init__(
+            errno.ENOSPC,
+            f"no space left on the disk while writing {path}: {needed} needed, {format_bytes(free)} free in {folder}; "
+            f"nothing was written. Free some space there, or write somewhere else{otherwise}",
+        )
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there only if the block succeeds.
 
-    A process killed in the block leaves at most a hidden ``.part`` file, never a half file under the final name.
-    The next write to the same path removes what a dead process of this machine left.
+    The file at the temporary path is there already, empty, under a name that nobody can guess, so that no link planted
+    under that name is followed. A process killed in the block leaves at most this hidden ``.part`` file, never a half
+    file under the final name. The next write to the same path removes what a dead process of this machine left.
+
+    Parameters
+    ----------
+    path : path
+    size : int
+        Bytes that are going to be written, where that is known.
+
+    Raises
+    ------
+    DiskFullError
+        If the disk is full; what was at ``path`` is as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
+    part = path.with_name(f"{_stem(path)}{os.getpid()}.{secrets.token_hex(8)}.part")
     try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        need_space(path, size)
         yield part
         os.replace(part, path)
-    except OSError as error:
-        # HDF5 reports a full disk only in the text of its error.
-        if error.errno == errno.ENOSPC or "errno = 28" in str(error) or "No space left" in str(error):
-            raise OSError(
-                errno.ENOSPC,
-                f"no space left on the disk while writing {path}; nothing was written. Free some space "
-                f"in {path.parent} or write somewhere else",
-            ) from error
+    except Exception as error:
+        if is_full(error) and not isinstance(error, DiskFullError):
+            raise DiskFullError(path, size, part) from error
         raise
     finally:
         part.unlink(missing_ok=True)
 
 
-def need_space(path: Path, size: int) -> None:
-    """Raise the error of a full disk before HDF5 meets it, which would leave files that it cannot close."""
-    if shutil.disk_usage(path.parent).free < size:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+def need_space(path: Path, size: int, otherwise: str = "") -> None:
+    """Raise the error of a full disk before anything is written, if ``size`` bytes do not fit beside ``path``."""
+    if size > shutil.disk_usage(path.parent).free:
+        raise DiskFullError(path, size, otherwise=otherwise)
+
+
+def reserve(file: IO[bytes] | io.RawIOBase, size: int) -> None:
+    """Make a file ``size`` bytes long, whose room no other file can take where the system can promise that."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:  # macOS, Windows
+        file.truncate(size)
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error says that the disk, or the share of it that one may use, is full."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    # Libraries that write by themselves tell it only in the text of their errors.
+    return any(text in str(error) for text in ("errno = 28", "os error 28", "No space left", "quota exceeded"))
+
+
+def _stem(path: Path) -> str:
+    """With what the names of all parts of ``path`` begin that are written on this machine."""
+    return f".{path.name}.{platform.node()}."
 
 
 def _remove_leftovers(path: Path) -> None:
-    for part in path.parent.glob(f".{path.name}.{platform.node()}.*.part"):
-        pid = part.name.split(".")[-2]
-        if pid.isdigit() and not _alive(int(pid)):
-            part.unlink(missing_ok=True)
+    # Compared letter by letter: `*` and `[` in a name are no patterns.
+    stem = _stem(path)
+    for name in os.listdir(path.parent):
+        if name.startswith(stem) and name.endswith(".part"):
+            pid = name.removeprefix(stem).split(".")[0]
+            if pid.isdigit() and not _alive(int(pid)):
+                path.with_name(name).unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:
@@ -69,7 +124,7 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return True
     return True
 
@@ -82,41 +137,57 @@ def one_at_a_time(path: str | Path, *, wait: bool = True) -> Iterator[None]:
     died; a thread may enter it again. On a file system shared by several machines this needs working POSIX or flock
     locks (NFS 4 has them, Lustre with the mount option flock).
     """
-    path = Path(path)
-    if path.exists():
+    if Path(path).exists():
         yield
         return
+    with _lock(Path(path), wait):
+        yield
+
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """Refuse a second process, or thread, that writes ``path`` in this block, whether it is there already or not.
+
+    Raises
+    ------
+    BlockingIOError
+        If another is in the block; it says what to do.
+    """
+    with _lock(Path(path), wait=False, shared=False) as lock:
+        try:
+            yield
+        finally:
+            # While it is held: who waits for the lock sees that its file is gone, and makes another.
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(path: Path, wait: bool, shared: bool = True) -> Iterator[BaseFileLock]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"), is_singleton=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), is_singleton=shared)
     try:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
-        raise BlockingIOError(f"another process is making {path}") from None
+        raise BlockingIOError(
+            f"another process writes {path}; wait until it has ended, or write to another file"
+        ) from None
     try:
-        yield
+        yield lock
     finally:
         lock.release()
 
 
-def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = False) -> Path:
-    """Write ``dataset`` to ``path`` as NetCDF-4, atomically; the same content gives the same bytes."""
-    encoding = {}
-    if compress:
-        encoding = {
-            name: {"zlib": True, "complevel": 4, "shuffle": True}
-            for name, variable in dataset.variables.items()
-            if variable.dtype.kind in "fiub" and variable.ndim
-        }
-    with atomic_path(path) as part:
-        dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+def write_text(text: str, path: str | Path) -> Path:
+    """Write ``text`` to ``path`` in UTF-8, atomically."""
+    content = text.encode()
+    with atomic_path(path, len(content)) as part:
+        part.write_bytes(content)
     return Path(path)
 
 
 def write_json(content: Mapping, path: str | Path, *, sort_keys: bool = True) -> Path:
     """Write ``content`` to ``path`` as indented JSON, atomically."""
-    with atomic_path(path) as part:
-        part.write_text(json.dumps(content, indent=2, sort_keys=sort_keys) + "\n")
-    return Path(path)
+    return write_text(json.dumps(content, indent=2, sort_keys=sort_keys) + "\n", path)
 
 
 def plain(value: Any) -> Any:

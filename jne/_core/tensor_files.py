@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from jne._core.files import atomic_path
+from jne._core.opening import plain_file
 
 
 def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping, path: str | Path, where: str) -> Path:
@@ -29,9 +30,10 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping, path: st
             return value.tolist()
         raise TypeError(f"{value!r}, {where}, cannot be saved; give numbers, texts or sequences of them")
 
-    metadata = {"jne": json.dumps(header, default=as_json)}
-    with atomic_path(path) as part:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, part, metadata=metadata)
+    text = json.dumps(header, default=as_json)
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+    with atomic_path(path, len(text) + sum(tensor.nbytes for tensor in tensors.values())) as part:
+        save_file(tensors, part, metadata={"jne": text})
     return Path(path)
 
 
@@ -44,7 +46,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tens
         If the file is damaged.
     """
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(plain_file(path, "encoder")), framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("jne", "{}"))
             return header, {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:

@@ -7,10 +7,11 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dask
 import psutil
-from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster
 
 from jne._core import available_cores, visible_gpus
 from jne.batch.resources import Resources
@@ -29,9 +30,16 @@ WAIT = 30
 
 @contextmanager
 def connect(
-    scheduler: str = "local", workers: int | None = None, resources: Resources | None = None, slurm: dict | None = None
+    scheduler: str = "local",
+    workers: int | None = None,
+    resources: Resources | None = None,
+    slurm: dict | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Client]:
     """A client of the cluster, for the length of the block; what was started for it is stopped after.
+
+    Whoever reaches a scheduler can have it run functions. One that is started here takes only those of this client: all
+    talk over TLS, with certificates that are made for the block. One at an address is as safe as it was started.
 
     Parameters
     ----------
@@ -44,6 +52,8 @@ def connect(
         Of one run; a worker has one run at a time.
     slurm : dict, optional
         Options of ``dask_jobqueue.SLURMCluster``.
+    folder : Path, optional
+        For SLURM: one that all machines have, for the certificates of the workers; by default the working folder.
 
     Raises
     ------
@@ -64,7 +74,11 @@ def connect(
     if scheduler not in ("local", "slurm"):
         raise ValueError(f"scheduler={scheduler!r}; accepted are local, slurm, or an address such as tcp://host:8786")
     with dask.config.set(_CONFIG):
-        cluster = _local(workers, resources) if scheduler == "local" else _slurm(workers or 1, resources, slurm)
+        security = _security()
+        if scheduler == "local":
+            cluster = _local(workers, resources, security)
+        else:
+            cluster = _slurm(workers or 1, resources, slurm, security, folder or Path.cwd())
         with cluster, Client(cluster) as client:
             yield client
 
@@ -86,6 +100,16 @@ def default_workers(resources: Resources, gpus: int) -> int:
     return max(1, min(carried))
 
 
+def _security() -> Security:
+    try:
+        return Security.temporary()
+    except ImportError as missing:
+        raise ModuleNotFoundError(
+            "a batch needs cryptography, without which other users of this machine could run functions as you: "
+            f"{sys.executable} -m pip install cryptography"
+        ) from missing
+
+
 def _client(address: str) -> Client:
     try:
         return Client(address, timeout=WAIT)
@@ -98,25 +122,27 @@ def worker_environments(workers: int, gpus: list[str]) -> list[dict[str, str]]:
     return [{"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {} for i in range(workers)]
 
 
-def _local(workers: int | None, resources: Resources) -> SpecCluster:
+def _local(workers: int | None, resources: Resources, security: Security) -> SpecCluster:
     gpus = [] if resources.gpu == 0 else visible_gpus()
     if resources.gpu and not gpus:
         raise ValueError("resources: a run asks for a GPU, and CUDA finds none on this machine")
     workers = workers or default_workers(resources, len(gpus))
     # The notebooks' processes use the memory, not the workers; `Watch` limits them.
-    options = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "host": "127.0.0.1"}
+    own = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
+    options = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, **own}
     return SpecCluster(
-        scheduler={"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}},
+        scheduler={"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", **own}},
         workers={
             number: {"cls": Nanny, "options": options | {"env": environment, "silence_logs": logging.ERROR}}
             for number, environment in enumerate(worker_environments(workers, gpus))
         },
+        security=security,
         silence_logs=logging.ERROR,
         name="jne batch",
     )
 
 
-def _slurm(jobs: int, resources: Resources, options: dict):
+def _slurm(jobs: int, resources: Resources, options: dict, security: Security, folder: Path):
     try:
         from dask_jobqueue import SLURMCluster
     except ModuleNotFoundError as missing:
@@ -125,6 +151,8 @@ def _slurm(jobs: int, resources: Resources, options: dict):
         ) from missing
     # One process with one run at a time per job; the job has the cores and the memory of a run.
     options = {"cores": 1, "job_cpu": resources.threads, "processes": 1, "python": sys.executable, **options}
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {"security": security, "shared_temp_directory": str(folder), **options}
     options.setdefault("memory", f"{resources.memory or 4 * 10**9}B")
     directives = list(options.pop("job_extra_directives", ()))
     if resources.gpu and not any("gres" in directive or "gpus" in directive for directive in directives):

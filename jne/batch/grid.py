@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import nbformat
 
-from jne._core import code_hash, hash_parameters, sha256
+from jne._core import check_held, code_hash, hash_parameters, sha256
 from jne.batch.resources import Resources, as_mapping, read_resources, read_slurm
 from jne.book import declared_parameters, existing_file, find_root, load_yaml, read_contents, read_parameters
 
+_RUN = 50_000
+"""Bytes that a run takes while a batch is at work, about: its parameters, task, record and row of the summary."""
 _SECTIONS = ("notebooks", "parameters_file", "parameters", "grid", "runs", "resources", "slurm")
 
 
@@ -92,6 +95,8 @@ def read_grid(file: str | Path) -> Grid:
             accepted = ", ".join(sorted(set().union(*declared.values())))
             raise ValueError(f"{file}: no notebook has a parameter {name.split('.')[0]!r}; they have {accepted}")
 
+    count = len(selected) * math.prod(map(len, grid.values())) + len(selected) * len(singles)
+    check_held(_RUN * count, f"{file}: a grid of {count} runs")
     product = [dict(zip(grid, combination, strict=True)) for combination in itertools.product(*grid.values())]
     wanted = [(name, varied) for name in selected for varied in (product if grid or not singles else [])]
     wanted += [pair for single in singles for pair in _single(single, declared, file)]

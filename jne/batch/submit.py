@@ -12,7 +12,7 @@ from distributed import CancelledError, Client, Future
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from jne._core import code_hash, hash_parameters
+from jne._core import code_hash, folder_name, hash_parameters
 from jne.batch.cluster import connect
 from jne.batch.grid import Grid, Run
 from jne.batch.run import execute_run, read_record, write_record
@@ -20,7 +20,7 @@ from jne.batch.run import execute_run, read_record, write_record
 
 def batch_folder(grid: Grid, out: str | Path | None = None) -> Path:
     """Where a batch is kept: ``out``, by default ``_build/batch/<name of the grid file>`` in the grid's root."""
-    return Path(out).expanduser().absolute() if out else grid.root / "_build/batch" / grid.name
+    return Path(out).expanduser().absolute() if out else grid.root / "_build/batch" / folder_name(grid.name)
 
 
 def pending_runs(grid: Grid, folder: Path, retry_failed: bool = False) -> list[Run]:
@@ -72,7 +72,7 @@ def run_batch(
     environment = {"JNE_RESULTS": os.environ.get("JNE_RESULTS") or str(grid.root / "results")}
     arguments = (folder / "runs", grid.root, grid.resources, environment, code_hash())
     place = hash_parameters({"folder": folder})
-    with connect(scheduler, workers, grid.resources, grid.slurm) as client:
+    with connect(scheduler, workers, grid.resources, grid.slurm, folder) as client:
         connected(client)
         # Equal keys are one task: a client that comes back finds the runs that workers still execute.
         futures = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import jne
-from jne._core import whole_number
+from jne._core import folder_name, whole_number
 from jne.book.chapters import default_jobs, needed_chapters, read_chapter, run_chapters
 from jne.book.html import check_target, copy_sources, make_html, publish
 from jne.book.notebooks import existing_file, install_hint, make_presentable, read_parameters
@@ -25,6 +25,10 @@ try:
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
+
+
+_OWN_FOLDERS = {"stage", "sphinx", "html", "html-build", "only", "batch", "chapters"}
+"""What is in ``_build`` besides a folder for each dataset."""
 
 
 def build_book(
@@ -85,8 +89,7 @@ def build_book(
     values = read_parameters(params, {name: root / path for name, path in paths.items()}, data=data, root=root)
     chapters = {name: read_chapter(name, path, values[name], root) for name, path in paths.items()}
 
-    work = root / "_build"
-    work = work / data.stem if data else work
+    work = default_folder(root, data)
     work = work / "only" if selected != list(chapters) else work
     out = (work / "html" if out is None else Path(out).expanduser()).resolve()
     check_target(out)
@@ -104,6 +107,11 @@ def build_book(
         report(f"Not executed, so without figures: {', '.join(skipped)}")
     report(f"The book is at {out / 'index.html'}")
     return out / "index.html"
+
+
+def default_folder(root: Path, data: Path | None) -> Path:
+    """Where a book is made: of each dataset in a folder of its own."""
+    return root / "_build" / folder_name(data.stem, _OWN_FOLDERS) if data else root / "_build"
 
 
 def _build(
@@ -178,7 +186,8 @@ def _version(root: Path) -> str:
     """The package's version and, in a clone, the commit; "-dirty" says that files were changed since."""
     git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
     try:
-        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        # No shell, and no word in it but the folder is from outside.
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return f"jne {jne.__version__}"
     return f"jne {jne.__version__}, commit {commit}"

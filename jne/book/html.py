@@ -13,9 +13,12 @@ from pathlib import Path
 
 import yaml
 
+from jne._core import DiskFullError, need_space
 from jne.book.execute import BookError
 from jne.book.measured import measured
 
+_THEME = 20_000_000
+"""Bytes of what every book has: styles, scripts, fonts."""
 _JUPYTER_BOOK = """
 import functools, os, sys, threading
 # Its standard input is a pipe that ends when the process that started it does, however that ends.
@@ -68,15 +71,20 @@ def make_html(stage: Path, target: Path, *, strict: bool = True, jobs: int = 1) 
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
+    size = _THEME + 2 * sum(path.stat().st_size for path in stage.rglob("*") if path.is_file())
+    need_space(target / "html", size)
     options = ["build", str(stage), "--path-output", str(target), *(["-W", "-n", "--keep-going"] if strict else [])]
     log = target / "log.txt"
     with log.open("w") as stream:
         command, variables = [sys.executable, "-c", _JUPYTER_BOOK, str(jobs), *options], os.environ | {"NO_COLOR": "1"}
         streams = {"stdin": subprocess.PIPE, "stdout": stream, "stderr": subprocess.STDOUT}
-        with subprocess.Popen(command, env=variables, **streams) as run:
+        # No shell: this Python, with folders of the book as arguments.
+        with subprocess.Popen(command, env=variables, **streams) as run:  # noqa: S603
             run.wait()
     html = target / "_build/html"
     if run.returncode or not (html / "index.html").is_file():
+        if "No space left" in log.read_text():
+            raise DiskFullError(target / "html", size)
         lines = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text()).replace(f"{stage}/", "").splitlines()
         bad = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL)\b", line)]
         raise BookError("the pages are not in order:\n\n" + "\n".join(bad or lines[-15:]) + f"\n\nThe whole log: {log}")

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from pprint import pformat
 
+from jne._core import plain_file
+
 
 def install_hint(missing: ModuleNotFoundError) -> str:
     """What to run when a package that only the book needs is missing."""
@@ -115,7 +117,7 @@ def make_presentable(path: Path, values: Mapping, root: Path) -> None:
 
 
 def existing_file(path: str | Path, argument: str) -> Path:
-    path = Path(path).expanduser().absolute()
+    path = plain_file(Path(path).expanduser().absolute(), argument)
     if not path.is_file():
         raise FileNotFoundError(f"{argument}: there is no file {path}")
     return path

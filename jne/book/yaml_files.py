@@ -12,7 +12,9 @@ from typing import ClassVar
 
 import yaml
 from yaml.constructor import ConstructorError
-from yaml.nodes import MappingNode, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode
+
+from jne._core import check_held, read_bytes
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -95,6 +97,29 @@ def _by_yaml_1_1(value: str) -> str | None:
     return repr(number) if isinstance(number, int | float) else None
 
 
+_VALUE = 10_000
+"""Bytes that a value of a parameter takes in the end: in a run, its notebook, its record and its page."""
+
+
+def _check_written_out(node: Node) -> None:
+    """Refuse a file that becomes too large where `*name` stands for what `&name` was."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Node) -> int:
+        if id(node) in sizes:
+            return sizes[id(node)]
+        sizes[id(node)] = 0  # of a list within itself, which the constructor refuses
+        if isinstance(node, ScalarNode):
+            found = _VALUE + len(node.value)
+        else:
+            pairs = isinstance(node, MappingNode)
+            found = sum(size(item) for entry in node.value for item in (entry if pairs else (entry,)))
+        sizes[id(node)] = found
+        return found
+
+    check_held(size(node), "with every alias (*name) written out, it")
+
+
 def load_yaml(file: Path):
     """The content of a YAML file, by YAML 1.2.
 
@@ -105,8 +130,13 @@ def load_yaml(file: Path):
         are in use (``yes``, ``off``, ``1_000``); the message names the file and the line.
     """
     try:
-        with file.open("rb") as stream:
-            return yaml.load(stream, _Loader)
+        loader = _Loader(read_bytes(file, "YAML"))
+        loader.name = str(file)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_written_out(node)
+        return loader.construct_document(node)
     except (yaml.YAMLError, ValueError, KeyError) as error:
         raise ValueError(f"{file}: {error}") from error
     except RecursionError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 import jne
@@ -13,8 +15,21 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
+        except MemoryError as error:
+            raise click.ClickException(f"there is not enough memory ({error or 'nothing more is known'})") from error
         except (ValueError, OSError, ModuleNotFoundError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    from jne._core import DiskFullError, is_full
+
+    if isinstance(error, DiskFullError) or not is_full(error):
+        return str(error)
+    # Of a file that another library writes.
+    return str(DiskFullError(Path(error.filename or "what was begun").absolute(), 0))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

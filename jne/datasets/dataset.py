@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jne._core import FORMAT_VERSION, as_numbers, sha256, write_netcdf
+from jne._core import (
+    FORMAT_VERSION,
+    RefusedError,
+    as_numbers,
+    check_held,
+    n_bytes,
+    open_netcdf,
+    plain_file,
+    sha256,
+    write_netcdf,
+)
 from jne.datasets.validate import SPLITS, feature_layers, structure_problems, value_problems
 
 
@@ -141,6 +151,7 @@ class EncodingDataset:
         """Values of a variable such as ``roi`` or ``noise_ceiling``, or None where the file does not have it."""
         if name not in self.content:
             return None
+        check_held(n_bytes(self.content[name].variable), f"{self._where}: {name}")
         values = self.content[name].values
         return values.astype(str) if values.dtype.kind in "OSUT" else values
 
@@ -163,7 +174,9 @@ class EncodingDataset:
             raise ValueError(f"{self._where}: bad values:\n- " + "\n- ".join(problems))
 
     def _read(self, name: str, index: np.ndarray) -> np.ndarray:
-        values = as_numbers(self.content[name].isel(stimulus=index).values, f"{self._where}: {name}", np.float32)
+        chosen = self.content[name].isel(stimulus=index)
+        check_held(chosen.nbytes, f"{self._where}: {name}")
+        values = as_numbers(chosen.values, f"{self._where}: {name}", np.float32)
         if not np.isfinite(values).all():
             bad = np.count_nonzero(~np.isfinite(values))
             raise ValueError(
@@ -225,11 +238,13 @@ def load_dataset(source: str | Path, **options) -> EncodingDataset:
 
 def open_content(path: str | Path) -> xr.Dataset:
     """Open a file's variables without checking them against the dataset format."""
-    path = Path(path)
+    path = plain_file(path, "dataset")
     if not path.exists():
         raise FileNotFoundError(f"no dataset file {path}; give 'synthetic' or the path of a file made by `jne prepare`")
     try:
-        content = xr.open_dataset(path, engine="h5netcdf")
+        content = open_netcdf(path)
+    except RefusedError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path} ({path.stat().st_size} bytes) cannot be read as a NetCDF-4 file: it is truncated, damaged or of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from jne._core import spans
+from jne._core import memory_limit, spans
 from jne.datasets.validate_labels import label_problems, not_folds, place_problems, text_problems
 
 SPLITS = ("train", "validation", "test")
@@ -149,7 +149,8 @@ def _scan_columns(variable: xr.DataArray) -> tuple[int, tuple[int, int] | None, 
     rows, columns = variable.shape
     bad, constant = np.zeros(columns, bool), np.zeros(columns, bool)
     n_bad, places = 0, []
-    for block in spans(columns, max(_SCAN_COLUMNS, _SCAN_BYTES // (4 * max(rows, 1)))):
+    fit = memory_limit() // (4 * variable.dtype.itemsize * max(rows, 1))
+    for block in spans(columns, max(1, min(fit, max(_SCAN_COLUMNS, _SCAN_BYTES // (4 * max(rows, 1)))))):
         values = variable[:, block].values
         strange = ~np.isfinite(values)
         bad[block] = strange.any(axis=0)

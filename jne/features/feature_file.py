@@ -11,10 +11,32 @@ from zlib import error as ZlibError
 import h5py
 import numpy as np
 
-from jne._core import HDF5_ENDINGS, listed, plain
+from jne._core import (
+    HDF5_ENDINGS,
+    RefusedError,
+    check_held,
+    listed,
+    n_bytes,
+    npz_headers,
+    open_hdf5,
+    plain,
+    plain_file,
+    read_npz,
+)
 from jne.features.images import natural_key
 
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, ZlibError, BadZipFile)
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    OverflowError,
+    MemoryError,
+    ZlibError,
+    BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +72,13 @@ class FeatureFile:
         index = None if stimulus_id is None else self.index(stimulus_id)
         try:
             if self.path.suffix == ".npz":
-                with np.load(self.path, allow_pickle=False) as file:
-                    values = file[layer]
-                    values = values if index is None else values[index]
+                values = read_npz(self.path, [layer], "features")[layer]
+                values = values if index is None else values[index]
             else:
-                with h5py.File(self.path) as file:
-                    values = file[layer][...] if index is None else _rows(file[layer], index)
+                with open_hdf5(self.path, "features") as file:
+                    values = _rows(file[layer], index, f"features: layer {layer} of {self.path}")
+        except RefusedError:
+            raise
         except _DAMAGED as error:
             raise ValueError(f"features: layer {layer} of {self.path} cannot be read ({error})") from error
         return values.astype(np.float32, copy=False)
@@ -72,7 +95,12 @@ class FeatureFile:
         return np.array([place[identity] for identity in ids], int)
 
 
-def _rows(dataset: h5py.Dataset, index: np.ndarray) -> np.ndarray:
+def _rows(dataset: h5py.Dataset, index: np.ndarray | None, what: str) -> np.ndarray:
+    """Rows of a layer, by default all."""
+    if index is None:
+        check_held(n_bytes(dataset), what)
+        return dataset[...]
+    check_held(len(index) * n_bytes(dataset) // max(1, len(dataset)), what)
     # HDF5 takes ascending rows without repetition, and many scattered ones slowly: read their span in one go.
     first, last = int(index.min()), int(index.max()) + 1
     if last - first <= 4 * len(index):
@@ -101,12 +129,14 @@ def read_feature_file(path: str | Path) -> FeatureFile:
         shape; the message says which.
     """
     path = Path(path)
-    if not path.is_file():
+    if not plain_file(path, "features").is_file():
         raise ValueError(f"features: there is no file {path}; `jne features` makes one")
     if path.suffix not in (".npz", *HDF5_ENDINGS):
         raise ValueError(f"features: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
     try:
         ids, shapes, attrs = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
+    except RefusedError:
+        raise
     except _DAMAGED as error:
         raise ValueError(
             f"features: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, "
@@ -118,14 +148,13 @@ def read_feature_file(path: str | Path) -> FeatureFile:
 
 
 def _read_npz(path: Path):
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    ids = arrays.pop("stimulus_id", None)
-    return ids, {name: (values.shape, values.dtype) for name, values in arrays.items()}, {}
+    headers = npz_headers(path, "features")
+    headers.pop("stimulus_id", None)
+    return read_npz(path, ["stimulus_id"], "features").get("stimulus_id"), headers, {}
 
 
 def _read_hdf5(path: Path):
-    with h5py.File(path) as file:
+    with open_hdf5(path, "features") as file:
         attrs = {name: plain(value) for name, value in file.attrs.items()}
         order = attrs.pop("layers", None)
         names = [name for name, item in file.items() if isinstance(item, h5py.Dataset) and name != "stimulus_id"]
@@ -133,6 +162,7 @@ def _read_hdf5(path: Path):
         ids = None
         if "stimulus_id" in file:
             item = file["stimulus_id"]
+            check_held(n_bytes(item), f"features: stimulus_id of {path}")
             ids = item.asstr()[...] if h5py.check_string_dtype(item.dtype) else item[...]
         return ids, {name: (file[name].shape, file[name].dtype) for name in names}, attrs
 

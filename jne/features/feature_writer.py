@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from jne._core import FORMAT_VERSION, atomic_path, plain
+from jne._core import FORMAT_VERSION, PatientFile, alone, hdf5_stream, need_space, open_hdf5, plain, reserve
+
+_ID, _HEADER = 64, 2**16
+"""Bytes of a stimulus's name in the file, and of what else is in it, about."""
 
 
 class FeatureWriter:
@@ -47,40 +49,45 @@ class FeatureWriter:
         self.path, self.part = Path(path), part_path(path)
         self.stimulus_id, self.dtype = np.asarray(stimulus_id, str), np.dtype(dtype)
         self.attrs = {**attrs, "dtype": self.dtype.name, "layers": ",".join(layers), "format_version": FORMAT_VERSION}
-        if not self.part.exists():
-            self._create(layers)
-        try:
-            self.file = h5py.File(self.part, "r+")
-        except OSError as error:
-            raise ValueError(
-                f"out: {self.part}, left by an earlier run, cannot be opened: another process writes it, or it is "
-                f"damaged ({error}). Wait for that process, or delete the file to start anew"
-            ) from error
-        self._compare()
+        with ExitStack() as opening:
+            opening.enter_context(alone(self.path))
+            if not os.path.lexists(self.part):
+                self._create(layers)
+            try:
+                open_hdf5(self.part, "out").close()
+                self._stream = opening.enter_context(PatientFile(self.part, self.path))
+                self.file = opening.enter_context(h5py.File(self._stream, "r+"))
+            except OSError as error:
+                raise ValueError(
+                    f"out: {self.part}, left by an earlier run, cannot be opened: it is damaged, or no plain file "
+                    f"({error}). Delete it to start anew"
+                ) from error
+            self._compare()
+            self._open = opening.pop_all()
         self.n_done = int(self.file.attrs["n_done"])
 
     def _create(self, layers: Mapping[str, int]) -> None:
         n = len(self.stimulus_id)
-        needed = n * sum(layers.values()) * self.dtype.itemsize
         self.part.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.part.parent).free
-        if needed > free:
-            raise OSError(
-                errno.ENOSPC,
-                f"the features of {n} images need {needed / 1e9:.1f} GB, and {self.part.parent} has {free / 1e9:.1f} "
-                "GB free; free some space, write somewhere else, or take float16",
-            )
-        with atomic_path(self.part) as new, h5py.File(new, "w") as file:
-            file.create_dataset("stimulus_id", data=self.stimulus_id.astype(object), dtype=h5py.string_dtype())
-            for name, width in layers.items():
-                # All space at once: later writes change data in place, so a kill never breaks the file's structure.
-                plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-                plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-                plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-                space = h5py.h5s.create_simple((n, width))
-                h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(self.dtype), space, plan)
-            file.attrs.update(self.attrs)
-            file.attrs["n_done"] = 0
+        needed = n * (sum(layers.values()) * self.dtype.itemsize + _ID) + _HEADER
+        need_space(self.path, needed, ", or take float16")
+        with hdf5_stream(self.part, needed) as stream:
+            with h5py.File(stream, "w") as file:
+                self._fill(file, layers)
+            reserve(stream, stream.size)
+
+    def _fill(self, file: h5py.File, layers: Mapping[str, int]) -> None:
+        n = len(self.stimulus_id)
+        file.create_dataset("stimulus_id", data=self.stimulus_id.astype(object), dtype=h5py.string_dtype())
+        for name, width in layers.items():
+            # All space at once: later writes change data in place, so a kill never breaks the file's structure.
+            plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            space = h5py.h5s.create_simple((n, width))
+            h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(self.dtype), space, plan)
+        file.attrs.update(self.attrs)
+        file.attrs["n_done"] = 0
 
     def _compare(self) -> None:
         """An error unless the part file was begun with the same content."""
@@ -90,7 +97,6 @@ class FeatureWriter:
         if len(ids) != len(self.stimulus_id) or (ids != self.stimulus_id).any():
             different.append("stimulus_id")
         if different:
-            self.file.close()
             name = different[0]
             values = "" if name == "stimulus_id" else f" ({found.get(name)!r}, now {self.attrs.get(name)!r})"
             raise ValueError(
@@ -113,6 +119,7 @@ class FeatureWriter:
             self.file[name][start:stop] = values
         # Data first: a count never speaks of images that are not there.
         self.file.flush()
+        self._stream.raise_error()
         self.file.attrs.modify("n_done", stop)
         self.file.flush()
         self.n_done = stop
@@ -122,6 +129,7 @@ class FeatureWriter:
         if self.n_done != len(self.stimulus_id):
             raise ValueError(f"{self.part} holds {self.n_done} of {len(self.stimulus_id)} images")
         self.file.close()
+        self._stream.raise_error()
         os.replace(self.part, self.path)
         return self.path
 
@@ -129,7 +137,7 @@ class FeatureWriter:
         return self
 
     def __exit__(self, *error) -> None:
-        self.file.close()
+        self._open.close()
 
 
 def part_path(path: str | Path) -> Path:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
-import h5py
 import numpy as np
 from PIL import Image
 
-from jne._core import HDF5_ENDINGS, listed
+from jne._core import HDF5_ENDINGS, check_held, listed, open_hdf5, plain_file, read_text
 from jne.features.images import ImageFiles
 
 BRICK = "imgBrick"
+_ID = 84
+"""Bytes of a whole number as a text of NumPy's."""
 
 
 class ImageBrick(Sequence):
@@ -30,7 +34,7 @@ class ImageBrick(Sequence):
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
-            self._file = h5py.File(self.path)
+            self._file = open_hdf5(self.path, "images")
             self._images = self._file[BRICK]
         except (OSError, KeyError) as error:
             raise ValueError(
@@ -40,16 +44,26 @@ class ImageBrick(Sequence):
         shape, dtype = self._images.shape, self._images.dtype
         if len(shape) != 4 or shape[3] != 3 or dtype != np.uint8:
             raise ValueError(f"images: {BRICK} of {path} is {shape}, {dtype}; needed: (n_images, y, x, 3), uint8")
+        check_held(math.prod(shape[1:]), f"images: one image of {path}")
+        check_held(_ID * shape[0], f"images: the ids of {path}")
         self.ids = np.arange(shape[0]).astype(str)
-        # Tens of gigabytes: what it is called and how large it is must do.
-        self.fingerprint = f"{self.path.name} {self.path.stat().st_size} bytes"
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Image.Image:
+        return Image.fromarray(self._read(index))
+
+    def digest(self, indices: np.ndarray) -> str:
+        """SHA-256 of the pixels of some images, which changes with them and not with the place of the file."""
+        digest = hashlib.sha256(f"{self._images.shape[1:]}".encode())
+        for index in indices:
+            digest.update(self._read(index))
+        return digest.hexdigest()
+
+    def _read(self, index: int) -> np.ndarray:
         try:
-            return Image.fromarray(self._images[index])
+            return self._images[index]
         except OSError as error:
             raise ValueError(f"images: image {index} of {self.path} cannot be read: it is damaged ({error})") from error
 
@@ -61,13 +75,16 @@ class ImageSet(Sequence):
     ----------
     ids : array of str ``(n_images,)``
     fingerprint : str
-        Changes with the source and with the choice.
+        Changes with the content of the images; those of a zip or a folder count all.
     """
 
     def __init__(self, source: ImageFiles | ImageBrick, indices: np.ndarray):
         self.source, self.indices = source, indices
         self.path, self.ids = source.path, source.ids[indices]
-        self.fingerprint = source.fingerprint if isinstance(source, ImageBrick) else source.sha256
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return self.source.digest(self.indices) if isinstance(self.source, ImageBrick) else self.source.sha256
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -91,6 +108,7 @@ def open_images(path: str | Path, select: Iterable[str | Path] = ()) -> ImageSet
         If there are no such images, or an id is not among them.
     """
     path = Path(path)
+    path = path if path.is_dir() else plain_file(path, "images")
     brick = path.is_file() and path.suffix.lower() in HDF5_ENDINGS
     source = ImageBrick(path) if brick else ImageFiles(path)
     select = list(select)
@@ -112,7 +130,7 @@ def read_ids(path: str | Path) -> list[str]:
     """
     path = Path(path)
     try:
-        text = path.read_text()
+        text = read_text(path, "select")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"select: {path} cannot be read as text ({error})") from error
     lines = [line for line in text.splitlines() if line.strip()]

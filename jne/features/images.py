@@ -16,10 +16,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps
 
-from jne._core import sha256
+from jne._core import RefusedError, check_held, plain_file, sha256
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Whatever the name says: Pillow has a PostScript file drawn by another program, which runs what is in it."""
+_AT_ONCE = 8
+"""Images that are unpacked at the same time."""
 
 _DAMAGED_NOTES = (
     ArithmeticError,
@@ -35,10 +38,15 @@ _DAMAGED_NOTES = (
 
 
 def decode(source: str | Path | BytesIO, name: str) -> Image.Image:
+    if not isinstance(source, BytesIO):
+        plain_file(source, "images")
     try:
-        with Image.open(source) as image:
+        with Image.open(source, formats=_FORMATS) as image:
+            check_held(4 * _AT_ONCE * image.width * image.height, f"{name}, of which {_AT_ONCE} are decoded at once,")
             frames = _n_frames(image)
             image.load()
+    except RefusedError:
+        raise
     # A damaged file can raise nearly anything from Pillow's decoders; to the caller it is one thing.
     except Exception as error:
         raise ValueError(f"{name} cannot be decoded as an image: it is damaged or of another kind ({error})") from error
@@ -118,8 +126,8 @@ class ImageFiles(Sequence):
         self.path = Path(path)
         self._zip = None
         if self.path.is_dir():
-            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
-        elif self.path.is_file():
+            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if not p.is_dir()]
+        elif plain_file(self.path, "images").is_file():
             self._zip = _open_zip(self.path)
             names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
         else:
@@ -127,6 +135,8 @@ class ImageFiles(Sequence):
         visible = [n for n in names if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts)]
         self.names = sorted((n for n in visible if n.lower().endswith(IMAGE_SUFFIXES)), key=natural_key)
         self.ignored = sorted(set(visible) - set(self.names))
+        for name in self.names if self._zip is None else ():
+            plain_file(self.path / name, "images")
         if not self.names:
             raise ValueError(
                 f"images: {self.path} holds 0 images and {len(self.ignored)} other files; an image ends in "
@@ -160,6 +170,8 @@ class ImageFiles(Sequence):
         if self._zip is None:
             return (self.path / name).read_bytes()
         try:
+            size = self._zip.getinfo(name).file_size
+            check_held(_AT_ONCE * size, f"images: {_AT_ONCE} files like {name} of {self.path}, unpacked at once,")
             return self._zip.read(name)
         # zipfile raises a RuntimeError for a password, a NotImplementedError for an unknown compression.
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jne._core import listed
+from jne._core import listed, plain_file
 from jne.features import ImageFiles
 
 
 def load_array(path: Path, what: str, n_dims: int) -> np.ndarray:
-    if not path.is_file():
+    if not plain_file(path, what).is_file():
         raise ValueError(f"{what}: there is no file {path}")
     size = path.stat().st_size
     try:
@@ -20,7 +20,7 @@ def load_array(path: Path, what: str, n_dims: int) -> np.ndarray:
                 raise ValueError("it does not begin like one")
         # Mapped, so that a damaged header cannot ask for more memory than the file has bytes.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
         raise ValueError(
             f"{what}: {path} ({size} bytes) is not a whole .npy file of numbers: {error}. "
             "Save the array with numpy.save(file, array)"

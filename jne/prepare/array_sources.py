@@ -10,18 +10,23 @@ from zlib import error as ZlibError
 import h5py
 import numpy as np
 
-HDF5 = (".h5", ".hdf5", ".hdf")
+from jne._core import HDF5_ENDINGS, RefusedError, check_held, n_bytes, npz_headers, open_hdf5, plain_file, read_npz
 
 
 def load_named(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
     """Arrays of a file by name; an error if it is damaged, lacks one, or holds what is neither number nor text."""
-    if not path.is_file():
+    if not plain_file(path, "input").is_file():
         raise ValueError(f"input: there is no file {path}")
-    if path.suffix not in (".npz", *HDF5):
+    if path.suffix not in (".npz", *HDF5_ENDINGS):
         raise ValueError(f"input: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
     try:
         known, found = (_load_npz if path.suffix == ".npz" else _load_hdf5)(path, names)
-    except (OSError, ValueError, EOFError, KeyError, ZlibError, BadZipFile) as error:
+    except RefusedError:
+        raise
+    except (
+        OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, OverflowError, MemoryError,
+        ZlibError, BadZipFile,
+    ) as error:  # fmt: skip
         raise ValueError(
             f"input: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, damaged, "
             f"of another kind, or holds Python objects ({error})"
@@ -38,14 +43,15 @@ def load_named(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
 
 
 def _load_npz(path: Path, names: Sequence[str]) -> tuple[list[str], dict[str, np.ndarray]]:
-    with np.load(path, allow_pickle=False) as file:
-        return file.files, {name: file[name] for name in names if name in file.files}
+    return list(npz_headers(path, "input")), read_npz(path, names, "input")
 
 
 def _load_hdf5(path: Path, names: Sequence[str]) -> tuple[list[str], dict[str, np.ndarray]]:
-    with h5py.File(path) as file:
+    with open_hdf5(path, "input") as file:
         known: list[str] = []
         file.visititems(lambda key, item: known.append(key) if isinstance(item, h5py.Dataset) else None)
+        size = sum(n_bytes(file[name]) for name in set(names) & set(known))
+        check_held(size, f"input: {', '.join(names)} of {path}")
         return known, {name: _h5_values(file[name]) for name in names if name in known}
 
 

@@ -14,7 +14,7 @@ from jne.datasets import EncodingDataset, save_dataset
 from jne.prepare.array_files import mark_bad, to_float32
 from jne.prepare.array_labels import LABELS, as_labels, name_areas
 from jne.prepare.array_sources import load_named
-from jne.prepare.splits import check_fractions, check_out, split_stimuli
+from jne.prepare.splits import check_fractions, check_out, one_at_out, split_stimuli
 
 AXES = {
     "features": "stimulus, feature",
@@ -46,6 +46,7 @@ def parse_map(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
+@one_at_out
 def prepare_arrays(
     source_file: str | Path,
     mapping: Sequence[tuple[str, str]],

@@ -6,9 +6,11 @@ meets it, and takes what a bad disk or download made of the file for data.
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,13 @@ import nibabel
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.gifti import GiftiImage
+from nibabel.gifti.parse_gifti_fast import GiftiImageParser
+from nibabel.gifti.util import gifti_encoding_codes
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import SpatialImage
 from nibabel.volumeutils import apply_read_scaling
+
+from jne._core import RefusedError, check_held, open_hdf5, plain_file, read_bytes
 
 _OPENERS = {".gz": gzip.open, ".mgz": gzip.open, ".bz2": bz2.open}
 _BLOCK_BYTES = 2**20
@@ -29,6 +35,29 @@ _NOT_THE_FILE = {
     b"<!doctype html": "it is a web page: log in or accept the terms, and download the file itself",
     b"<html": "it is a web page: log in or accept the terms, and download the file itself",
 }
+
+
+_PARTNERS = {".hdr": (".img", ".img.gz", ".mat"), ".img": (".hdr", ".hdr.gz", ".mat"), ".head": (".BRIK", ".BRIK.gz"),
+             ".brik": (".HEAD",), ".par": (".REC",), ".rec": (".PAR",)}  # fmt: skip
+"""Files that are read with one of this ending."""
+
+
+class _Parser(GiftiImageParser):
+    """Packed data are unpacked only if they are not too large."""
+
+    def flush_chardata(self) -> None:
+        packed = self.write_to == "Data" and gifti_encoding_codes.label[self.da.encoding] == "B64GZ"
+        if packed and self._char_blocks is not None:
+            unpack, size = zlib.decompressobj(), 0
+            pending = base64.b64decode("".join(self._char_blocks))
+            while pending and (block := unpack.decompress(pending, _BLOCK_BYTES)):
+                size, pending = size + len(block), unpack.unconsumed_tail
+                check_held(size, "an array of the GIFTI file, unpacked,")
+        super().flush_chardata()
+
+
+class _Gifti(GiftiImage):
+    parser = _Parser
 
 
 @dataclass(frozen=True)
@@ -62,11 +91,12 @@ def unreadable(path: Path, what: str, how: str, error: Exception | str) -> Value
 
 def load_image(path: Path, what: str, kind: str = "a NIfTI image") -> SpatialImage | GiftiImage:
     """Open an image with nibabel; an error if it is damaged, or holds complex numbers or colours."""
-    if not path.is_file():
+    if not plain_file(path, what).is_file():
         raise ValueError(f"{what}: there is no file {path}")
     try:
-        packed_gifti = path.name.lower().endswith(".gii.gz")  # which nibabel does not know
-        image = GiftiImage.from_bytes(gzip.decompress(path.read_bytes())) if packed_gifti else nibabel.load(path)
+        image = _load(path, what)
+    except RefusedError:
+        raise
     # nibabel's parsers raise nearly anything on a damaged file; to the caller it is one thing.
     except Exception as error:
         raise unreadable(path, what, f"cannot be read as {kind}: it is damaged or of another kind", error) from error
@@ -78,6 +108,20 @@ def load_image(path: Path, what: str, kind: str = "a NIfTI image") -> SpatialIma
     elif isinstance(image, SpatialImage):
         check_real(image.get_data_dtype(), path, what)
     return image
+
+
+def _load(path: Path, what: str) -> SpatialImage | GiftiImage:
+    if path.name.lower().endswith((".gii", ".gii.gz")):
+        # From memory, where data in another file, which a GIFTI file can name, are refused.
+        return _Gifti.from_bytes(read_bytes(path, what))
+    stem = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
+    for ending in _PARTNERS.get(stem.suffix.lower(), ()):
+        plain_file(stem.with_suffix(ending), what)
+    with path.open("rb") as file:
+        is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
+    if is_hdf5:  # MINC
+        open_hdf5(path, what).close()
+    return nibabel.load(path)
 
 
 def check_real(dtype: np.dtype, path: Path, what: str) -> None:
@@ -95,9 +139,17 @@ def read_values(image: SpatialImage, path: Path, what: str) -> np.ndarray:
     """All values of an image, scaled, in a type that holds them exactly, after its checksums have been compared."""
     try:
         read_to_the_end(image)
-        return np.asanyarray(image.dataobj)
+        return all_values(image, f"{what}: {path}")
+    except RefusedError:
+        raise
     except Exception as error:  # as in load_image
         raise unreadable(path, what, "is truncated or damaged", error) from error
+
+
+def all_values(image: SpatialImage, what: str) -> np.ndarray:
+    """Every value of an image, which may be more than its packed file would let one think."""
+    check_held(8 * math.prod(map(int, image.shape)), what)
+    return np.asanyarray(image.dataobj)
 
 
 def read_to_the_end(image: SpatialImage) -> None:
@@ -121,6 +173,7 @@ def open_maps(
 
     def rows(points: np.ndarray) -> Iterator[np.ndarray]:
         read = _stream if _is_plain(image) else _slices
+        check_held(8 * n_points * (1 if read is _stream else count), f"{what}: {path}")
         try:
             yield from read(image, n_points, count, points)
         except Exception as error:  # as in load_image

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jne._core import atomic_path, listed
+from jne._core import RefusedError, listed, plain_file, read_table, read_text, write_text
 
 OTHER = "other"
 _COLUMNS = ("cocoId", "cocoSplit", "cropBox", "nsdId")
@@ -75,8 +75,7 @@ def image_categories(
         category, share = _largest(objects[stimulus.cocoId], *sizes[stimulus.cocoId], stimulus.cropBox)
         rows.append((stimulus.nsdId, category if share >= minimum_share else OTHER, share))
     table = pd.DataFrame(rows, columns=["nsdId", "category", "share"])
-    with atomic_path(out) as part:
-        table.round(4).to_csv(part, index=False)
+    write_text(table.round(4).to_csv(index=False), out)
     return table
 
 
@@ -96,11 +95,13 @@ def _largest(objects: Sequence[tuple], width: float, height: float, crop: tuple)
 
 
 def _read_stimuli(path: Path) -> pd.DataFrame:
-    if not path.is_file():
+    if not plain_file(path, "stimulus table").is_file():
         raise ValueError(f"stimulus table: there is no file {path}")
     try:
-        table = pd.read_csv(path, usecols=list(_COLUMNS))
+        table = read_table(path, "stimulus table", usecols=list(_COLUMNS))
         table["cropBox"] = [_crop_box(text) for text in table["cropBox"]]
+    except RefusedError:
+        raise
     except (ValueError, SyntaxError, UnicodeDecodeError) as error:
         raise ValueError(
             f"stimulus table: {path} cannot be read ({error}); needed: NSD's nsd_stim_info_merged.csv with the columns "
@@ -119,15 +120,17 @@ def _crop_box(text: str) -> tuple[float, float, float, float]:
 
 def _read_annotations(path: Path, level: str) -> tuple[str, dict[int, tuple], dict[int, list[tuple]]]:
     """COCO split, size (width, height) of each image, and objects (category, area, box) of each image."""
-    if not path.is_file():
+    if not plain_file(path, "annotations").is_file():
         raise ValueError(f"annotations: there is no file {path}")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_text(path, "annotations"))
         names = {category["id"]: category[level] for category in content["categories"]}
         sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
         objects = defaultdict(list)
         for found in content["annotations"]:
             objects[found["image_id"]].append((names[found["category_id"]], found["area"], found["bbox"]))
+    except RefusedError:
+        raise
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(
             f"annotations: {path} is not a COCO instances file ({type(error).__name__}: {error})"

@@ -16,11 +16,12 @@ from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, save_dataset
 from jne.features import ImageFiles, central_square
 from jne.prepare.array_files import find_orientation, load_array, load_repeats, mark_bad, to_float32
-from jne.prepare.splits import check_fractions, check_out, split_stimuli
+from jne.prepare.splits import check_fractions, check_out, one_at_out, split_stimuli
 
 THUMBNAIL_SIZE = 64
 
 
+@one_at_out
 def prepare_images(
     images: str | Path,
     responses: str | Path,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jne._core import listed
+from jne._core import RefusedError, listed, plain_file, read_table, read_text
 
 _NO_AREA = {
     "unknown", "none", "nan", "background", "medialwall", "freesurferdefinedmedialwall",
@@ -69,10 +69,12 @@ def read_label_names(path: str | Path) -> dict[int, str]:
         If it is none of these, or gives a number two names.
     """
     path = Path(path)
-    if not path.is_file():
+    if not plain_file(path, "atlas names").is_file():
         raise ValueError(f"atlas names: there is no file {path}")
     try:
         pairs = _table(path) if path.suffix.lower() in (".csv", ".tsv") else _lines(path)
+    except RefusedError:
+        raise
     except (KeyError, ValueError, IndexError) as error:
         raise ValueError(
             f"atlas names: {path} cannot be read ({error}); needed: a .csv or .tsv with the columns index and name, a "
@@ -83,7 +85,7 @@ def read_label_names(path: str | Path) -> dict[int, str]:
 
 def _table(path: Path) -> list[tuple[int, str]]:
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = read_table(path, "atlas names", sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     index = pd.to_numeric(table["index"])
     if (index != index.round()).any():
         raise ValueError(f"index holds {index[index != index.round()].iloc[0]:g}, which is no whole number")
@@ -92,7 +94,7 @@ def _table(path: Path) -> list[tuple[int, str]]:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     pairs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path, "atlas names", "utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = next(filter(None, (pattern.match(line) for pattern in _TABLE_LINES)), None)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import h5netcdf
 import numpy as np
 import xarray as xr
 
-from jne._core import FORMAT_VERSION, Budget, clamp, format_bytes, parse_bytes, spans
+from jne._core import FORMAT_VERSION, Budget, PatientFile, clamp, format_bytes, parse_bytes, spans
 from jne.features import FeatureFile
 from jne.prepare.map_store import MapStore
 from jne.prepare.trials import Trials
@@ -67,7 +65,7 @@ class BlockPlan:
 
 
 def write_in_blocks(
-    path: Path,
+    stream: PatientFile,
     small: xr.Dataset,
     store: MapStore,
     trials: Trials,
@@ -80,15 +78,15 @@ def write_in_blocks(
 
     Parameters
     ----------
-    path : Path
+    stream : PatientFile
     small : xarray.Dataset
         Everything but features, responses and repeats, with the attributes.
     store, trials, split, features, plan
     kept : array of bool ``(n_voxels,)``
     """
     test = np.flatnonzero(split == "test")
-    small.assign_attrs(format_version=FORMAT_VERSION).to_netcdf(path, engine="h5netcdf")
-    with h5netcdf.File(path, "a") as file:
+    small.assign_attrs(format_version=FORMAT_VERSION).to_netcdf(stream, engine="h5netcdf")
+    with h5netcdf.File(stream, "r+") as file:
         for name, size in (("stimulus", len(split)), ("voxel", int(kept.sum()))):
             if name not in file.dimensions:
                 file.dimensions[name] = size
@@ -115,4 +113,5 @@ def write_in_blocks(
             responses[:, here] = trials.average(maps)
             if repeats is not None:
                 repeats[:, :, here] = trials.repeats(maps, test)
+            stream.raise_error()
             start = here.stop

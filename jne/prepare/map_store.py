@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jne._core import format_bytes, spans
+from jne._core import format_bytes, reserve, spans
 from jne.prepare.array_files import to_float32
 
 _READ_BYTES = 64 * 2**20
@@ -40,7 +40,7 @@ class MapStore:
                 f"{format_bytes(free)} are free in {folder}. Free some space, write elsewhere, or take fewer voxels"
             )
         self._file = tempfile.TemporaryFile(dir=folder)
-        self._file.truncate(self.size)
+        reserve(self._file, self.size)
 
     def __enter__(self) -> MapStore:
         return self

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jne._core import atomic_path, parse_bytes, provenance, sha256
+from jne._core import hdf5_stream, parse_bytes, provenance, sha256
 from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, load_dataset, open_content
 from jne.features import FeatureFile
@@ -116,10 +116,11 @@ def save_maps(
             **provenance(),
         },
     )
-    with atomic_path(options.out) as part:
-        write_in_blocks(part, dataset, store, trials, split, features, plan, ~bad)
-        with open_content(part) as content:
-            EncodingDataset(content, options.out).check_values()
+    with hdf5_stream(options.out) as stream:
+        write_in_blocks(stream, dataset, store, trials, split, features, plan, ~bad)
+        if not stream.error:
+            with open_content(stream.name) as content:
+                EncodingDataset(content, options.out).check_values()
     return load_dataset(options.out)
 
 

@@ -16,6 +16,7 @@ from jne.prepare.brain_files import load_image, open_maps, read_values
 from jne.prepare.labels import is_none, name_labels, read_label_names
 from jne.prepare.map_store import MapStore
 from jne.prepare.maps import Options, check_layers, joined_hash, save_maps
+from jne.prepare.splits import one_at_out
 from jne.prepare.trials import check_count, check_files, read_trials
 
 _SAME_PLACE = 1e-3
@@ -24,6 +25,7 @@ _KEPT = 0.9
 """Share of the volume of a mask or atlas that resampling must keep."""
 
 
+@one_at_out
 def prepare_nifti(
     stimuli: str | Path,
     features: str | Path,

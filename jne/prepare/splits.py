@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from jne._core import alone
 from jne.datasets import MINIMUM_TEST_STIMULI
 
 _MINIMUM = {"train": 2, "validation": 1, "test": MINIMUM_TEST_STIMULI}
@@ -22,6 +26,21 @@ def check_out(out: str | Path) -> Path:
     if not parent.is_dir():
         raise ValueError(f"out: {out} cannot be written, because {parent} is a file, not a folder")
     return out
+
+
+Prepare = TypeVar("Prepare", bound=Callable)
+
+
+def one_at_out(prepare: Prepare) -> Prepare:
+    """Let one process at a time make the dataset ``out``; a second one is refused."""
+
+    @functools.wraps(prepare)
+    def refusing(*args, **options):
+        out = inspect.signature(prepare).bind(*args, **options).arguments["out"]
+        with alone(check_out(out)):
+            return prepare(*args, **options)
+
+    return refusing
 
 
 def check_fractions(test: float, validation: float) -> None:

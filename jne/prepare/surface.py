@@ -12,13 +12,14 @@ from nibabel.gifti import GiftiImage
 from nibabel.nifti1 import intent_codes
 from nibabel.spatialimages import SpatialImage
 
-from jne._core import MESHES
+from jne._core import MESHES, plain_file
 from jne.datasets import EncodingDataset
 from jne.features import read_feature_file
 from jne.prepare.brain_files import Maps, load_image, open_maps, unreadable
 from jne.prepare.labels import name_labels, read_label_names
 from jne.prepare.map_store import MapStore
 from jne.prepare.maps import Options, check_layers, joined_hash, save_maps
+from jne.prepare.splits import one_at_out
 from jne.prepare.surface_labels import label_table, read_annotation
 from jne.prepare.trials import Trials, check_count, check_files, read_trials
 
@@ -26,6 +27,7 @@ _SIMPLE = (".curv", ".sulc", ".thickness", ".area")
 _KIND = "surface data (MGH or GIFTI)"
 
 
+@one_at_out
 def prepare_fsaverage(
     stimuli: str | Path,
     features: str | Path,
@@ -155,7 +157,7 @@ def _open(path: Path, what: str) -> Maps:
 
 def _simple(path: Path, what: str) -> np.ndarray:
     """One of FreeSurfer's files of one number a vertex."""
-    if not path.is_file():
+    if not plain_file(path, what).is_file():
         raise ValueError(f"{what}: there is no file {path}")
     try:
         return nibabel.freesurfer.read_morph_data(path)

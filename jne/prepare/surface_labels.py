@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 from pathlib import Path
 
 import numpy as np
 from nibabel.gifti import GiftiImage
 
-from jne._core import listed
+from jne._core import RefusedError, listed, plain_file, read_bytes
 from jne.prepare.brain_files import load_image, unreadable
 from jne.prepare.labels import is_none, one_name_each
 
@@ -36,12 +35,12 @@ def read_annotation(path: Path) -> np.ndarray:
     ValueError
         If it is damaged, or a vertex has a colour without a name, or one that two areas share.
     """
-    if not path.is_file():
+    if not plain_file(path, "atlas").is_file():
         raise ValueError(f"atlas: there is no file {path}")
     try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-        vertex, value, names = _parse(content)
+        vertex, value, names = _parse(read_bytes(path, "atlas"))
+    except RefusedError:
+        raise
     except (OSError, EOFError, ValueError, IndexError, struct.error, OverflowError) as error:
         raise unreadable(
             path, "atlas", "cannot be read as an annotation: it is damaged or of another kind", error

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jne._core import listed
+from jne._core import RefusedError, listed, plain_file, read_table
 from jne.datasets import SPLITS
 
 COLUMNS = ("id", "split", "category", "repeat")
@@ -96,10 +96,14 @@ def read_trials(path: str | Path) -> Trials:
         twice.
     """
     path = Path(path)
-    if not path.is_file():
+    if not plain_file(path, "stimuli").is_file():
         raise ValueError(f"stimuli: there is no file {path}")
     try:
-        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+        table = read_table(
+            path, "stimuli", sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False
+        )
+    except RefusedError:
+        raise
     except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
         raise ValueError(f"stimuli: {path} cannot be read as a table ({error})") from error
     if "id" not in table:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import yaml
 from click.testing import CliRunner
+from distributed import Client, Security
 
 import jne
 from jne._core import code_hash, one_at_a_time
@@ -524,6 +525,52 @@ def test_no_scheduler_at_the_address(alone, monkeypatch):
     assert result.exit_code == 1 and "nothing answers at tcp://127.0.0.1:9" in result.output
 
 
+def test_a_scheduler_takes_functions_of_its_own_client_alone():
+    with connect(workers=1) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:") and client.submit(sum, [1, 2]).result() == 3
+        workers = list(client.scheduler_info()["workers"])
+        assert all(worker.startswith("tls://") for worker in workers)
+        refused = []
+        for stranger in (None, Security.temporary()):
+            for place in (address, address.replace("tls", "tcp")):
+                try:
+                    with Client(place, security=stranger, timeout=5) as other:
+                        other.submit(os.getpid).result(timeout=5)
+                except (OSError, RuntimeError, TypeError, ValueError) as error:  # each way in has its own
+                    refused.append(error)
+        assert len(refused) == 4
+        assert client.submit(sum, [2, 2]).result() == 4
+
+
+def test_without_certificates_a_batch_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(ModuleNotFoundError, match=r"other users of this machine could .* install"):
+        with connect(workers=1):
+            pass
+
+
+def test_a_grid_of_too_many_runs_is_refused(alone, monkeypatch):
+    monkeypatch.setenv("JNE_MAX_MEMORY", "100MB")
+    write_notebook(alone / "a.ipynb", GOOD)
+    file = write_grid(alone, {"notebooks": ["a.ipynb"], "grid": {"seed": list(range(3000)), "options": [{}, {}]}})
+    with pytest.raises(ValueError, match=r"a grid of 6000 runs takes 300 MB .* JNE_MAX_MEMORY=1GB"):
+        read_grid(file)
+    names = {name: list(range(100)) for name in ("seed", "options.a", "options.b", "options.c", "options.d")}
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="a grid of 10000000000 runs"):
+        read_grid(write_grid(alone, {"notebooks": ["a.ipynb"], "grid": names}))
+    assert time.monotonic() - start < 20
+    assert len(read_grid(write_grid(alone, {"notebooks": ["a.ipynb"], "grid": {"seed": list(range(20))}})).runs) == 20
+
+
+@pytest.mark.parametrize("name", ["..", ".", "...", ".hidden"])
+def test_the_name_of_a_grid_leads_nowhere_else(alone, name):
+    write_notebook(alone / "a.ipynb", GOOD)
+    folder = batch_folder(read_grid(write_grid(alone, {"notebooks": ["a.ipynb"]}, name)))
+    assert folder.resolve().parent == alone / "_build/batch" and not folder.name.startswith(".")
+
+
 # A stand-in for SLURM's commands: a job is a process of this machine.
 SBATCH = """#!{python}
 import os, pathlib, subprocess, sys
@@ -561,6 +608,10 @@ def test_slurm_jobs_carry_the_runs(alone, monkeypatch):
     result = jne_batch(write_grid(alone, content), "--scheduler", "slurm", "--workers", 1)
     assert result.returncode == 0 and "2 done" in result.stdout, result.stdout + result.stderr
     scripts = [path.read_text() for path in alone.glob("job.*.sh")]
+    # Certificates for this batch alone, which nobody else can read, and which are gone after it.
+    files = re.findall(r"--tls-[a-z-]+ (\S+)", scripts[0])
+    assert len(files) == 3 and all(Path(file).parent == batch_folder(read_grid(alone / "grid.yml")) for file in files)
+    assert not any(Path(file).exists() for file in files)
     expected = ("-p normal", "--cpus-per-task=2", "--mem=3G", "-t 12:00:00", "--gres=gpu:1", "--nice=100")
     assert scripts and all(f"#SBATCH {line}" in scripts[0] for line in expected), scripts
 

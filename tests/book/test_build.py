@@ -19,8 +19,9 @@ from click.testing import CliRunner
 
 import jne
 from jne._core import available_cores
-from jne.book.build import build_book, find_root, read_contents
+from jne.book.build import build_book, default_folder, find_root, read_contents
 from jne.book.execute import BookError, execute_notebook
+from jne.book.html import make_html
 from jne.book.measured import measured
 from jne.book.notebooks import declared_parameters, make_presentable, read_parameters
 from jne.cli import main
@@ -389,6 +390,21 @@ def test_a_kernel_that_ends_well_reports_no_interrupt(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["..", "stage", "HTML", "html", "sphinx", "only", "batch", ".html.new", "html-build"])
+def test_a_dataset_never_gets_a_folder_of_the_book(tmp_path, name):
+    folder = default_folder(tmp_path, tmp_path / f"{name}.nc")
+    assert folder == tmp_path / "_build" / f"_{name}"
+    assert default_folder(tmp_path, tmp_path / "monkey.a.nc") == tmp_path / "_build/monkey.a"
+
+
+def test_pages_that_do_not_fit_on_the_disk_say_so(tmp_path, monkeypatch):
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage/index.md").write_text("# A page")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1e6})())
+    with pytest.raises(OSError, match=r"no space left .*: 20 MB .* needed, 1 MB .* free"):
+        make_html(tmp_path / "stage", tmp_path / "sphinx")
+
+
 def test_only_one_chapter(tmp_path):
     root = make_root(tmp_path)
     lines = []

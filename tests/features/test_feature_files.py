@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 import jne
 from jne.cli import main
-from jne.features.extract import write_features
+from jne.features.extract import extract_features, write_features
 from jne.features.feature_file import read_feature_file
 from jne.features.feature_writer import FeatureWriter, part_path
 from jne.features.image_sets import open_images, read_ids
@@ -288,7 +288,61 @@ def test_two_writers_at_once_are_refused(models, folder):
             f"from jne.features.feature_writer import FeatureWriter as W; W({str(folder / 'out.h5')!r}, [], {{}}, {{}})"
         )
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert second.returncode == 1 and "another process writes it" in second.stderr
+    assert second.returncode == 1 and "another process writes" in second.stderr
+
+
+def test_features_of_images_that_changed_are_made_anew(models, tmp_path):
+    """Same name, same size, same places: only the pixels are others."""
+    bricks, rng = tmp_path / "bricks.hdf5", np.random.default_rng(0)
+    before, after = (rng.integers(0, 255, (6, SIDE, SIDE, 3), np.uint8) for _ in range(2))
+    model = str(models / "vit")
+
+    def write(images):
+        with h5py.File(bricks, "w") as file:
+            file["imgBrick"] = images
+        os.utime(bricks, (0, 0))
+
+    write(before)
+    first = write_features(bricks, tmp_path / "out.h5", model, batch_size=2).features("layer1")
+    size = bricks.stat().st_size
+    write(after)
+    assert bricks.stat().st_size == size
+    second = write_features(bricks, tmp_path / "out.h5", model, batch_size=2).features("layer1")
+    assert not np.allclose(first, second)
+    np.testing.assert_allclose(second, extract_features(after, model)["layer1"], atol=1e-4)
+    # Interrupted in between: what was begun with others is not gone on with.
+    attrs = {"images_fingerprint": open_images(bricks).fingerprint}
+    (tmp_path / "out.h5").unlink()
+    with FeatureWriter(tmp_path / "out.h5", open_images(bricks).ids, {"layer1": 2}, attrs) as writer:
+        writer.append({"layer1": np.ones((4, 2))})
+    write(before)
+    with pytest.raises(ValueError, match="was begun with another"):
+        write_features(bricks, tmp_path / "out.h5", model, batch_size=2)
+    attrs = {"images_fingerprint": open_images(bricks).fingerprint}
+    with pytest.raises(ValueError, match="was begun with another images_fingerprint"):
+        FeatureWriter(tmp_path / "out.h5", open_images(bricks).ids, {"layer1": 2}, attrs)
+
+
+def test_a_file_of_images_that_moved_has_the_same_features(models, tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["imgBrick"] = np.random.default_rng(0).integers(0, 255, (4, SIDE, SIDE, 3), np.uint8)
+    whole = open_images(tmp_path / "a.hdf5").fingerprint
+    (tmp_path / "ids.txt").write_text("1\n3\n")
+    assert open_images(tmp_path / "a.hdf5", [tmp_path / "ids.txt"]).fingerprint != whole
+    os.rename(tmp_path / "a.hdf5", tmp_path / "b.hdf5")
+    assert open_images(tmp_path / "b.hdf5").fingerprint == whole
+
+
+def test_a_link_planted_at_the_part_is_not_written_through(tmp_path):
+    target = tmp_path / "other.h5"
+    with FeatureWriter(target, ["x", "y"], {"layer1": 2}, {}):
+        pass
+    os.rename(part_path(target), target)
+    before = target.read_bytes()
+    part_path(tmp_path / "a.h5").symlink_to("other.h5")
+    with pytest.raises(ValueError, match=r"a\.h5\.part.*no plain file"):
+        FeatureWriter(tmp_path / "a.h5", ["x", "y"], {"layer1": 2}, {})
+    assert target.read_bytes() == before
 
 
 def test_values_too_large_for_float16_are_refused(tmp_path):
@@ -299,7 +353,7 @@ def test_values_too_large_for_float16_are_refused(tmp_path):
 
 def test_a_file_that_would_not_fit_says_so_first(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1e6})())
-    with pytest.raises(OSError, match=r"10000 images need 0\.4 GB.*0\.0 GB free"):
+    with pytest.raises(OSError, match=r"369 MB .* needed, .* free in .* or take float16"):
         FeatureWriter(tmp_path / "a.h5", np.arange(10_000), {f"layer{i}": 768 for i in range(12)}, {})
     assert not list(tmp_path.iterdir())
 

@@ -393,7 +393,7 @@ def test_a_killed_run_leaves_no_file_and_the_next_one_succeeds(study):
         "import os, signal, jne.datasets.dataset as d\n"
         "import jne._core.files as f\n"
         "def killed(self, path, **options):\n"
-        "    open(path, 'wb').write(b'half')\n"
+        "    path.write(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "import xarray; xarray.Dataset.to_netcdf = killed\n"
         "import numpy as np, jne.features\n"

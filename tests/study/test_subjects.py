@@ -81,5 +81,5 @@ def test_a_study_that_another_process_is_at_is_not_waited_for_where_that_is_not_
     settings = {"encoder_options": {"hidden_size": 8, "max_epochs": 2}, "n_bootstrap": 10, "folder": tmp_path}
     study = run_study(data, **settings)
     (study.folder / "study.nc").unlink()
-    with FileLock(study.folder / ".study.nc.lock"), pytest.raises(BlockingIOError, match="another process is making"):
+    with FileLock(study.folder / ".study.nc.lock"), pytest.raises(BlockingIOError, match="another process writes"):
         run_study(data, **settings, wait=False)

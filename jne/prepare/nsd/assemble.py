@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core import FORMAT_VERSION, atomic_path, need_space, spans
+from jne._core import FORMAT_VERSION, PatientFile, hdf5_stream, spans
 from jne.datasets import EncodingDataset, load_dataset, open_content
 from jne.prepare.nsd.ceiling import ceiling_from_repeats
 from jne.prepare.nsd.sessions import Presentations
@@ -56,25 +56,31 @@ def write_dataset(
     EncodingDataset
         Opened from the new file.
     """
-    with atomic_path(out) as part:
-        need_space(part, size)
-        small.assign_attrs(format_version=FORMAT_VERSION).to_netcdf(part, engine="h5netcdf")
-        with h5netcdf.File(part, "a") as file:
+    with hdf5_stream(out, size) as stream:
+        small.assign_attrs(format_version=FORMAT_VERSION).to_netcdf(stream, engine="h5netcdf")
+        with h5netcdf.File(stream, "r+") as file:
             for layer, read in layers.items():
                 values = read()
                 file.dimensions[f"feature_{layer}"] = values.shape[1]
                 file.create_variable(layer, ("stimulus", f"feature_{layer}"), values.dtype, data=values)
-            _write_responses(file, images, presentations, units, progress)
+                stream.raise_error()
+            _write_responses(file, stream, images, presentations, units, progress)
             if repeats_ceiling:
                 ceiling = ceiling_from_repeats(file["responses_repeats"])
                 file.create_variable("noise_ceiling", ("voxel",), ceiling.dtype, data=ceiling)
-        with open_content(part) as content:
-            EncodingDataset(content, out)
+        if not stream.error:
+            with open_content(stream.name) as content:
+                EncodingDataset(content, out)
     return load_dataset(out)
 
 
 def _write_responses(
-    file: h5netcdf.File, images: pd.DataFrame, presentations: Presentations, units: str, progress: bool
+    file: h5netcdf.File,
+    stream: PatientFile,
+    images: pd.DataFrame,
+    presentations: Presentations,
+    units: str,
+    progress: bool,
 ) -> None:
     """Averages of all images, and the repeats of the test images; NaN is no such repeat."""
     n_voxels, is_test = int(presentations.valid.sum()), (images["split"] == "test").to_numpy()
@@ -94,4 +100,5 @@ def _write_responses(
                     missing = np.full((n_repeats - len(single), n_voxels), np.nan, np.float32)
                     repeats[rows.start + i - first_test] = np.concatenate([single, missing])
             responses[rows] = block
+            stream.raise_error()
             bar.update(len(block))

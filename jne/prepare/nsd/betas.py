@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import h5py
 import nibabel as nib
 import numpy as np
 from nibabel.openers import ImageOpener
 
-from jne._core import spans
+from jne._core import RefusedError, open_hdf5, spans
 from jne.prepare.nsd.layout import READ_ERRORS, damaged, hint
 
 VOLUME_SCALE = 300
@@ -60,7 +59,7 @@ def read_session(
         read = _read_hdf5 if path.suffix == ".hdf5" else _read_stream
         try:
             read(path, shape, points[here] - start, values[:, here])
-        except _MismatchError:
+        except (_MismatchError, RefusedError):
             raise
         except READ_ERRORS as error:
             raise damaged(path, error) from error
@@ -97,7 +96,7 @@ def _read_stream(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np
 
 def _read_hdf5(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np.ndarray) -> None:
     """HDF5, ``/betas`` (trial, z, y, x) with all trials of a voxel in one chunk: plane by plane."""
-    with h5py.File(path) as file:
+    with open_hdf5(path, "betas") as file:
         betas = file["betas"]
         _check(path, betas.shape[:0:-1], betas.shape[:1], betas.dtype, shape, out)
         plane = shape[0] * shape[1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from jne._core import RefusedError, read_table
 from jne.prepare.nsd.trials import N_IMAGES
 
 NO_CATEGORY = "no category"
@@ -15,8 +15,12 @@ NO_CATEGORY = "no category"
 def read_categories(path: Path, images: np.ndarray) -> np.ndarray:
     """Category of each image ``(n_images,)`` from a CSV with the columns ``nsdId`` (from 0) and ``category``."""
     try:
-        table = pd.read_csv(path, usecols=["nsdId", "category"], dtype={"category": str}, keep_default_na=False)
+        table = read_table(
+            path, "categories", usecols=["nsdId", "category"], dtype={"category": str}, keep_default_na=False
+        )
         table["nsdId"] = table["nsdId"].astype(int)
+    except RefusedError:
+        raise
     except (OSError, ValueError) as error:
         raise ValueError(
             f"categories: {path} cannot be read: {error}. Needed: a CSV with the columns nsdId (from 0) and category"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from glob import escape
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +11,13 @@ import pandas as pd
 from jne._core import Budget, format_bytes, parse_bytes
 from jne.prepare.nsd.betas import BLOCK_BYTES
 from jne.prepare.nsd.features import ImageFeatures
-from jne.prepare.nsd.sessions import VOXEL_BLOCK, session_groups
+from jne.prepare.nsd.sessions import HEADER_BYTES, VOXEL_BLOCK, session_groups
 from jne.prepare.nsd.space import Space
 
 _BASE = 300e6
 """The libraries, and what is small."""
+_HEADER = 2**17
+"""Bytes of names, dimensions and attributes of the dataset file."""
 
 
 class Estimate:
@@ -55,7 +58,9 @@ class Estimate:
         session = longest * (n_points * itemsize + 3 * 8 * VOXEL_BLOCK) + 4 * BLOCK_BYTES + 24 * 4 * n_points
         layer = wide * (4 * features.n_rows + 16 * trials["nsd_id"].nunique())
         self.memory = int(_BASE + max(session, layer))
-        self.work = len(trials) * n_points * itemsize + n_groups * n_points * 8
+        # Betas; mean and spread; of each session group, valid and clipped, and what HDF5 needs itself.
+        self.work = len(trials) * (n_points * itemsize + 8) + n_groups * n_points * 8
+        self.work += len(per_session) * (5 * n_points + HEADER_BYTES)
         self.result = self.result_size(n_points)
         self.disk = self.work + self.result
 
@@ -67,7 +72,7 @@ class Estimate:
 
     def result_size(self, n_voxels: int) -> int:
         """Bytes of the dataset file with so many voxels: responses, repeats, features, and the names of areas."""
-        return 4 * (self._rows * n_voxels + self._features) + 200 * n_voxels
+        return 4 * (self._rows * n_voxels + self._features) + 200 * n_voxels + _HEADER
 
     def check(self, out: Path, folder: Path, max_memory: str) -> None:
         """Refuse what will not fit.
@@ -81,7 +86,7 @@ class Estimate:
         Budget(parse_bytes(max_memory)).reserve(self.memory, self._what, less)
         there = next(parent for parent in out.absolute().parents if parent.exists())
         # What an interrupted call left is used again or replaced.
-        left = [*folder.glob("session_*.h5"), *out.parent.glob(f".{out.name}.*.part")]
+        left = [*folder.glob("session_*.h5"), *out.parent.glob(f".{escape(out.name)}.*.part")]
         done = sum(path.stat().st_size for path in left)
         if (free := shutil.disk_usage(there).free) < self.disk - done:
             raise ValueError(

@@ -18,8 +18,8 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from jne._core import N_VERTICES
-from jne.prepare.brain_files import check_real, read_to_the_end
+from jne._core import N_VERTICES, RefusedError
+from jne.prepare.brain_files import all_values, check_real, read_to_the_end
 
 SPACES = ("func1pt8mm", "fsaverage")
 BETAS = "betas_fithrf_GLMdenoise_RR"
@@ -185,7 +185,9 @@ def read_map(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]] | None = N
         try:
             image = nib.load(path)
             read_to_the_end(image)
-            values = np.asanyarray(image.dataobj)
+            values = all_values(image, f"map: {path}")
+        except RefusedError:
+            raise
         except (*READ_ERRORS, HeaderDataError) as error:
             raise damaged(path, error) from error
         check_real(image.get_data_dtype(), path, "map")

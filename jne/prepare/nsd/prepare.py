@@ -23,7 +23,7 @@ from jne.prepare.nsd.rois import default_order, read_atlases
 from jne.prepare.nsd.sessions import ZSCORES, Presentations, prepare_session
 from jne.prepare.nsd.space import read_space
 from jne.prepare.nsd.trials import N_SESSIONS, read_shared, read_trials, split_images
-from jne.prepare.splits import check_out
+from jne.prepare.splits import check_out, one_at_out
 
 CEILINGS = ("ncsnr", "repeats")
 _NCSNR = "ncsnr is NSD's, of betas z-scored within sessions, over all images and sessions"
@@ -34,6 +34,7 @@ _ORIGIN = {
 _SIMULATED = {"licence": "none needed: simulated", "source": "simulated responses in the file layout of NSD"}
 
 
+@one_at_out
 def prepare_nsd(
     root: str | Path,
     subject: int,

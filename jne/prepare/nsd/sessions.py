@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from jne._core import atomic_path, code_hash, hash_parameters, need_space, spans
+from jne._core import code_hash, hash_parameters, hdf5_stream, open_hdf5, spans
 from jne.prepare.nsd.betas import CLIPPED, VOLUME_SCALE, read_session
 from jne.prepare.nsd.space import Space
 
@@ -67,7 +67,7 @@ def prepare_session(
         }
     )
     if path.is_file():
-        with h5py.File(path) as file:
+        with open_hdf5(path, "work file") as file:
             if file.attrs.get("key") == key:
                 return path
     betas = read_session(paths, space.shapes, space.points, len(runs))
@@ -76,12 +76,11 @@ def prepare_session(
     if zscore == "none":
         mean[:], sd[:] = 0, 1
     arrays = {"betas": betas, "group": group, "mean": mean, "sd": sd, "valid": valid, "clipped": clipped}
-    with atomic_path(path) as part:
-        need_space(part, sum(values.nbytes for values in arrays.values()) + HEADER_BYTES)
-        with h5py.File(part, "w") as file:
-            for name, values in arrays.items():
-                file.create_dataset(name, data=values)
-            file.attrs["key"] = key
+    size = sum(values.nbytes for values in arrays.values()) + HEADER_BYTES
+    with hdf5_stream(path, size) as stream, h5py.File(stream, "w") as file:
+        for name, values in arrays.items():
+            file.create_dataset(name, data=values)
+        file.attrs["key"] = key
     return path
 
 
@@ -123,7 +122,7 @@ class Presentations:
     """
 
     def __init__(self, files: Mapping[int, Path], trials: pd.DataFrame):
-        self._files = {session: h5py.File(path) for session, path in files.items()}
+        self._files = {session: open_hdf5(path, "work file") for session, path in files.items()}
         self._data = {s: [file[name] for name in ("betas", "mean", "sd")] for s, file in self._files.items()}
         self._group = {session: file["group"][...] for session, file in self._files.items()}
         by_image = trials.groupby("nsd_id")
