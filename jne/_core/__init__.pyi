@@ -39,8 +39,15 @@ from jne._core.memory import parse_bytes as parse_bytes
 from jne._core.memory import spans as spans
 from jne._core.meshes import MESHES as MESHES
 from jne._core.meshes import N_VERTICES as N_VERTICES
+from jne._core.records import RECORD_KEY as RECORD_KEY
+from jne._core.records import Scalar as Scalar
+from jne._core.records import plain_value as plain_value
+from jne._core.records import read_entry as read_entry
+from jne._core.records import record as record
+from jne._core.records import record_entry as record_entry
 from jne._core.tensor_files import read_tensors as read_tensors
 from jne._core.tensor_files import write_tensors as write_tensors
+from jne._core.texts import as_written as as_written
 from jne._core.texts import listed as listed
 from jne._core.threads import threads_for as threads_for
 from jne._core.threads import wait_asleep as wait_asleep
