@@ -16,6 +16,7 @@ import jne
 from jne._core import whole_number
 from jne.book.chapters import default_jobs, needed_chapters, read_chapter, run_chapters
 from jne.book.html import check_target, copy_sources, make_html, publish
+from jne.book.measured import measured
 from jne.book.notebooks import existing_file, install_hint, make_presentable, read_parameters
 from jne.book.pages import glossary_terms, lay_out
 from jne.book.progress import Progress
@@ -123,9 +124,9 @@ def _build(
     start = time.perf_counter()
     downloads = {chapter.path: (stage / chapter.path).read_bytes() for chapter in chapters.values()}
     facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
-    terms = glossary_terms(root / "book/glossary.md")
+    terms, values = glossary_terms(root / "book/glossary.md"), measured(root)
     for chapter in chapters.values():
-        lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms)
+        lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms, values)
     html = make_html(stage, work / "sphinx")
     for path, content in downloads.items():  # in place of the source of the page
         (html / "_sources" / path).write_bytes(content)

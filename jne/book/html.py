@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from jne.book.execute import BookError
-from jne.book.measured import measured
+from jne.book.measured import measured, put_in
 
 _JUPYTER_BOOK = """
 import os, sys, threading
@@ -29,9 +29,13 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
     """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it."""
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
+    values = measured(root)
     for document in documents:
         (stage / document).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / document, stage / document)
+        if document.suffix == ".md":
+            text = put_in((root / document).read_text(encoding="utf-8"), values)
+            (stage / document).write_text(text, encoding="utf-8")
     shutil.copyfile(root / "_toc.yml", stage / "_toc.yml")
     config = yaml.safe_load((root / "_config.yml").read_text())
     sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
@@ -43,7 +47,6 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
         sphinx["mathjax_path"] = "mathjax/tex-svg.js"
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
     _set_repository(config)
-    sphinx["myst_substitutions"] = measured(root)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
