@@ -9,7 +9,8 @@ LISTED = 5
 """How many names an error lists before it only counts the rest."""
 
 _HARMLESS = re.compile(r"(?!.*www\.)(-?\d+(\.\d+)?|[A-Za-z]([A-Za-z0-9 ,/()-]|\.(?=\w))*(?<! ))", re.ASCII)
-_MARKUP = re.compile(r"[!-'*+.:<-@\[-`{-~\x00-\x1f\x7f-\x9f\u2028\u2029]|^ | (?= )| $")
+_MARKUP = re.compile(r"[!-'*+.:<-@\[-`{-~\t\n\f\r\u2028\u2029]|^ | (?= )| $")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -24,8 +25,9 @@ def as_written(text: object) -> str:
     a tag, an entity, a substitution or a line. It stands by itself (``bdi``), so that letters that are read from the
     right turn nothing around them, and quotation marks in it stay straight (`jne.book.sphinx_extension`).
     """
-    # What is no text in any encoding, such as a byte of a file's name, shows as an escape.
+    # What no page can hold, such as a byte of a file's name that is no letter, shows as an escape.
     plain = str(text).encode("utf-8", "backslashreplace").decode()
+    plain = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
     if not plain or _HARMLESS.fullmatch(plain):
         return plain
     safe = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", plain)

@@ -24,14 +24,14 @@ from jne.book import (
     lay_out,
     make_html,
     make_presentable,
-    measured,
     path_hider,
     presentable,
     publish,
 )  # fmt: skip
 from jne.plotting import describe, figure_grid, figure_scalars, make_drawable, page_pixels, result_label, set_style
 
-_MOST_SCALARS = 12
+_MOST = 12
+"""Results with one value for each run, and results with several, that are drawn; the others are in the summary."""
 
 
 def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
@@ -56,7 +56,7 @@ def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
     stage, html = folder / "pages", folder / "html"
     check_target(html)
     references = [Path("book/references.md")] if (grid.root / "book/references.md").is_file() else []
-    copy_sources(grid.root, stage, references)
+    values = copy_sources(grid.root, stage, references)
     chapters = []
     set_style()
     hide = path_hider([run.parameters for run in grid.runs], grid.root)
@@ -64,7 +64,8 @@ def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
     shown = replace(grid, runs=tuple(replace(run, varied=presentable(run.varied)) for run in grid.runs))
     for stem in dict.fromkeys(run.notebook.stem for run in grid.runs):
         runs = [run for run in shown.runs if run.notebook.stem == stem]
-        executed = [_executed_page(run, folder, stage, grid.root) for run in runs if table["executed"].notna()[run.id]]
+        executed = [run for run in runs if table["executed"].notna()[run.id]]
+        executed = [_executed_page(run, folder, stage, grid.root, values) for run in executed]
         (stage / f"{_page(stem)}.md").write_text(_notebook_page(stem, runs, table, stage), encoding="utf-8")
         chapters.append({"file": _page(stem), "sections": executed} if executed else {"file": _page(stem)})
     (stage / "index.md").write_text(_index(shown, table), encoding="utf-8")
@@ -80,7 +81,7 @@ def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
     return html / "index.html"
 
 
-def _executed_page(run: Run, folder: Path, stage: Path, root: Path) -> dict[str, str]:
+def _executed_page(run: Run, folder: Path, stage: Path, root: Path, values: dict[str, str]) -> dict[str, str]:
     target = stage / "runs" / f"{_run_page(run)}.ipynb"
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(folder / "runs" / f"{run.name}.ipynb", target)
@@ -94,7 +95,7 @@ def _executed_page(run: Run, folder: Path, stage: Path, root: Path) -> dict[str,
     first, _, rest = heading.source.partition("\n")
     heading.source = f"{first}: {as_written(_named(run))}\n{rest}" if run.varied else heading.source
     nbformat.write(notebook, target)
-    lay_out(target, run.notebook.name, {"run": run.id}, values=measured(root))
+    lay_out(target, run.notebook.name, {"run": run.id}, values=values)
     return {"file": f"runs/{target.stem}"}
 
 
@@ -103,7 +104,7 @@ def _page(stem: str) -> str:
     if re.fullmatch(r"[\w-]+", stem, re.ASCII) and stem not in ("index", "genindex", "search"):
         return stem
     name = stem.encode("utf-8", "surrogateescape")
-    return f"{re.sub(r'[^A-Za-z0-9]+', '_', stem)}-{hashlib.sha256(name).hexdigest()[:8]}"
+    return f"{re.sub(r'[^A-Za-z0-9]+', '_', stem)[:40]}-{hashlib.sha256(name).hexdigest()[:8]}"
 
 
 def _run_page(run: Run) -> str:
@@ -147,12 +148,12 @@ def _notebook_page(stem: str, runs: list[Run], table: pd.DataFrame, stage: Path)
     results = rows.filter(regex=r"^result\.").rename(columns=lambda name: name.removeprefix("result."))
     results = results.dropna(axis="columns", how="all")
     varied = [name for name in _varied(runs) if rows[name].map(str).nunique() > 1]
-    frame = rows[varied].join(results.drop(columns=varied, errors="ignore"))
     synthetic = results.get("synthetic", rows.get("data", pd.Series(dtype=object)) == "synthetic")
     prefix = "Synthetic responses: " if synthetic.eq(True).any() else ""
-    nested = list(dict.fromkeys(name.split(".")[0] for name in results if "." in name))
-    single = [name for name in results if "." not in name and results[name].dropna().map(type).isin((int, float)).all()]
-    single = single[:_MOST_SCALARS]
+    results = results[[name for name in results if results[name].dropna().map(type).isin((int, float)).all()]]
+    frame = rows[varied].join(results.drop(columns=varied, errors="ignore"))
+    nested = list(dict.fromkeys(name.split(".")[0] for name in results if "." in name))[:_MOST]
+    single = [name for name in results if "." not in name][:_MOST]
     lines = [f"# {_title(stem)}"]
     for name in nested:
         figure = figure_grid(frame, name, varied, prefix + result_label(name))

@@ -16,7 +16,6 @@ import jne
 from jne._core import whole_number
 from jne.book.chapters import default_jobs, needed_chapters, read_chapter, run_chapters
 from jne.book.html import check_target, copy_sources, make_html, publish
-from jne.book.measured import measured
 from jne.book.notebooks import existing_file, install_hint, make_presentable, read_parameters
 from jne.book.pages import glossary_terms, lay_out
 from jne.book.progress import Progress
@@ -112,7 +111,7 @@ def _build(
 ) -> tuple[Path, dict[str, float]]:
     """Run and lay out in the folder ``work``: the finished HTML there, and the seconds that each part took."""
     stage = work / "stage"
-    copy_sources(root, stage, [*pages, *(chapter.path for chapter in chapters.values())])
+    values = copy_sources(root, stage, [*pages, *(chapter.path for chapter in chapters.values())])
     running = [chapters[name] for name in needed_chapters(chapters, selected)]
     progress = Progress(len(running), report, console)
     seconds = run_chapters(running, root=root, stage=stage, jobs=jobs, progress=progress, rerun=rerun)
@@ -124,7 +123,7 @@ def _build(
     start = time.perf_counter()
     downloads = {chapter.path: (stage / chapter.path).read_bytes() for chapter in chapters.values()}
     facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
-    terms, values = glossary_terms(root / "book/glossary.md"), measured(root)
+    terms = glossary_terms(root / "book/glossary.md")
     for chapter in chapters.values():
         lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms, values)
     html = make_html(stage, work / "sphinx")

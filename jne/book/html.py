@@ -25,8 +25,14 @@ sys.exit(main())
 """
 
 
-def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
-    """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it."""
+def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> dict[str, str]:
+    """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it.
+
+    Returns
+    -------
+    dict
+        What `measured` has for ``{{name}}`` in the text of notebooks; in that of other documents it is put in.
+    """
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     values = measured(root)
@@ -48,6 +54,7 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
     _set_repository(config)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return values
 
 
 def _set_repository(config: dict) -> None:

@@ -19,16 +19,19 @@ def read_records(notebook: Path | Mapping) -> dict[str, bool | int | float | str
     Returns
     -------
     dict
-        ``{name: value}``, mappings as ``name.key``; None is a missing value.
+        ``{name: value}``, mappings as ``name.key``; None is a missing value. What captions state comes last.
     """
     import nbformat
 
     content = notebook if isinstance(notebook, Mapping) else nbformat.read(notebook, as_version=4)
     outputs = [output for cell in content["cells"] for output in cell.get("outputs", ())]
     kept = [output["metadata"][RECORD_KEY] for output in outputs if RECORD_KEY in output.get("metadata", {})]
-    entries = [entry for one in kept for entry in (one if isinstance(one, list) else [one])]
-    last = {entry["name"]: entry for entry in entries}
-    return {key: item for entry in last.values() for key, item in read_entry(entry).items()}
+    last = {}
+    for entries in kept:
+        stated = isinstance(entries, list)  # in a caption or a remark
+        last |= {entry["name"]: (stated, entry) for entry in (entries if stated else [entries])}
+    ordered = sorted(last.values(), key=lambda found: found[0])
+    return {key: item for _, entry in ordered for key, item in read_entry(entry).items()}
 
 
 def chapter_records() -> dict[str, dict[str, bool | int | float | str | None]]:

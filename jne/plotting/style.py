@@ -44,6 +44,7 @@ def title(result: xr.Dataset, text: str) -> str:
 def show(
     figure: Figure,
     message: str,
+    /,
     result: xr.Dataset | None = None,
     *,
     alt: str | None = None,
@@ -119,7 +120,7 @@ def _about(result: xr.Dataset) -> dict[str, str]:
     return {"responses": ", ".join([kind, *sizes]), **named}
 
 
-def remark(text: str, **numbers: Scalar | Mapping[str, Scalar]) -> None:
+def remark(text: str, /, **numbers: Scalar | Mapping[str, Scalar]) -> None:
     """Display a sentence in a notebook; with numbers it is a template, as the message of `show`."""
     text, recorded = fill(text, numbers)
     display(Markdown(text), metadata=recorded)
