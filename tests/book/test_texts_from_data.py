@@ -1,9 +1,6 @@
 """What files and people name is shown as it is written on every page, and does nothing in Python or in the browser."""
 
-import ast
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,21 +14,21 @@ import yaml
 from bs4 import BeautifulSoup
 from conftest import make_content
 
-from jne._core import as_written
 from jne.book import build_book
-from jne.book.machine_paths import path_hider, presentable
 from jne.datasets import save_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = (
-    "{{ 7*7 }}", '{{cycler.__init__.__globals__.os.system("touch PWNED")}}', "{% raw %}", "{0.__class__}", "{{quick_time}}",
-    "`tick`", "``", "```", "$x^2$", "$$y$$", r"\(z\)", r"\[w\]", r"\begin{equation}v\end{equation}", r"a\\b \*", "*b* __c__",
-    "<script>fired('tag')</script>", "</p></article><script>fired(2)</script>", "<img src=x onerror=\"fired('img')\">",
-    "<svg/onload=fired(3)>", "<!-- hidden", "<!--", "&lt;b&gt; &#60; &amp;", "[l](javascript:fired(4))", "![p](p.png)", "[r]: x",
-    "<javascript:fired(5)>", "https://example.org/x www.example.org", "a@example.org", "{cite}`nobody`", "{term}`JNE`",
-    "```{raw} html\n<script>fired(6)</script>\n```", ":::{note}\nhidden\n:::", "``````", "a\n\n# b", "a\n\n    code", "a\n---",
-    "- list", "1. one", "> quote", "| a | b |", ": definition", "[^1]", "(target)=", "% comment", "+++", "---", "***",
-    "it's \"quoted\" ... --", "  two  spaces ", "tab\there", "\u202eright to left", "日本", "\udcff", "\x1b[31mred", "#", "~~s~~",
+    "{{ 7*7 }}", '{{cycler.__init__.__globals__.os.system("touch PWNED")}}', "{% raw %}", "{0.__class__}",
+    "{{quick_time}}", "`tick`", "``", "```", "$x^2$", "$$y$$", r"\(z\)", r"\[w\]", r"\begin{equation}v\end{equation}",
+    r"a\\b \*", "*b* __c__", "<script>fired('tag')</script>", "</p></article><script>fired(2)</script>",
+    "<img src=x onerror=\"fired('img')\">", "<svg/onload=fired(3)>", "<!-- hidden", "<!--", "&lt;b&gt; &#60; &amp;",
+    "[l](javascript:fired(4))", "![p](p.png)", "[r]: x", "<javascript:fired(5)>",
+    "https://example.org/x www.example.org", "a@example.org", "{cite}`nobody`", "{term}`JNE`",
+    "```{raw} html\n<script>fired(6)</script>\n```", ":::{note}\nhidden\n:::", "``````", "a\n\n# b", "a\n\n    code",
+    "a\n---", "- list", "1. one", "> quote", "| a | b |", ": definition", "[^1]", "(target)=", "% comment", "+++",
+    "---", "***", "it's \"quoted\" ... --", "  two  spaces ", "tab\there", "\u202eright to left", "日本", "\udcff",
+    "\x1b[31mred", "#", "~~s~~",
 )  # fmt: skip
 # Everything that fits into the name of a variable or a file: no slash, no more than 255 bytes.
 ALL = "{{ 7*7 }} `t` $x$ *b* <img src=x onerror=fired('%s')> [l](javascript:fired()) <script>fired() it's |"
@@ -105,8 +102,8 @@ def book(tmp_path_factory):
     folder.mkdir()
     data = folder / f"{hostile('file')}.nc"
     save_dataset(hostile_content(), data)
-    (root / "texts.json").write_text(json.dumps([text for text in TEXTS]))
-    parameters = f'data = "x"\nseed = 0\nfile = "texts.json"\noptions = {{}}'
+    (root / "texts.json").write_text(json.dumps(TEXTS))
+    parameters = 'data = "x"\nseed = 0\nfile = "texts.json"\noptions = {}'
     write_notebook(root / "book/first.ipynb", "import json\n" + SHOWN, *WAYS, parameters=parameters)
     toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": "book/first"}]}
     (root / "_toc.yml").write_text(yaml.safe_dump(toc))
@@ -251,7 +248,11 @@ def test_nothing_happens_in_the_browser(book, batch):
             pages = [path for path in html.rglob("*.html") if "_static" not in path.parts]
             addresses = [path.as_uri() for path in pages]
             # A title is listed where half of it is asked for.
-            asked = ["fired", "script", *(parsed(path).find("h1").get_text()[:-1] for path in pages if path.parent != html)]
+            asked = [
+                "fired",
+                "script",
+                *(parsed(path).find("h1").get_text()[:-1] for path in pages if path.parent != html),
+            ]
             addresses += [f"{(html / 'search.html').as_uri()}?q={quote(words)}" for words in asked]
             for address in addresses:
                 page.goto(address)
