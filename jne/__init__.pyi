@@ -1,9 +1,9 @@
+from jne._core import record as record
 from jne.accuracy import bootstrap_r2 as bootstrap_r2
 from jne.accuracy import noise_ceiling as noise_ceiling
 from jne.accuracy import prediction_share as prediction_share
 from jne.accuracy import r2_score as r2_score
 from jne.accuracy import significant_voxels as significant_voxels
-from jne.book import record as record
 from jne.cortex import load_cortex as load_cortex
 from jne.datasets import EncodingDataset as EncodingDataset
 from jne.datasets import load_dataset as load_dataset

@@ -49,8 +49,6 @@ from jne._core.memory import parse_bytes as parse_bytes
 from jne._core.memory import spans as spans
 from jne._core.meshes import MESHES as MESHES
 from jne._core.meshes import N_VERTICES as N_VERTICES
-from jne._core.tensor_files import read_tensors as read_tensors
-from jne._core.tensor_files import write_tensors as write_tensors
 from jne._core.opening import n_bytes as n_bytes
 from jne._core.opening import npz_headers as npz_headers
 from jne._core.opening import open_hdf5 as open_hdf5
@@ -60,6 +58,15 @@ from jne._core.opening import read_bytes as read_bytes
 from jne._core.opening import read_npz as read_npz
 from jne._core.opening import read_table as read_table
 from jne._core.opening import read_text as read_text
+from jne._core.records import RECORD_KEY as RECORD_KEY
+from jne._core.records import Scalar as Scalar
+from jne._core.records import plain_value as plain_value
+from jne._core.records import read_entry as read_entry
+from jne._core.records import record as record
+from jne._core.records import record_entry as record_entry
+from jne._core.tensor_files import read_tensors as read_tensors
+from jne._core.tensor_files import write_tensors as write_tensors
+from jne._core.texts import as_written as as_written
 from jne._core.texts import folder_name as folder_name
 from jne._core.texts import listed as listed
 from jne._core.threads import threads_for as threads_for

@@ -1,11 +1,16 @@
-"""Parts of error messages, and names of folders."""
+"""Parts of error messages, names of folders, and texts from data on their way to a page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 LISTED = 5
 """How many names an error lists before it only counts the rest."""
+
+_HARMLESS = re.compile(r"(?!.*www\.)(-?\d+(\.\d+)?|[A-Za-z]([A-Za-z0-9 ,/()-]|\.(?=\w))*(?<! ))", re.ASCII)
+_MARKUP = re.compile(r"[!-'*+.:<-@\[-`{-~\t\n\f\r\u2028\u2029]|^ | (?= )| $")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -23,3 +28,19 @@ def folder_name(stem: str, taken: Collection[str] = ()) -> str:
     """
     # Some file systems do not tell HTML from html.
     return f"_{stem}" if stem.startswith(".") or stem.casefold() in taken else stem
+
+
+def as_written(text: object) -> str:
+    """A text from data as Markdown, and as HTML, that shows it as it is written and does nothing else.
+
+    The one door for what a file or a person names on its way to a page: no character of it begins markup, mathematics,
+    a tag, an entity, a substitution or a line. It stands by itself (``bdi``), so that letters that are read from the
+    right turn nothing around them, and quotation marks in it stay straight (`jne.book.sphinx_extension`).
+    """
+    # What no page can hold, such as a byte of a file's name that is no letter, shows as an escape.
+    plain = str(text).encode("utf-8", "backslashreplace").decode()
+    plain = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
+    if not plain or _HARMLESS.fullmatch(plain):
+        return plain
+    safe = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", plain)
+    return f'<bdi class="tex2jax_ignore mathjax_ignore">{safe}</bdi>'

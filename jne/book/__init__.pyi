@@ -7,6 +7,8 @@ from jne.book.html import check_target as check_target
 from jne.book.html import copy_sources as copy_sources
 from jne.book.html import make_html as make_html
 from jne.book.html import publish as publish
+from jne.book.machine_paths import path_hider as path_hider
+from jne.book.machine_paths import presentable as presentable
 from jne.book.measured import measured as measured
 from jne.book.notebooks import declared_parameters as declared_parameters
 from jne.book.notebooks import existing_file as existing_file
@@ -16,5 +18,4 @@ from jne.book.pages import figure_source as figure_source
 from jne.book.pages import lay_out as lay_out
 from jne.book.records import chapter_records as chapter_records
 from jne.book.records import read_records as read_records
-from jne.book.records import record as record
 from jne.book.yaml_files import load_yaml as load_yaml

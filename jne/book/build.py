@@ -119,7 +119,7 @@ def _build(
 ) -> tuple[Path, dict[str, float]]:
     """Run and lay out in the folder ``work``: the finished HTML there, and the seconds that each part took."""
     stage = work / "stage"
-    copy_sources(root, stage, [*pages, *(chapter.path for chapter in chapters.values())])
+    values = copy_sources(root, stage, [*pages, *(chapter.path for chapter in chapters.values())])
     running = [chapters[name] for name in needed_chapters(chapters, selected)]
     progress = Progress(len(running), report, console)
     seconds = run_chapters(running, root=root, stage=stage, jobs=jobs, progress=progress, rerun=rerun)
@@ -133,7 +133,7 @@ def _build(
     facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
     terms = glossary_terms(root / "book/glossary.md")
     for chapter in chapters.values():
-        lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms)
+        lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms, values)
     html = make_html(stage, work / "sphinx", jobs=jobs)
     for path, content in downloads.items():  # in place of the source of the page
         (html / "_sources" / path).write_bytes(content)

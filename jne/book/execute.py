@@ -93,8 +93,8 @@ def execute_notebook(
 
     try:
         papermill.execute_notebook(
-            str(notebook),
-            str(executed.absolute()),
+            _as_it_is(notebook),
+            _as_it_is(executed.absolute()),
             dict(parameters),
             engine_name="jne",
             kernel_name="python3",
@@ -127,6 +127,11 @@ def execute_notebook(
         cell=source,
         reason=what,
     )
+
+
+def _as_it_is(path: Path) -> str:
+    """For papermill, which fills parameters into braces of a path."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _start_seconds() -> int:

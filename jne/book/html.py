@@ -15,7 +15,7 @@ import yaml
 
 from jne._core import DiskFullError, need_space
 from jne.book.execute import BookError
-from jne.book.measured import measured
+from jne.book.measured import measured, put_in
 
 _THEME = 20_000_000
 """Bytes of what every book has: styles, scripts, fonts."""
@@ -32,13 +32,23 @@ sys.exit(main())
 """
 
 
-def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
-    """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it."""
+def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> dict[str, str]:
+    """Make ``stage`` anew: the book's settings and static files, and ``documents`` at the paths they have in it.
+
+    Returns
+    -------
+    dict
+        What `measured` has for ``{{name}}`` in the text of notebooks; in that of other documents it is put in.
+    """
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
+    values = measured(root)
     for document in documents:
         (stage / document).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / document, stage / document)
+        if document.suffix == ".md":
+            text = put_in((root / document).read_text(encoding="utf-8"), values)
+            (stage / document).write_text(text, encoding="utf-8")
     shutil.copyfile(root / "_toc.yml", stage / "_toc.yml")
     config = yaml.safe_load((root / "_config.yml").read_text())
     sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
@@ -50,8 +60,8 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> None:
         sphinx["mathjax_path"] = "mathjax/tex-svg.js"
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
     _set_repository(config)
-    sphinx["myst_substitutions"] = measured(root)
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return values
 
 
 def _set_repository(config: dict) -> None:

@@ -130,7 +130,8 @@ class LoadedProcess:
         command, pipe = [sys.executable, "-c", _SERVE, *_OF_ALL], subprocess.PIPE
         # In a session of its own: an interrupt in the terminal is for who started it.
         options = {"stdin": pipe, "stdout": pipe, "text": True, "start_new_session": True}
-        return subprocess.Popen(command, env=os.environ | self.environment, **options)
+        # No shell: this Python, with a text of this module.
+        return subprocess.Popen(command, env=os.environ | self.environment, **options)  # noqa: S603
 
 
 class _Copy:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from jne._core import as_written
 
 RESULTS = Path("benchmarks/results")
 NOT_YET = "nobody has measured yet"
@@ -23,6 +26,11 @@ def measured(root: Path) -> dict[str, str]:
     return texts | _book_times(_read(root / RESULTS / "book.json"))
 
 
+def put_in(text: str, values: Mapping[str, str]) -> str:
+    """A page's source with ``{{name}}`` replaced for the names in ``values``; nothing else in it is read."""
+    return re.sub(r"\{\{ *(\w+) *\}\}", lambda found: values.get(found[1], found[0]), text)
+
+
 def _read(path: Path) -> dict:
     return json.loads(path.read_text()) if path.is_file() else {}
 
@@ -39,7 +47,7 @@ def _duration(seconds: float) -> str:
 
 
 def _machine(machine: dict) -> str:
-    return f"{machine['cpu']}, {machine['cores']} cores, one thread per run"
+    return f"{as_written(machine['cpu'])}, {machine['cores']} cores, one thread per run"
 
 
 def _grid(part: dict) -> str:

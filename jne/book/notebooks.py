@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ def install_hint(missing: ModuleNotFoundError) -> str:
 try:
     import nbformat
 
+    from jne.book.machine_paths import hide_in, path_hider, presentable
     from jne.book.yaml_files import load_yaml
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
@@ -100,20 +100,13 @@ def make_presentable(path: Path, values: Mapping, root: Path) -> None:
             if name in values:
                 first = starts[node.lineno - 1] + node.col_offset
                 last = starts[node.end_lineno - 1] + node.end_col_offset
-                value = pformat(values[name], width=80 - node.col_offset, sort_dicts=False)
+                value = pformat(presentable(values[name]), width=80 - node.col_offset, sort_dicts=False)
                 value = value.replace("\n", "\n" + " " * node.col_offset)
                 source = source[:first] + value.encode() + source[last:]
         cell.source = source.decode()
     for node in (notebook, *notebook.cells):
         node.metadata.pop("papermill", None)
-    text = nbformat.writes(notebook)
-    text = re.sub(r"[\w./~-]*/ipykernel_\d+/\d+\.py", "cell", text)
-    if Path(str(values.get("data"))).is_absolute():
-        text = text.replace(values["data"], Path(values["data"]).name)
-    for folder, name in ((sys.prefix, "."), (root, "."), (Path.home(), "~")):
-        inside = "" if name == "." else "~/"
-        text = re.sub(rf"{re.escape(str(folder))}(/|(?![\w.-]))", lambda m, i=inside, n=name: i if m[1] else n, text)
-    path.write_text(text)
+    nbformat.write(hide_in(notebook, path_hider([values], root)), path)
 
 
 def existing_file(path: str | Path, argument: str) -> Path:

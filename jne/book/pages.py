@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
-import html
 import io
 import json
 import re
@@ -15,6 +14,8 @@ from pathlib import Path
 import nbformat
 from PIL import Image
 
+from jne._core import as_written
+from jne.book.measured import put_in
 from jne.book.notebooks import declared_parameters
 
 _ABOUT = ("responses", "data", "layer", "seed")  # in this order: a notebook's file sorts its keys
@@ -22,7 +23,13 @@ _ABOUT = ("responses", "data", "layer", "seed")  # in this order: a notebook's f
 _PROTECTED = r"\{[\w:-]+\}`[^`]*`|`+[^`]*`+|\$\$.*?\$\$|\$[^$]*\$|!?\[[^\]]*\](?:\([^)]*\))?|<[^>]*>|https?://\S+"
 
 
-def lay_out(path: Path, notebook: str, facts: Mapping[str, str] = {}, terms: Mapping[str, str] = {}) -> None:
+def lay_out(
+    path: Path,
+    notebook: str,
+    facts: Mapping[str, str] = {},
+    terms: Mapping[str, str] = {},
+    values: Mapping[str, str] = {},
+) -> None:
     """Turn the executed notebook at ``path`` into the source of a page, in place.
 
     Parameters
@@ -35,6 +42,8 @@ def lay_out(path: Path, notebook: str, facts: Mapping[str, str] = {}, terms: Map
         What else to name there: the parameter set, the version.
     terms : mapping of str to str
         Terms of the glossary and their definitions; see `link_terms`.
+    values : mapping of str to str
+        What `measured` has for ``{{name}}`` in its text.
     """
     content = nbformat.read(path, as_version=4)
     default = declared_parameters(content).get("seed")
@@ -42,6 +51,7 @@ def lay_out(path: Path, notebook: str, facts: Mapping[str, str] = {}, terms: Map
     number = 0
     for cell in content.cells:
         if cell.cell_type != "code":
+            cell.source = put_in(cell.source, values)
             continue
         tags = cell.metadata.setdefault("tags", [])
         prompt = "Parameters of this run" if "parameters" in tags else "Code"
@@ -125,8 +135,7 @@ def _with_palette(content: bytes) -> bytes:
 
 def _figure(uri: str, name: str, shown: Mapping, about: Mapping[str, str]) -> str:
     """MyST source of a figure with its caption, and beneath it where it is from."""
-    # An empty line in a name would end the HTML.
-    facts = " · ".join(f"<span>{html.escape(' '.join(f'{k}: {v}'.split()))}</span>" for k, v in about.items())
+    facts = " · ".join(f"<span>{k}: {as_written(v)}</span>" for k, v in about.items())
     content = f'{shown["caption"]}\n\n<p class="jne-provenance">{facts}</p>'
     more = {"name": name, "target": f"../_images/{Path(uri).name}"}
     return figure_source(uri, content, alt=shown["alt"], width=shown["width"], **more)

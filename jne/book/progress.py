@@ -23,8 +23,9 @@ class Progress:
         self._lock, self._running, self._said = threading.Lock(), {}, time.monotonic()
         self._bars = None
         if console is not None and console.is_terminal:
-            columns = TextColumn("{task.description}"), BarColumn(), TextColumn("cell"), MofNCompleteColumn()
-            self._bars = Bars(*columns, TimeElapsedColumn(), console=console, transient=True)
+            name = TextColumn("{task.description}", markup=False)
+            columns = name, BarColumn(), TextColumn("cell"), MofNCompleteColumn(), TimeElapsedColumn()
+            self._bars = Bars(*columns, console=console, transient=True)
 
     def __enter__(self) -> Self:
         if self._bars:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import pydoc
 import re
+
+from docutils import nodes
+from sphinx.transforms import SphinxTransform
 
 # What scikit-learn gives every estimator is in its own documentation.
 _CLASS = [
@@ -20,12 +24,41 @@ def setup(app) -> dict[str, bool]:
     app.connect("sphinx-click-process-description", _examples_as_blocks)
     app.connect("html-page-context", _mend_page, priority=900)
     app.connect("builder-inited", _say_safe)
+    app.connect("html-collect-pages", _escape_titles)
+    app.add_transform(_AsWritten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _say_safe(app) -> None:
     """The one extension that does not say whether pages may be read side by side keeps nothing from page to page."""
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+
+
+class _AsWritten(SphinxTransform):
+    """Texts from data, which stand in a ``bdi`` (`jne._core.as_written`), keep their quotation marks."""
+
+    default_priority = 740  # before those of sentences are made round
+
+    def apply(self, **options) -> None:
+        for begin in list(self.document.findall(nodes.raw)):
+            if not begin.astext().startswith("<bdi ") or begin.parent is None:
+                continue
+            text = nodes.inline(classes=["tex2jax_ignore", "mathjax_ignore"], support_smartquotes=False)
+            place = begin.parent.index(begin)
+            while len(begin.parent) > place + 1:
+                node = begin.parent.pop(place + 1)
+                if isinstance(node, nodes.raw):
+                    break
+                text += node
+            begin.parent.replace(begin, text)
+
+
+def _escape_titles(app) -> list:
+    # The search page takes the headings that it lists for HTML.
+    titles = app.builder.indexer._all_titles
+    for page, found in titles.items():
+        titles[page] = [(html.escape(title), name) for title, name in found]
+    return []
 
 
 def _append_docstrings(app, page: str, source: list[str]) -> None:
@@ -61,6 +94,9 @@ def _mend_page(app, page: str, template: str, context: dict, doctree) -> None:
     # Two extensions load the scripts of thebe, which the book does not use; the second time is an error.
     context["script_files"] = [script for script in context["script_files"] if not _of_thebe(script)]
     # Its children have the role of bibliography entries, which a list may not have.
+    # The theme writes these texts as HTML.
+    for name in ("root_title", "pagetitle", *(["docstitle"] if page == "search" else [])):
+        context[name] = html.escape(context.get(name) or "")
     if "body" in context:
         context["body"] = context["body"].replace('<div role="list" class="citation', '<div class="citation')
 

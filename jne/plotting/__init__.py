@@ -3,6 +3,7 @@
 from jne.measures import label_of, short_label
 from jne.plotting import performance
 from jne.plotting.areas import area_label, figure_areas, level_colors, plot_areas, plot_distribution, plot_levels
+from jne.plotting.captions import each
 from jne.plotting.characters import make_drawable
 from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierarchy, figure_map
 from jne.plotting.grids import figure_grid, figure_scalars, result_label
@@ -47,6 +48,7 @@ __all__ = [
     "cannot_show",
     "describe",
     "draw_idea",
+    "each",
     "figure_accuracy",
     "figure_activations",
     "figure_agreement",

@@ -13,6 +13,8 @@ from matplotlib.font_manager import FontProperties, findfont, findSystemFonts, f
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
 
+from jne._core import as_written
+
 _ALIKE = ("Noto Sans", "Source Han Sans", "Gothic", "Hei", "Hiragino", "Sans")
 
 
@@ -29,7 +31,7 @@ def make_drawable(figure: Figure) -> str:
     Returns
     -------
     str
-        One sentence on what the numbers stand for; empty where nothing was replaced.
+        One sentence, in Markdown, on what the numbers stand for; empty where nothing was replaced.
     """
     # Numbers on logarithmic axes are set as mathematics by matplotlib itself.
     _rewrite(figure, lambda text: plain(text) if cbook.is_math_text(text) and r"\math" not in text else text)
@@ -46,7 +48,7 @@ def make_drawable(figure: Figure) -> str:
     names: dict[str, str] = {}
     runs = re.compile(f"[{''.join(map(re.escape, sorted(without)))}]+")
     _rewrite(figure, lambda text: runs.sub(lambda run: names.setdefault(run[0], f"[{len(names) + 1}]"), text))
-    listed = ", ".join(f"{number} is {name}" for name, number in names.items())
+    listed = ", ".join(f"{number} is {as_written(name)}" for name, number in names.items())
     return (
         f"No font of this machine has the characters of some names, so numbers stand for them: {listed}; with a font "
         "that has them, such as Noto Sans CJK, they are drawn."

@@ -25,20 +25,21 @@ def clock_of(benchmark: Mapping) -> str:
     return "cpu" if benchmark["settings"]["threads"] == 1 else "wall"
 
 
-def describe(benchmark: Mapping) -> str:
-    """On what machine and how the numbers were measured, in a sentence or two."""
+def describe(benchmark: Mapping) -> tuple[str, dict[str, float | str]]:
+    """On what machine and how the numbers were measured: a template of a sentence or two, and what it states."""
     settings, machine = benchmark["settings"], benchmark["machine"]
-    threads, repeats = settings["threads"], settings["repeats"]
-    clock = {"cpu": "processor time", "wall": "time by the clock"}[clock_of(benchmark)]
-    text = (
-        f"Measured on {machine['cpu']} ({machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB) with torch "
-        f"{machine['torch']} ({machine['blas'].upper()}), {threads} thread{'s' * (threads > 1)}; {clock}, "
-    )
-    text += f"median of {repeats} repeats with all methods in turn." if repeats > 1 else "measured once."
-    load = max(section["load_before"] for section in benchmark["sections"].values())
-    if load > 2 * machine["cores"]:
-        text += f" The machine was busy with other work (load {load:.0f}), which no clock leaves out entirely."
-    return text + " **A brief run** with few stimuli: its numbers are rough." * settings["brief"]
+    numbers = {name: machine[name] for name in ("cpu", "cores", "torch")}
+    numbers |= {"memory_gb": machine["memory_bytes"] / 1e9, "blas": machine["blas"].upper()}
+    numbers |= {name: settings[name] for name in ("threads", "repeats")}
+    text = "Measured on {cpu} ({cores} cores, {memory_gb:.0f} GB) with torch {torch} ({blas}), {threads} thread"
+    text += "s" * (settings["threads"] > 1)
+    text += {"cpu": "; processor time, ", "wall": "; time by the clock, "}[clock_of(benchmark)]
+    many = settings["repeats"] > 1
+    text += "median of {repeats} repeats with all methods in turn." if many else "measured once."
+    numbers["load"] = max(section["load_before"] for section in benchmark["sections"].values())
+    if numbers["load"] > 2 * machine["cores"]:
+        text += " The machine was busy with other work (load {load:.0f}), which no clock leaves out entirely."
+    return text + " **A brief run** with few stimuli: its numbers are rough." * settings["brief"], numbers
 
 
 def times_table(benchmark: Mapping) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -10,6 +11,8 @@ import xarray as xr
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
+from jne._core import Scalar, as_written
+from jne.plotting.captions import fill
 from jne.plotting.characters import make_drawable
 
 LEVEL_CMAP = "viridis"
@@ -38,11 +41,22 @@ def title(result: xr.Dataset, text: str) -> str:
     return f"Synthetic responses: {text}" if result.attrs.get("synthetic") else text
 
 
-def show(figure: Figure, message: str, result: xr.Dataset | None = None, *, alt: str | None = None) -> None:
+def show(
+    figure: Figure,
+    message: str,
+    /,
+    result: xr.Dataset | None = None,
+    *,
+    alt: str | None = None,
+    **numbers: Scalar | Mapping[str, Scalar],
+) -> None:
     """Display a figure in a notebook with its caption beneath, and close it.
 
     The book makes of it a numbered figure, and adds the notebook, the parameters and the version. Names in characters
     that no font has become numbers, and the caption says what they stand for (`make_drawable`).
+
+    The numbers that a caption states are given as keywords: the message is then a template of `str.format`, and each
+    number is recorded under its keyword, not rounded, as by `jne.record` but without a line of text.
 
     Parameters
     ----------
@@ -53,16 +67,26 @@ def show(figure: Figure, message: str, result: xr.Dataset | None = None, *, alt:
         The study drawn; its data, layer, seed and sizes are named beneath the caption.
     alt : str, optional
         What the figure looks like, for readers who do not see it; by default its titles and axes, in words.
+    **numbers : bool, int, float, str, or a mapping of these
+        What the fields of the message stand for: ``{r2:.2f}``, ``{share[V1]:.2f}`` of a mapping or a pandas Series, or
+        one piece of text for each entry (`each`). Texts are shown as they are written, not as Markdown.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from jne.plotting import show
+    >>> show(plt.figure(), "Median R² is {median_r2:.2f}.", median_r2=0.3141)  # doctest: +SKIP
     """
     about = {} if result is None else _about(result)
     alt = alt or describe(figure)
+    message, recorded = fill(message, numbers)
     message = " ".join(filter(None, (message, make_drawable(figure))))
     shown = {"caption": message, "alt": alt, "width": page_pixels(figure), "about": about}
     display(figure, metadata={"jne": shown})
     plt.close(figure)
-    facts = "; ".join(f"{name}: {value}" for name, value in about.items())
+    facts = "; ".join(f"{name}: {as_written(value)}" for name, value in about.items())
     text = f"*{message}*" + (f"\n\n<small>{facts}</small>" if facts else "")
-    display(Markdown(text), metadata={"jne": "caption"})
+    display(Markdown(text), metadata={"jne": "caption", **recorded})
 
 
 def page_pixels(figure: Figure) -> int:
@@ -96,9 +120,10 @@ def _about(result: xr.Dataset) -> dict[str, str]:
     return {"responses": ", ".join([kind, *sizes]), **named}
 
 
-def remark(text: str) -> None:
-    """Display a sentence in a notebook."""
-    display(Markdown(text))
+def remark(text: str, /, **numbers: Scalar | Mapping[str, Scalar]) -> None:
+    """Display a sentence in a notebook; with numbers it is a template, as the message of `show`."""
+    text, recorded = fill(text, numbers)
+    display(Markdown(text), metadata=recorded)
 
 
 _MISSING = {

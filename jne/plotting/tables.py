@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import display
 
+from jne._core import as_written
 from jne.measures import short_label
 
 _COLUMNS = {
@@ -29,7 +30,8 @@ def show_table(table: pd.DataFrame) -> None:
     table = table.set_axis(words, axis=0).rename(columns=_COLUMNS)
     formats = {name: _p_value if name.startswith("p (") else "{:+.2f}" for name in table.columns}
     formats |= dict.fromkeys(("subjects", "areas", "voxels"), "{:.0f}")
-    display(table.style.format({name: formats[name] for name in table.columns}, na_rep="–"))
+    shown = table.style.format({name: formats[name] for name in table.columns}, na_rep="–")
+    display(shown.format_index(as_written))
 
 
 def _p_value(p: float) -> str:

@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from jne import plotting
+from jne._core import as_written
 from jne.book.pages import glossary_terms, lay_out, link_terms
 from jne.plotting import describe
 
@@ -75,7 +76,7 @@ def test_figure_has_caption_words_size_and_provenance(page, tmp_path):
     facts = re.findall(r"<span>(.*?)</span>", text)
     assert facts == [
         "responses: recorded, 1 stimuli (held-out test stimuli), 2 voxels",
-        "data: &lt;b&gt;A &amp; B&lt;/b&gt;",
+        f"data: {as_written('<b>A & B</b>')}",
         "layer: deep",
         "seed: 3",
         "notebook: book/chapter.ipynb",

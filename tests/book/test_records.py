@@ -1,0 +1,121 @@
+"""Numbers that a notebook states are recorded under their names, and read from the executed notebook."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from jne.book import execute_notebook, read_records
+from jne.plotting import each
+from jne.plotting.captions import fill
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "book").glob("*.ipynb"))
+SHOWN = ("show", "remark", "Markdown")
+
+
+def computed_texts(source):
+    """Lines on which a text with a computed part goes to a caption or a remark: as it is, or by a variable."""
+    tree = ast.parse(source)
+    made = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    made.setdefault(target.id, []).append(node.value)
+
+    def is_computed(node, seen=()):
+        for part in ast.walk(node):
+            if isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Attribute) and part.attr in ("format", "join")):
+                return True
+            if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod):
+                return True
+            if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == "str":
+                return True
+            if isinstance(part, ast.Name) and part.id in made and part.id not in seen:
+                if any(is_computed(value, (*seen, part.id)) for value in made[part.id]):
+                    return True
+        return False
+
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SHOWN:
+            messages = node.args[1:2] if node.func.id == "show" else node.args[:1]
+            found += [node.lineno for message in messages if is_computed(message)]
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_captions_of_chapters_are_templates(path):
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [(number, computed_texts(source)) for number, source in enumerate(cells) if computed_texts(source)] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'show(figure, f"R² is {r2:.2f}.")',
+        'text = "R² is {}."\nremark(text.format(r2))',
+        'text = "R²"\ntext += f" is {r2}."\nif r2:\n    show(figure, text, result, r2=r2)',
+        'words = ", ".join(names)\nremark("Called: " + words)',
+        'remark("R² is %.2f." % r2)',
+        'remark("R² is " + str(r2))',
+    ],
+)
+def test_a_computed_caption_is_found(source):
+    assert computed_texts(source)
+
+
+def test_numbers_are_filled_in_as_they_are_and_recorded_not_rounded():
+    numbers = {
+        "r2": xr.DataArray(np.float32(0.25)),
+        "n": np.int64(1234),
+        "rho": pd.Series({"V1": 0.126, "as they are": -1.0}),
+        "area": "V1 *a*",
+        "none": float("nan"),
+    }
+    text, metadata = fill("{r2:.3f} {n:,} {rho[V1]:.2f} {rho[as they are]:+.0f} {none:.2f} {area}", numbers)
+    assert text.startswith("0.250 1,234 0.13 -1 nan <bdi") and text.endswith("V1 &#42;a&#42;</bdi>")
+    output = nbformat.v4.new_output("display_data", metadata=metadata)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=[output])])
+    recorded = {"r2": 0.25, "n": 1234, "rho.V1": 0.126, "rho.as they are": -1.0, "area": "V1 *a*", "none": None}
+    assert read_records(notebook) == recorded
+    assert fill("{as it is} {", {}) == ("{as it is} {", {})
+
+
+def test_a_piece_of_text_for_each_entry():
+    called = each("**{name}**: {value}", {"faces": "FFC, *", "b|c": "V4"}, "; ")
+    assert called == {"faces": "FFC, *", "b|c": "V4"}
+    assert called.text.startswith("**faces**: <bdi") and "|" not in called.text and called.text.endswith(": V4")
+    rho = each("{name} {low:+.2f} to {high:+.2f}", pd.DataFrame({"low": [0.1], "high": [0.2]}, index=["JNE"]))
+    assert rho.text == "JNE +0.10 to +0.20" and rho == {"JNE.low": 0.1, "JNE.high": 0.2}
+    assert not each("{name}", {})
+
+
+@pytest.mark.parametrize("numbers", [{"x": [1, 2]}, {"x": None}, {"x": {"a": object()}}])
+def test_what_is_no_number_is_refused(numbers):
+    with pytest.raises(ValueError, match="accepted are bool, int, float, str, or a mapping"):
+        fill("{x}", numbers)
+
+
+@pytest.mark.slow
+def test_an_executed_notebook_has_what_its_captions_state(tmp_path):
+    source = (
+        "import jne, matplotlib.pyplot as plt\nfrom jne.plotting import each, remark, show\n"
+        "show(plt.figure(), 'Median R² is {median_r2:.2f}.', median_r2=0.3141)\n"
+        "remark('{n} areas: {share}', n=2, share=each('{name} {value:.1f}', {'V2': 0.25, 'V1': 0.125}))\n"
+        "remark('no {fields}')\njne.record('last', 1)"
+    )
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(metadata=kernel, cells=[nbformat.v4.new_code_cell(source)])
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    execute_notebook(tmp_path / "a.ipynb", tmp_path / "out/a.ipynb", {}, root=tmp_path)
+    assert list(read_records(tmp_path / "out/a.ipynb").items()) == [
+        ("last", 1), ("median_r2", 0.3141), ("n", 2), ("share.V2", 0.25), ("share.V1", 0.125)
+    ]  # fmt: skip
+    outputs = nbformat.read(tmp_path / "out/a.ipynb", as_version=4).cells[-1].outputs
+    texts = [output.data.get("text/markdown") for output in outputs]
+    assert texts == [None, "*Median R² is 0.31.*", "2 areas: V2 0.2, V1 0.1", "no {fields}", None]
