@@ -154,8 +154,8 @@ class ResidualEncoder(Encoder):
         self, x: torch.Tensor, y: torch.Tensor, x_val: torch.Tensor, y_val: torch.Tensor, progress: bool
     ) -> dict[str, Any]:
         # Fused: of small networks, a step's arithmetic costs less than telling of it weight by weight.
-        options = {"lr": self.lr, "weight_decay": self.weight_decay, "fused": True}
-        optimizer = torch.optim.AdamW(self.module_.parameters(), **options)
+        weights, decay = self.module_.parameters(), self.weight_decay
+        optimizer = torch.optim.AdamW(weights, lr=self.lr, weight_decay=decay, fused=True)
         order = torch.Generator().manual_seed(self.random_state)
         train_loss: list[float] = []
         validation_loss: list[float] = []
