@@ -45,7 +45,7 @@ bench: setup  ## measure speed, memory and accuracy (about 11 minutes; nothing e
 	$(BIN)/python benchmarks/engine.py $(BENCH)
 
 check-book: setup-test  ## open every page of the built book in a real browser (needs Chromium)
-	JNE_BOOK=$${JNE_BOOK:-_build/html} $(BIN)/python -m pytest -q -m browser tests/test_browser.py
+	JNE_BOOK=$${JNE_BOOK:-_build/html} $(BIN)/python -m pytest -q -m browser tests/test_browser.py tests/book/test_texts_from_data.py
 
 lint: setup-test  ## style, and the order of the wings
 	$(BIN)/ruff check .

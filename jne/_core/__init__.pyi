@@ -69,5 +69,6 @@ from jne._core.tensor_files import write_tensors as write_tensors
 from jne._core.texts import as_written as as_written
 from jne._core.texts import folder_name as folder_name
 from jne._core.texts import listed as listed
+from jne._core.texts import printable as printable
 from jne._core.threads import threads_for as threads_for
 from jne._core.threads import wait_asleep as wait_asleep

@@ -30,6 +30,12 @@ def folder_name(stem: str, taken: Collection[str] = ()) -> str:
     return f"_{stem}" if stem.startswith(".") or stem.casefold() in taken else stem
 
 
+def printable(text: str) -> str:
+    """A text in which what no page can hold, such as a byte of a file's name that is no letter, is an escape."""
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
+
+
 def as_written(text: object) -> str:
     """A text from data as Markdown, and as HTML, that shows it as it is written and does nothing else.
 
@@ -37,9 +43,7 @@ def as_written(text: object) -> str:
     a tag, an entity, a substitution or a line. It stands by itself (``bdi``), so that letters that are read from the
     right turn nothing around them, and quotation marks in it stay straight (`jne.book.sphinx_extension`).
     """
-    # What no page can hold, such as a byte of a file's name that is no letter, shows as an escape.
-    plain = str(text).encode("utf-8", "backslashreplace").decode()
-    plain = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
+    plain = printable(str(text))
     if not plain or _HARMLESS.fullmatch(plain):
         return plain
     safe = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", plain)

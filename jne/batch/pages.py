@@ -13,7 +13,7 @@ import nbformat
 import pandas as pd
 import yaml
 
-from jne._core import as_written
+from jne._core import as_written, printable
 from jne.batch.grid import Grid, Run
 from jne.batch.run import read_record
 from jne.batch.summary import flatten
@@ -71,7 +71,7 @@ def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
     (stage / "index.md").write_text(_index(shown, table), encoding="utf-8")
     chapters += [{"file": str(page.with_suffix(""))} for page in references]
     (stage / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters}))
-    config = yaml.safe_load((stage / "_config.yml").read_text()) | {"title": f"Batch {grid.name}"}
+    config = yaml.safe_load((stage / "_config.yml").read_text()) | {"title": f"Batch {printable(grid.name)}"}
     # The theme writes its logo's text as HTML.
     logo = {"text": as_written(config["title"])}
     config["sphinx"]["config"].setdefault("html_theme_options", {})["logo"] = logo
@@ -112,8 +112,8 @@ def _run_page(run: Run) -> str:
 
 
 def _title(stem: str) -> str:
-    """In Markdown."""
-    return as_written(stem.replace("_", " ").capitalize())
+    """In Markdown; a name that is more than words and underscores as it is."""
+    return as_written(stem.replace("_", " ").capitalize() if _page(stem) == stem else stem)
 
 
 def _varied(runs: list[Run]) -> list[str]:

@@ -15,6 +15,9 @@ from matplotlib.ticker import FixedLocator
 
 from jne._core import as_written
 
+# Numbers on logarithmic axes, and what all of an axis are multiplied with, are set as mathematics by matplotlib itself.
+_OWN = r"\\mathdefault\{(?:[-\u2212+\d.,]|\\times|\^\{[-\u2212+\d.]*\})*\}"
+_NUMBER = re.compile(rf"\$(?:\\times|{_OWN})+\$")
 _ALIKE = ("Noto Sans", "Source Han Sans", "Gothic", "Hei", "Hiragino", "Sans")
 
 
@@ -33,8 +36,7 @@ def make_drawable(figure: Figure) -> str:
     str
         One sentence, in Markdown, on what the numbers stand for; empty where nothing was replaced.
     """
-    # Numbers on logarithmic axes are set as mathematics by matplotlib itself.
-    _rewrite(figure, lambda text: plain(text) if cbook.is_math_text(text) and r"\math" not in text else text)
+    _rewrite(figure, lambda text: plain(text) if cbook.is_math_text(text) and not _NUMBER.fullmatch(text) else text)
     texts = figure.findobj(Text)
     missing = {c for text in texts for c in text.get_text() if not c.isspace() and c not in _characters(_family(text))}
     if not missing:

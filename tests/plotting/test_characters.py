@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
-from matplotlib import font_manager
+from matplotlib import cbook, font_manager
 from matplotlib import pyplot as plt
 from matplotlib.text import Text
 
@@ -104,6 +104,27 @@ def test_dollar_signs_are_drawn_as_they_are(name):
     assert make_drawable(figure) == ""
     text = re.sub(r"&#x?\w+;|&amp;", "", drawn(figure))
     assert text.count(name) == 3
+
+
+NAMES_LIKE_NUMBERS = [
+    r"$\mathbf{$",
+    r"$\mathdefault{x}$",
+    r"$\mathdefault{{$",
+    "$10^2$",
+    r"$\math$ and $y$",
+    r"a $\mathrm{b}$",
+]
+
+
+@pytest.mark.parametrize("name", NAMES_LIKE_NUMBERS)
+def test_names_that_look_like_numbers_of_an_axis_are_drawn_as_they_are(name):
+    figure, ax = plt.subplots()
+    ax.plot([1, 2], label=name)
+    ax.legend()
+    ax.set_title(name)
+    figure.suptitle(f"layer {name}")
+    make_drawable(figure)
+    assert drawn(figure) and ax.get_title() == plain(name) and not cbook.is_math_text(ax.get_title())
 
 
 def test_numbers_on_logarithmic_axes_stay_mathematics():
