@@ -30,8 +30,9 @@ def setup(app) -> dict[str, bool]:
 
 
 def _say_safe(app) -> None:
-    """The one extension that does not say whether pages may be read side by side keeps nothing from page to page."""
-    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+    """The two extensions that do not say whether pages may be read side by side keep nothing from page to page."""
+    for name in {"sphinx_multitoc_numbering", "sphinx_jupyterbook_latex"} & app.extensions.keys():
+        app.extensions[name].parallel_read_safe = True
 
 
 class _AsWritten(SphinxTransform):

@@ -535,7 +535,7 @@ def test_a_scheduler_takes_functions_of_its_own_client_alone():
         for stranger in (None, Security.temporary()):
             for place in (address, address.replace("tls", "tcp")):
                 try:
-                    with Client(place, security=stranger, timeout=5) as other:
+                    with Client(place, security=stranger, timeout=5, set_as_default=False) as other:
                         other.submit(os.getpid).result(timeout=5)
                 except (OSError, RuntimeError, TypeError, ValueError) as error:  # each way in has its own
                     refused.append(error)
