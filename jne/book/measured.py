@@ -37,8 +37,11 @@ def _read(path: Path) -> dict:
 
 def _book_times(book: dict) -> dict[str, str]:
     times = {f"{name}_time": f"a time that {NOT_YET}" for name in ("quick", "demo")}
+    busy = book.get("builds_busy", {})
     for name, run in book.get("builds", {}).items():
         times[f"{name}_time"] = f"{_duration(run['seconds'])} on {run['machine']['cores']} processor cores"
+        if name in busy:
+            times[f"{name}_time"] += f" ({_duration(busy[name]['seconds'])} beside one busy process)"
     return times
 
 
