@@ -49,7 +49,7 @@ def build_costs(params: str, busy: bool) -> dict[str, float]:
 
 
 def _timed(params: str, results: str) -> tuple[float, float]:
-    command = [sys.executable, "-c", "from jne.cli import main; main()", "book", "--params", params]
+    command = [sys.executable, "-m", "jne.cli", "book", "--params", params]
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=ROOT, env=os.environ | {"JNE_RESULTS": results}, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
