@@ -30,8 +30,9 @@ def path_hider(values: Iterable, root: Path) -> Callable[[str], str]:
     A path is found as it is, quoted by Python or JSON, and escaped for a page.
     """
     named = sorted({path for value in values for path in _paths(value)}, key=len, reverse=True)
-    changes = [(re.escape(spelling), Path(path).name) for path in named for spelling in _spellings(path)]
-    changes = [(pattern, lambda found, name=name: name) for pattern, name in changes]
+    changes: list[tuple[str, Callable[[re.Match], str]]] = []
+    for path in named:
+        changes += [(re.escape(one), lambda found, name=Path(path).name: name) for one in _spellings(path)]
     for folder, name in ((sys.prefix, "."), (root, "."), (Path.home(), "~")):
         inside = "" if name == "." else "~/"
         for spelling in _spellings(str(folder)) if Path(folder).name else ():
@@ -39,10 +40,11 @@ def path_hider(values: Iterable, root: Path) -> Callable[[str], str]:
             changes.append((pattern, lambda found, name=name, inside=inside: inside if found[1] else name))
     kernel = rf"(?:{re.escape(tempfile.gettempdir())}|[\w./~-]*)/ipykernel_\d+/\d+\.py"
     changes.insert(0, (kernel, lambda found: "cell"))
+    compiled = [(re.compile(pattern), change) for pattern, change in changes]
 
     def hide(text: str) -> str:
-        for pattern, change in changes:
-            text = re.sub(pattern, change, text)
+        for pattern, change in compiled:
+            text = pattern.sub(change, text)
         return text
 
     return hide
@@ -64,7 +66,7 @@ def _is_path(value) -> bool:
     if not isinstance(value, str | Path) or not Path(value).is_absolute() or not Path(value).name:
         return False
     try:
-        return Path(value).exists()
+        return Path(value).suffix == ".nc" or Path(value).exists()
     except (OSError, ValueError):  # too long for a path, or not one
         return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -104,8 +103,7 @@ def describe(figure: Figure) -> str:
         labels = " against ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel()))) if ax.axison else ""
         parts.append(": ".join(filter(None, (ax.get_title(), labels))))
     text = ". ".join(dict.fromkeys(part.strip().rstrip(".") for part in parts if part.strip()))
-    # Where a whole label is mathematics, its signs are not read out; in a name they are part of it.
-    words = re.sub(r"(?<![^ ])\$([^$]+)\$(?![^ .])", r"\1", text).replace("\\$", "$").split()
+    words = text.replace("\\$", "$").split()  # as `plain` has left them
     return " ".join(words) + "." if words else "Figure without title."
 
 

@@ -47,7 +47,7 @@ def page(tmp_path, monkeypatch):
         {"jne_ss": (("sample", "voxel"), [[1.0, 2.0]])}, attrs={"data": "<b>A & B</b>", "layer": "deep"}
     )
     figure, ax = plt.subplots()
-    ax.set(xlabel="noise ceiling", ylabel="$R^2$")
+    ax.set(xlabel="noise ceiling", ylabel="R²")
     figure.suptitle("Synthetic: accuracy")
     code = v4.new_code_cell("draw()", outputs=displayed(figure, result=result, monkeypatch=monkeypatch))
     shown = v4.new_code_cell("1 + 1", metadata={"tags": ["show-input"]})
@@ -70,7 +70,7 @@ def test_figure_has_caption_words_size_and_provenance(page, tmp_path):
     text = output.data["text/markdown"]
     image = re.match(r"`+\{figure\} (_figures/\w+\.png)\n", text)
     assert (tmp_path / image[1]).stat().st_size > 1000
-    assert ':alt: "Synthetic: accuracy. R^2 against noise ceiling."' in text
+    assert ':alt: "Synthetic: accuracy. R² against noise ceiling."' in text
     assert f":width: {round(plt.rcParams['figure.figsize'][0] * 96)}px" in text
     assert "\n\nSee *this*.\n\n" in text
     facts = re.findall(r"<span>(.*?)</span>", text)

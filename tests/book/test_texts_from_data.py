@@ -226,6 +226,8 @@ def test_batch_shows_texts_as_they_are_written(batch):
     for page in [*html.glob("good*.html"), *html.glob("broken*.html")]:
         shown = plain(parsed(page).find("article").get_text())
         assert "value" in shown and plain(f"value {ALL % 'value'}".replace(".", " ")) in shown
+        alt = [plain(image["alt"]) for image in parsed(page).find("article").find_all("img")]
+        assert any(plain(f"value {ALL % 'value'}".replace(".", " ")) in words for words in alt)
         titles = [plain(link.get_text()) for link in parsed(page).find("nav", class_="bd-links").find_all("a")]
         assert any(plain(hostile("layer")) in title for title in titles)
     for page in html.rglob("*.html"):
