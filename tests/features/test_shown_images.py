@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -130,3 +131,11 @@ def test_a_masked_autoencoder_is_refused_until_its_mask_is_switched_off(tmp_path
     (tmp_path / "config.json").write_text(json.dumps(content | {"mask_ratio": 0.0}))
     once, again = (extract_features(pictures, model=str(tmp_path))["layer2"] for _ in range(2))
     np.testing.assert_allclose(once, again, atol=1e-5 * once.std())
+
+
+def test_a_pipe_in_the_place_of_an_image_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to("a.png")
+    for name in ("a.png", "link.png"):
+        with pytest.raises(ValueError, match=r"png is a pipe \(FIFO\); needed: a file"):
+            decode(tmp_path / name, name)

@@ -32,7 +32,7 @@ def result(given: Path, disk: Path) -> None:
 
 
 def features(given: Path, disk: Path) -> None:
-    from jne.features.feature_writer import FeatureWriter
+    from jne.features import FeatureWriter
 
     rng = np.random.default_rng(0)
     with FeatureWriter(disk / "out.h5", [f"image{i}" for i in range(120)], {"one": 300, "two": 40}, {}) as writer:

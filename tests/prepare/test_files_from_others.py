@@ -24,9 +24,7 @@ import jne
 from jne._core import read_netcdf
 from jne.book import load_yaml, read_parameters
 from jne.datasets import open_content, value_problems
-from jne.features import FeatureWriter, ImageFiles, read_feature_file
-from jne.features.image_sets import open_images, read_ids
-from jne.features.images import decode
+from jne.features import FeatureWriter, ImageFiles, open_images, read_feature_file
 from jne.prepare.array_files import load_array
 from jne.prepare.array_sources import load_named
 from jne.prepare.brain_files import load_image, open_maps, read_values
@@ -196,7 +194,7 @@ def test_postscript_that_is_called_a_photograph_is_not_run(tmp_path):
     lines = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
     (tmp_path / "a.png").write_text(lines)
     with pytest.raises(ValueError, match="cannot identify image file"):
-        decode(tmp_path / "a.png", "a.png")
+        ImageFiles(tmp_path)[0]
 
 
 # What is no plain file
@@ -229,6 +227,12 @@ def write_png(path):
 def write_zip(path):
     with zipfile.ZipFile(path, "w") as file, file.open("a.png", "w") as stream:
         Image.new("RGB", (9, 9)).save(stream, "PNG")
+
+
+def select(path):
+    """The images of these ids."""
+    write_zip(path.with_name("some.zip"))
+    return open_images(path.with_name("some.zip"), [path])
 
 
 def write_encoder(path):
@@ -269,9 +273,8 @@ PLAIN = {
     "responses": ("r.npy", lambda path: np.save(path, np.ones((3, 4))), lambda path: load_array(path, "responses", 2)),
     "zip of images": ("i.zip", write_zip, lambda path: ImageFiles(path)[0]),
     "HDF5 of images": ("i.h5", write_bricks, lambda path: open_images(path)[0]),
-    "an image": ("i.png", write_png, lambda path: decode(path, "i.png")),
     "image of a folder": ("images/i.png", write_png, lambda path: ImageFiles(path.parent)[0]),
-    "select": ("ids.txt", lambda path: path.write_text("a\n"), read_ids),
+    "select": ("ids.txt", lambda path: path.write_text("a\n"), select),
     "volume": ("m.nii.gz", write_volume, lambda path: load_image(path, "maps")),
     "header and volume": ("m.img", write_pair, lambda path: load_image(path.with_suffix(".hdr"), "maps")),
     "surface": ("m.gii", write_surface, lambda path: load_image(path, "maps")),
@@ -489,9 +492,9 @@ BOMBS = {
     "a packed table": ("s.csv", big_gzip, read_stimuli),
     "names of areas": ("n.txt", big_gzip, read_label_names),
     "packed annotations": ("instances_train.json", big_gzip, lambda path: _read_annotations(path, "name")),
-    "a list of ids": ("ids.txt", big_gzip, read_ids),
+    "a list of ids": ("ids.txt", big_gzip, select),
     "image of a zip": ("i.zip", big_zip, lambda path: ImageFiles(path)[0]),
-    "a picture": ("i.png", big_picture, lambda path: decode(path, "i.png")),
+    "a picture": ("i.png", big_picture, lambda path: ImageFiles(path.parent)[0]),
     "an image of an HDF5": ("i.h5", big_brick, lambda path: open_images(path)[0]),
     "images of an HDF5": ("i.h5", many_bricks, open_images),
     "MATLAB": ("e.mat", big_matlab, read_shared),
