@@ -5,6 +5,8 @@ VENV ?= .venv
 PARAMS ?= demo
 GRID ?= quick
 BIN := $(VENV)/bin
+# Packages are installed without compiling them: what is imported is compiled once, which a caller's setting must not forbid.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # The first Python on the path that the pinned packages support; the newest only where there is no other.
 PYTHON ?= $(shell for newest in 13 14; do for p in python3 python3.13 python3.12 python3.11 python3.14; do \
