@@ -49,6 +49,7 @@ from jne._core.memory import parse_bytes as parse_bytes
 from jne._core.memory import spans as spans
 from jne._core.meshes import MESHES as MESHES
 from jne._core.meshes import N_VERTICES as N_VERTICES
+from jne._core.opening import DAMAGED as DAMAGED
 from jne._core.opening import n_bytes as n_bytes
 from jne._core.opening import npz_headers as npz_headers
 from jne._core.opening import open_hdf5 as open_hdf5

@@ -11,6 +11,7 @@ import math
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""What h5py, zipfile and NumPy raise on an HDF5 or npz file that is damaged or of another kind."""
 _BLOCK = 2**20
 _TEXT = 64
 """Bytes that a text takes in memory, about."""

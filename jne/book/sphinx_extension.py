@@ -94,10 +94,10 @@ def _examples_as_blocks(app, context, lines: list[str]) -> None:
 def _mend_page(app, page: str, template: str, context: dict, doctree) -> None:
     # Two extensions load the scripts of thebe, which the book does not use; the second time is an error.
     context["script_files"] = [script for script in context["script_files"] if not _of_thebe(script)]
-    # Its children have the role of bibliography entries, which a list may not have.
     # The theme writes these texts as HTML.
     for name in ("root_title", "pagetitle", *(["docstitle"] if page == "search" else [])):
         context[name] = html.escape(context.get(name) or "")
+    # Its children have the role of bibliography entries, which a list may not have.
     if "body" in context:
         context["body"] = context["body"].replace('<div role="list" class="citation', '<div class="citation')
 

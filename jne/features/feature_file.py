@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import h5py
 import numpy as np
 
 from jne._core import (
+    DAMAGED,
     HDF5_ENDINGS,
     RefusedError,
     check_held,
@@ -24,19 +23,6 @@ from jne._core import (
     read_npz,
 )
 from jne.features.images import natural_key
-
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    NotImplementedError,
-    OverflowError,
-    MemoryError,
-    ZlibError,
-    BadZipFile,
-)
 
 
 @dataclass(frozen=True)
@@ -79,7 +65,7 @@ class FeatureFile:
                     values = _rows(file[layer], index, f"features: layer {layer} of {self.path}")
         except RefusedError:
             raise
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise ValueError(f"features: layer {layer} of {self.path} cannot be read ({error})") from error
         return values.astype(np.float32, copy=False)
 
@@ -137,7 +123,7 @@ def read_feature_file(path: str | Path) -> FeatureFile:
         ids, shapes, attrs = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
     except RefusedError:
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ValueError(
             f"features: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, "
             f"damaged, of another kind, or holds Python objects ({error})"

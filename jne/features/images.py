@@ -173,8 +173,8 @@ class ImageFiles(Sequence):
             size = self._zip.getinfo(name).file_size
             check_held(_AT_ONCE * size, f"images: {_AT_ONCE} files like {name} of {self.path}, unpacked at once,")
             return self._zip.read(name)
-        # zipfile raises a RuntimeError for a password, a NotImplementedError for an unknown compression.
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        # zipfile raises a RuntimeError for a password, a kind of it for an unknown compression.
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise ValueError(f"{self.path}: {name} cannot be unpacked: the zip is damaged ({error})") from error
 
 

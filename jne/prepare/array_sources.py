@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import h5py
 import numpy as np
 
-from jne._core import HDF5_ENDINGS, RefusedError, check_held, n_bytes, npz_headers, open_hdf5, plain_file, read_npz
+from jne._core import (
+    DAMAGED,
+    HDF5_ENDINGS,
+    RefusedError,
+    check_held,
+    n_bytes,
+    npz_headers,
+    open_hdf5,
+    plain_file,
+    read_npz,
+)
 
 
 def load_named(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
@@ -23,10 +31,7 @@ def load_named(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         known, found = (_load_npz if path.suffix == ".npz" else _load_hdf5)(path, names)
     except RefusedError:
         raise
-    except (
-        OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, OverflowError, MemoryError,
-        ZlibError, BadZipFile,
-    ) as error:  # fmt: skip
+    except DAMAGED as error:
         raise ValueError(
             f"input: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, damaged, "
             f"of another kind, or holds Python objects ({error})"
