@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import paths
 import pytest
 import torch
+from click.testing import CliRunner
+from torch.utils.flop_counter import FlopCounterMode
 
 from jne.plotting import performance
 
@@ -14,9 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import _common  # noqa: E402
+import _features  # noqa: E402
+import _fits  # noqa: E402
 import _methods  # noqa: E402
 import _targets  # noqa: E402
 import engine  # noqa: E402
+import gpu  # noqa: E402
 
 CASE = _methods.Case(6, 30, 12, 16)
 
@@ -138,3 +144,44 @@ def test_the_numbers_in_the_readme_are_those_of_the_benchmark():
     assert f"takes {cost['plain']:.2f} plain matrix products" in told
     assert f"({cost['share, full rank']:.2f} with the nonlinear share)" in told
     assert f"{cost['backward per voxel'] / cost['plain']:.0f} times less than one backward pass per voxel" in told
+
+
+@pytest.fixture
+def gpu_benchmark(tmp_path, monkeypatch):
+    """The benchmark of a card on the CPU, with few of its checks and one layer of its network."""
+    monkeypatch.setattr(paths, "CHECKS", {name: paths.CHECKS[name] for name in ("readout, products", "rows")})
+    monkeypatch.setattr(_features, "LAYERS", {"stem": 1})
+    out = tmp_path / "gpu.json"
+
+    def run():
+        done = CliRunner().invoke(gpu.main, ["--quick", "--device", "cpu", "--out", str(out)])
+        return done, json.loads(out.read_text())
+
+    return run
+
+
+def test_the_benchmark_of_a_card_goes_on_where_a_part_fails_and_measures_that_again(gpu_benchmark, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(gpu, "measure_wide", lambda *sizes: torch.ones(2) @ torch.ones(3))
+        done, result = gpu_benchmark()
+    wide = [f"accuracy at these widths, {precision}" for precision in gpu.PRECISIONS]
+    assert done.exit_code == 1 and list(result["failed"]) == wide
+    assert "not measured: accuracy at these widths, float32" in done.output
+    assert "size" in result["failed"][wide[0]] and not set(wide) & set(result["sections"])
+    done, result = gpu_benchmark()
+    sections = result["sections"]
+    assert done.exit_code == 0, done.output
+    assert result["failed"] == {} and sections[wide[0]]["jne"] < 1e-4 and "subject: kept" in done.output
+    errors = sections["accuracy, float32"]
+    assert errors["failed"] == {} and max(errors["largest_relative_error"]["rows"].values()) < 1e-5
+    assert sections["fits"]["minibatches, float32"]["batch_size"] == gpu.QUICK["batch_size"]
+    assert sections["subject"]["epochs"] == {"nonlinear": 3, "linear": 3}
+    assert max(sections["features"]["largest_error_over_largest_value"].values()) < 1e-4
+
+
+def test_the_operations_of_an_epoch_are_counted():
+    case, counted = _fits.FitCase(n=20, n_val=8, D=5, V=7, H=6), FlopCounterMode(display=False)
+    arrays, _ = _fits.simulate(case)
+    with counted:
+        _fits.fit(case, arrays, 1, "cpu")
+    assert counted.get_total_flops() == case.flops

@@ -73,3 +73,4 @@ from jne._core.texts import listed as listed
 from jne._core.texts import printable as printable
 from jne._core.threads import threads_for as threads_for
 from jne._core.threads import wait_asleep as wait_asleep
+from jne._core.versions import version_of as version_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
@@ -21,6 +20,7 @@ import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
 from jne._core.memory import format_bytes
+from jne._core.versions import version_of
 
 FORMAT_VERSION = 1
 """Version of the files this package writes; it grows when a reader must know the difference."""
@@ -210,4 +210,4 @@ def provenance() -> dict[str, str | int]:
 def _versions() -> dict[str, str]:
     # Read from disk once: measuring a small network takes no longer than this.
     names = ("jne", "torch", "numpy", "xarray", "himalaya")
-    return {f"version_{name}": importlib.metadata.version(name) for name in names}
+    return {f"version_{name}": version_of(name) for name in names}

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from himalaya.kernel_ridge import KernelRidgeCV
-from himalaya.ridge import RidgeCV
 from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
 
@@ -78,6 +76,10 @@ class RidgeEncoder(Encoder):
         return nn.Linear(n_features, n_voxels, bias=False)
 
     def _fit(self, arrays: Training, progress: bool) -> None:
+        # Here, as other encoders do without himalaya.
+        from himalaya.kernel_ridge import KernelRidgeCV
+        from himalaya.ridge import RidgeCV
+
         self._check_parameters()  # again, as set_params may have changed them
         X, Y = np.concatenate([arrays.X, arrays.X_val]), np.concatenate([arrays.Y, arrays.Y_val])
         self._fit_scaling(X, Y)
