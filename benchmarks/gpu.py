@@ -44,7 +44,7 @@ FULL = {
     "n_test": 1000,
     "n_bootstrap": 2000,
     "batch_size": 256,
-    "epochs": [2, 22],
+    "epochs": [5, 105],
     "options": {},
     "images": {"n": 2048, "size": 425, "batch_size": 256},
 }

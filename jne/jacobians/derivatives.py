@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from jne._core import Budget, clamp
+from jne._core import Budget, clamp, matrix_precision
 from jne.jacobians.calls import Call, close
 
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -37,6 +37,7 @@ class Derivative:
         return self.mode == "forward"
 
 
+@matrix_precision("float32")  # the rounding of TF32 would look like a wrong way
 def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool) -> Derivative:
     """The first way of differentiating ``call`` that is right at ``X``; forward mode is tried first if asked for."""
     Y = _record(call, X)[1]

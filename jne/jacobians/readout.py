@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from jne._core import as_numbers, cast, moved
+from jne._core import as_numbers, cast, matrix_precision, moved
 from jne.jacobians.calls import Call, as_outputs, close, own_place
 from jne.jacobians.model import Problem, refuse_changed
 
@@ -85,6 +85,7 @@ def linear_end(problem: Problem) -> Readout | None:
     return trunk, weight
 
 
+@matrix_precision("float32")  # the rounding of TF32 would look like a wrong way
 def choose_readout(problem: Problem, readout: str | bool | Readout) -> Readout | None:
     """Trunk and weight, beside the samples, where a readout is to be used; see `jne.nonlinearity`."""
     if isinstance(readout, tuple):

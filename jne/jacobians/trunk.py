@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from jne._core import Budget, clamp, spans
+from jne._core import Budget, clamp, matrix_precision, spans
 from jne.jacobians.calls import Call, as_outputs, close
 from jne.jacobians.chain_rule import Activation, Linear, chain_rule, recognise
 from jne.jacobians.derivatives import Derivative, differentiate, pull_autograd
@@ -27,6 +27,7 @@ class Trunk:
     constant: bool = False  # nothing in it is nonlinear; then there is one Jacobian, ``(1, n_hidden, n_features)``
 
 
+@matrix_precision("float32")  # the rounding of TF32 would look like a wrong way
 def make_trunk(module: Call, X: torch.Tensor, n_hidden: int, budget: Budget) -> Trunk:
     """The quickest right way to the Jacobians of ``module`` at samples like ``X``."""
     call, n_features, size = as_outputs(module), X[0].numel(), X.element_size()
