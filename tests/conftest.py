@@ -32,11 +32,18 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def results_of_fixtures(tmp_path_factory):
+    """What is made once for several tests is not kept where a user's results are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_results(tmp_path_factory, monkeypatch):
-    """Every test has its own results folder: nothing is found that another test, or a user, left."""
-    if "JNE_RESULTS" not in os.environ:
-        monkeypatch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
+    """Every test has its own results folder: nothing is found that another test left."""
+    monkeypatch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
 
 
 def make_content(n_stimuli=60, n_voxels=8, seed=0) -> xr.Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,9 @@ from jne.datasets import Training
 from jne.encoders import Encoder
 from jne.jacobians.engine import DTYPES, Problem, prepare
 from jne.measures.covariance import Covariance, covariance_factor
-from jne.measures.crossfit_products import Pair, jacobian_products, linear_basis, prediction_products, split_pair
+from jne.measures.crossfit_products import (
+    Pair, Readouts, jacobian_products, linear_basis, prediction_products, split_pair,
+)  # fmt: skip
 from jne.measures.crossfit_shares import TERMS, Terms
 from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
 from jne.measures.nonlinearity import deviations
@@ -93,7 +95,7 @@ class Comparison:
 
     def terms(self, encoders: Sequence[Encoder]) -> Terms:
         """The `Terms` of every voxel, ``(n_voxels,)`` each; those of predictions NaN where stimuli are too few."""
-        return self._terms_at(encoders, self.X_test, self._linear_map)
+        return self._terms_of(encoders, [(slice(None), self._linear_map)])[0]
 
     def without_test_groups(self, encoders: Sequence[Encoder]) -> Terms:
         """The terms at the test stimuli without each group of them, ``(n_test_groups, n_voxels)``."""
@@ -101,21 +103,29 @@ class Comparison:
         sizes = [len(self.X_test), *([len(self.X_unseen)] if predicts else [])]
         n_groups = min(N_TEST_GROUPS, *(size // 2 for size in sizes))
         of_test, *of_unseen = (draw_groups(size, n_groups, None, random_state=0) for size in sizes)
-        found = []
-        for group in range(n_groups):
-            linear_map = self._linear_map_of(self.X_unseen[of_unseen[0] != group]) if predicts else None
-            found.append(self._terms_at(encoders, self.X_test[of_test != group], linear_map))
-        return Terms.stack(found)
+        without = (
+            (of_test != group, self._linear_map_of(self.X_unseen[of_unseen[0] != group]) if predicts else None)
+            for group in range(n_groups)
+        )
+        return Terms.stack(self._terms_of(encoders, without))
 
-    def _terms_at(self, encoders: Sequence[Encoder], X_test: np.ndarray, linear_map: LinearMap | None) -> Terms:
+    def _terms_of(
+        self, encoders: Sequence[Encoder], parts: Iterable[tuple[slice | np.ndarray, LinearMap | None]]
+    ) -> list[Terms]:
+        """The terms at each part of the test stimuli, with the linear map that predictions are compared by."""
         gain = np.prod([self.units.gain(encoder) for encoder in encoders], axis=0)
-        terms = self._terms(self._pair(map(self.units.module, encoders), X_test), linear_map)
-        return terms.each(lambda term: term * gain)
+        pair = self._pair(map(self.units.module, encoders), self.X_test)
+        split = split_pair(pair)
+        found = []
+        for part, linear_map in parts:
+            one, two = (replace(problem, X=problem.X[part]) for problem in pair)
+            found.append(self._terms((one, two), split, linear_map).each(lambda term: term * gain))
+        return found
 
-    def _terms(self, pair: Pair, linear_map: LinearMap | None) -> Terms:
+    def _terms(self, pair: Pair, split: Readouts | None, linear_map: LinearMap | None) -> Terms:
         """The terms with outputs as they are; those of predictions are NaN without a linear map."""
         with torch.no_grad(), matrix_precision(self.precision):
-            (factor, _), split = covariance_factor(self.covariance, pair[0]), split_pair(pair)
+            factor, _ = covariance_factor(self.covariance, pair[0])
             held = 32 * len(self.X_unseen) * (self.X_unseen.shape[1] + 1) + factor.numel() * factor.element_size()
             budget = Budget(self.limit).reserve(held, "the covariance and the linear map", "give fewer features")
             nonlinear, linear = jacobian_products(pair, split, factor, budget, self.step)
@@ -147,7 +157,7 @@ class Comparison:
         units = self.units
         pair = self._pair((units.convert(module, units.x_mean, units.x_scale) for module in modules), self.X_test[:2])
         few = self.X_unseen[: self.enough]
-        self._terms(pair, self._linear_map_of(few) if len(few) == self.enough else None)
+        self._terms(pair, split_pair(pair), self._linear_map_of(few) if len(few) == self.enough else None)
         for problem in pair if self.return_samples else ():
             self._centred_deviations(problem, np.ones(1))
 

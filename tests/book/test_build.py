@@ -197,24 +197,20 @@ def test_without_measurements_the_pages_say_so(tmp_path):
 
 
 @pytest.mark.slow
-def test_launch_buttons_are_there_where_the_repository_is_known(book, tmp_path, monkeypatch):
+def test_launch_buttons_are_there_where_the_repository_is_known_and_a_book_outlives_a_page_that_warns(
+    book, tmp_path, monkeypatch
+):
     assert not re.findall(r'href="https?://[^"]+"', (book[1].parent / "book/hierarchy.html").read_text())
     monkeypatch.setenv("JNE_REPOSITORY", "https://github.com/someone/jne/")
-    index = build_book(root=make_root(tmp_path), report=lambda line: None)
+    root = make_root(tmp_path)
+    index = build_book(root=root, report=lambda line: None)
     page = (index.parent / "book/second.html").read_text()
     targets = {
         "https://mybinder.org/v2/gh/someone/jne/main?urlpath=lab/tree/book/second.ipynb",
         "https://colab.research.google.com/github/someone/jne/blob/main/book/second.ipynb",
         "https://github.com/someone/jne",
     }
-    assert targets <= set(re.findall(r'href="(https://[^"]+)"', page))
-
-
-@pytest.mark.slow
-def test_warning_in_a_page_fails_and_the_last_book_survives(tmp_path):
-    root = make_root(tmp_path)
-    index = build_book(root=root, report=lambda line: None)
-    assert "hello 3" in (index.parent / "book/second.html").read_text()
+    assert targets <= set(re.findall(r'href="(https://[^"]+)"', page)) and "hello 3" in page
     index.write_text("the last good book")
     (root / "book/intro.md").write_text("# Welcome\n\nSee {eq}`eq-nowhere` and {doc}`missing`.\n")
     with pytest.raises(BookError, match=r"(?s)book/intro\.md:3: WARNING.*missing.*log\.txt"):
@@ -405,7 +401,7 @@ def test_pages_that_do_not_fit_on_the_disk_say_so(tmp_path, monkeypatch):
         make_html(tmp_path / "stage", tmp_path / "sphinx")
 
 
-def test_only_one_chapter(tmp_path):
+def test_only_one_chapter(tmp_path, plain_pages):
     root = make_root(tmp_path)
     lines = []
     index = build_book(root=root, only=["book/second.ipynb"], report=lines.append)

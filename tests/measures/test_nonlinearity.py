@@ -384,7 +384,7 @@ def test_the_order_of_samples_does_not_matter(readout):
 
 @pytest.mark.parametrize(("readout", "n_voxels"), [(True, 13), (True, 300), (False, 13), (False, 40)])
 def test_blocks_and_memory_do_not_matter(readout, n_voxels):
-    model, X = Residual(20, 24, n_voxels), normal(20, 20)
+    model, X = Residual(20, 24, n_voxels), normal(6, 20)
     for return_samples in (True, False):
         options = {"readout": readout, "return_samples": return_samples, "n_bootstrap": 5}
         whole = nonlinearity(model, X, **options)
