@@ -111,12 +111,17 @@ def kept(
     return read(path)
 
 
-def cached(kind: str, name: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """The result of ``compute``, from ``results/<name>/`` where these parameters and this code have made it before."""
+def cached(
+    kind: str, name: str, parameters: Mapping, compute: Callable[[], xr.Dataset], *, beside: Path | None = None
+) -> xr.Dataset:
+    """The result of ``compute``, from ``results/<name>/`` where these parameters and this code have made it before.
+
+    ``beside`` is as in `kept`.
+    """
     key = {**parameters, "code_hash": code_hash(kind)}
     attributes = {name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()}
     path = results_dir() / name / f"{hash_parameters(key)}.nc"
-    return kept(path, lambda: compute().assign_attrs(**attributes, **provenance()))
+    return kept(path, lambda: compute().assign_attrs(**attributes, **provenance()), beside=beside)
 
 
 def results_dir() -> Path:
