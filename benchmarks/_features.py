@@ -9,9 +9,7 @@ import torch
 from _clock import clock
 from PIL import Image
 
-from jne.features.backbones import GRIDS, EfficientNetBackbone
-from jne.features.efficientnet import EfficientNetLite0
-from jne.features.extract import stream_features
+from jne.features import GRIDS, EfficientNetBackbone, EfficientNetLite0, stream_features
 
 LAYERS = GRIDS
 

@@ -77,10 +77,10 @@ def products(case: FitCase, batch_size: int | None, device: torch.device, repeat
     return total
 
 
-def fit(case: FitCase, arrays: Arrays, epochs: int, device: str, **options) -> ResidualEncoder:
+def fit(case: FitCase, arrays: Arrays, epochs: int, device: str, *, folder=None, **options) -> ResidualEncoder:
     """A fit of just so many epochs."""
     options = {"hidden_size": case.H, "max_epochs": epochs, "patience": epochs, "device": device, **options}
-    return ResidualEncoder(**options).fit(*arrays)
+    return ResidualEncoder(**options).fit(*arrays, folder=folder)
 
 
 def measure_epochs(

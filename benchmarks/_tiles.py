@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
+from functools import partial
 from unittest import mock
 
 import torch
 from _clock import clock
 from _methods import Case, Problem
 
-from jne._core import Budget, matrix_precision, parse_bytes
-from jne.jacobians.engine import choose_readout, make_trunk, prepare
-from jne.measures.deviations import Work
+from jne import nonlinearity
+from jne._core import matrix_precision
 
-factorised = importlib.import_module("jne.measures.factorised")
 SUMS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "norm": lambda J: torch.linalg.vector_norm(J, ord=1, dim=-1),
     "abs, sum": lambda J: J.abs_().sum(-1),
@@ -44,24 +42,23 @@ def measure_tiles(case: Case, sizes: dict, precision: str, device: torch.device,
 def measure_engine_tiles(
     case: Case, sizes: dict, precision: str, device: torch.device, rate: float, max_memory: str
 ) -> dict:
-    """The engine's own loop with other limits of rows, and other shares of the memory for trunk Jacobians."""
+    """`jne.nonlinearity` of a model on the device, with other rows at a time and other shares of its memory for trunks.
+
+    Rates are those of what grows with the samples.
+    """
     problem = Problem(Case(sizes["engine_samples"], case.V, case.D, case.H), product=False)
-    found: dict[str, dict[str, float]] = {"rows": {}, "share of the memory for trunks": {}}
-    with torch.no_grad(), matrix_precision(precision):
-        ready = prepare(problem.network, problem.X, str(device), precision)
-        module, weight = choose_readout(ready, True)
-        budget = Budget(parse_bytes(max_memory))
-        nothing = ready.X.new_zeros(case.D, 0)
-        work = Work(ready.X, nothing, budget, None, False, lambda done: None)
-        trunk = make_trunk(module, ready.probe, case.H, budget)
+    problem.network.to(device)
+    options = {"covariance": False, "return_samples": False, "precision": precision, "max_memory": max_memory}
+    run = partial(nonlinearity, problem.network, device=str(device), **options)
 
-        def share(**constants: float) -> float:
-            with mock.patch.multiple(factorised, **constants):
-                seconds = clock(lambda: [None for _ in factorised.factorised(work, trunk, weight)], device, 1)
-            return problem.case.flops / seconds / rate
+    def share(constant: str, value: float) -> float:
+        with mock.patch(f"jne.measures.factorised.{constant}", value):
+            few, many = (clock(partial(run, problem.X[:n]), device, 2) for n in (4, len(problem.X)))
+        return problem.case.flops * (1 - 4 / len(problem.X)) / (many - few) / rate
 
-        for rows in sizes["rows"]:
-            found["rows"][str(rows)] = share(_MOST_ROWS=rows)
-        for part in (1 / 64, 1 / 16, 1 / 4):
-            found["share of the memory for trunks"][str(part)] = share(_TRUNK=part)
-    return {"share_of_matrix_rate": found}
+    return {
+        "share_of_matrix_rate": {
+            "rows": {str(rows): share("_MOST_ROWS", rows) for rows in sizes["rows"]},
+            "share of the memory for trunks": {f"1/{part}": share("_TRUNK", 1 / part) for part in (64, 16, 4)},
+        }
+    }

@@ -14,15 +14,12 @@ import torch
 from cases import Residual, normal
 from torch import nn
 
-from jne import ResidualEncoder, jacobian, nonlinearity
-from jne._core import second_moment
-from jne.datasets import Training
-from jne.measures.crossfit_pair import Comparison, Units
-from jne.measures.crossfit_shares import TERMS
+from jne import ResidualEncoder, crossfit_nonlinearity, jacobian, nonlinearity
 
 N, D, H, V = 40, 48, 64, 120
 MEASURES = ("jne", "mean_deviation", "gain", "relative", "nonlinear_share")
 PLAIN = MEASURES[:4]
+TERMS = ("crossfit_nonlinear", "crossfit_linear", "crossfit_residual", "crossfit_predicted", "crossfit_jne_ss")
 
 
 class Swish(nn.Module):
@@ -116,31 +113,23 @@ def of_jacobian(device: str, precision: str) -> dict[str, float]:
 
 
 def of_crossfit(device: str, precision: str) -> dict[str, float]:
-    """What two fits share, relative to the largest of any voxel."""
+    """What two fits share, against the same in float64 on the CPU, relative to the largest of any voxel."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(3 * N + 2 * D, D)).astype(np.float32)
+    X = rng.normal(size=(4 * N + 2 * D, D)).astype(np.float32)
     Y = (X @ rng.normal(size=(D, V)) + rng.normal(size=(len(X), V))).astype(np.float32)
+    (X, X_val, X_test), (Y, Y_val, _) = (np.split(a, [2 * N, 4 * N]) for a in (X, Y))
     options = {"hidden_size": H, "activation": "gelu", "max_epochs": 3, "device": "cpu"}
-    halves = slice(0, N), slice(N, 2 * N)
-    held = slice(2 * N, None)
-    encoders = [
-        ResidualEncoder(**options, random_state=i).fit(X[h], Y[h], X[held], Y[held]) for i, h in enumerate(halves)
-    ]
-    train, unseen = slice(0, 2 * N), X[held]
-    units = Units(Training(X[train], Y[train], unseen, Y[held]))
-    metric = second_moment(units.features(X[train]))
-    found = Comparison(units, unseen[:N], unseen, metric, device, precision, 10**9, None).terms(encoders)
-    x_scale, y_scale = units.x_scale.astype(float), units.y_scale.astype(float)
-    J = [oracles.encoder_jacobian(encoder, unseen[:N]) * x_scale / y_scale[:, None] for encoder in encoders]
-    P = [encoder.predict(unseen).astype(float) / y_scale for encoder in encoders]
-    expected = oracles.of_two_jacobians(
-        *J, np.asarray(metric if metric.shape[0] == metric.shape[1] else metric @ metric.T)
-    )
-    expected |= oracles.of_two_predictions(unseen.astype(float), *P)
-    return {
-        name: float(np.abs(values - expected[name]).max() / np.abs(expected[name]).max())
-        for name, values in zip(TERMS, found, strict=True)
-    }
+
+    def run(device: str, precision: str):
+        def make(seed: int) -> ResidualEncoder:
+            return ResidualEncoder(**options, random_state=seed)
+
+        settings = {"n_splits": 1, "refit": False, "return_samples": True}
+        data = X, Y, X_val, Y_val, X_test
+        return crossfit_nonlinearity(make, data, device=device, precision=precision, **settings)
+
+    found, exact = run(device, precision), run("cpu", "float64")
+    return {name: float(np.abs(found[name] - exact[name]).max() / np.abs(exact[name]).max()) for name in TERMS}
 
 
 def of_fit(device: str, batch_size: int | None) -> dict[str, float]:

@@ -82,6 +82,7 @@ MAKERS = {
     "dataset": ["jne.datasets.synthetic"],
     "session": ["jne.prepare.nsd.sessions"],
     "smooth-maps": ["jne.cortex.smooth_maps"],
+    "fit": ["jne.encoders"],
     "crossfit": ["jne.measures.crossfit"],
     "study": ["jne.study.study"],
     "selectivity-null": ["jne.study.selectivity_null"],

@@ -22,6 +22,7 @@ import _fits  # noqa: E402
 import _methods  # noqa: E402
 import _targets  # noqa: E402
 import engine  # noqa: E402
+import fits  # noqa: E402
 import gpu  # noqa: E402
 
 CASE = _methods.Case(6, 30, 12, 16)
@@ -177,6 +178,42 @@ def test_the_benchmark_of_a_card_goes_on_where_a_part_fails_and_measures_that_ag
     assert sections["fits"]["minibatches, float32"]["batch_size"] == gpu.QUICK["batch_size"]
     assert sections["subject"]["epochs"] == {"nonlinear": 3, "linear": 3}
     assert max(sections["features"]["largest_error_over_largest_value"].values()) < 1e-4
+    # What the page says of it.
+    assert len(performance.card_table(result)) == 6
+    assert list(performance.fits_table(sections["fits"]).index) == [
+        f"{batches}, {precision}"
+        for batches in ("full batch", "batches of 32")
+        for precision in ("float32", "TF32 allowed")
+    ]
+    text, numbers = performance.describe_card(result)
+    assert numbers["float32_error"] < 1e-5 and numbers["subject_voxels"] == 30 and "failed" not in text
+    sections["accuracy, tf32"]["failed"] = {"rows": "RuntimeError: no"}
+    text, numbers = performance.describe_card({**result, "failed": {"features": "no"}})
+    assert text.format(**numbers).endswith("**Not measured, or failed:** accuracy, tf32, rows, features.")
+
+
+def test_the_benchmark_of_fits_adds_up_a_subject_and_is_told(tmp_path):
+    out = tmp_path / "fits.json"
+    assert performance.read(out) is None
+    done = CliRunner().invoke(fits.main, ["--quick", "--threads", "1", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    result = performance.read(out)
+    epochs = result["sections"]["epochs until the stop"]["epochs"]
+    assert set(epochs) == {"nonlinear", "linear"} and max(epochs.values()) <= fits.QUICK["max_epochs"]
+    # Weights, best weights and both moments of the optimizer, in float32, of 12-16-16-16-30; then little else.
+    n_weights = 12 * 16 + 2 * 16 * 16 + 16 * 30
+    assert 4 * n_weights < result["sections"]["checkpoint"]["bytes"] < 4 * n_weights + 2000
+    text, numbers = performance.describe_fits(result)
+    assert "1 thread. One subject" in text.format(**numbers)
+    assert list(performance.fits_table(result["sections"]).index) == ["full batch", "batches of 32"]
+
+
+def test_a_subject_is_two_fits_and_the_rest():
+    epoch = {"seconds_before": 10.0, "seconds_an_epoch": 2.0}
+    rest = {"seconds_nonlinearity_scaled": 100.0, "seconds": {"predictions": 4.0, "R² with bootstrap": 12.0}}
+    stop = {"epochs": {"nonlinear": 50, "linear": 30}}
+    found = fits.subject({"full batch": epoch, "epochs until the stop": stop, "the rest of a study": rest})
+    assert found["fits"] == {"nonlinear": 110 / 60, "linear": 70 / 60} and found["minutes"] == 300 / 60
 
 
 def test_the_operations_of_an_epoch_are_counted():

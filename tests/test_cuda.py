@@ -1,18 +1,14 @@
-"""What runs on a card: every way of the engine, fits and features, on the card where there is one.
+"""What runs on a card: every way of the engine, and fits, on the card where there is one.
 
 The CPU goes the same ways in any case, also those that are only taken where tensors are on a card. Only what computing
 needs is imported here, so that the file runs on a machine with little more than torch.
 """
 
-import numpy as np
 import paths
 import pytest
 import torch
 
 from jne._core import matrix_precision
-from jne.features.backbones import EfficientNetBackbone
-from jne.features.efficientnet import EfficientNetLite0
-from jne.features.extract import stream_features
 
 CARD = pytest.param(
     "cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")]
@@ -77,19 +73,3 @@ def test_the_engine_keeps_its_memory_on_a_card():
     result = paths.nonlinearity(model, X, device="cuda", max_memory="60MB")
     beside = result.jne_ss.nbytes + 4 * sum(p.numel() for p in model.parameters()) + 4 * X.numel()
     assert torch.cuda.max_memory_allocated() - before < 60e6 + beside
-
-
-@pytest.mark.parametrize("device", [CARD, "cpu"])
-def test_features_do_not_depend_on_the_device_or_the_batch(device):
-    images = np.random.default_rng(0).integers(0, 256, (5, 40, 56, 3), np.uint8)
-
-    def features(device, batch_size):
-        torch.manual_seed(0)
-        backbone = EfficientNetBackbone({"stem": 1, "block2": 2})
-        backbone.network = EfficientNetLite0().eval().requires_grad_(False).fold()
-        batches = list(stream_features(images, backbone, device=device, batch_size=batch_size))
-        return {name: np.concatenate([batch[name] for batch in batches]) for name in backbone.grids}
-
-    there, here = features(device, 2), features("cpu", 5)
-    for name, values in here.items():
-        np.testing.assert_allclose(there[name], values, rtol=1e-3, atol=1e-4 * np.abs(values).max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
@@ -27,6 +28,7 @@ MADE_BY = {
     "dataset": ("_core", "accuracy", "cortex", "datasets"),
     "session": ("_core", "prepare"),
     "smooth-maps": ("_core", "cortex"),
+    "fit": ("_core", "accuracy", "cortex", "datasets", "encoders"),
     "crossfit": _MEASURED,
     "study": (*_MEASURED, "study"),
     "selectivity-null": (*_MEASURED, "statistics", "study"),
@@ -70,7 +72,11 @@ def read_netcdf(path: Path) -> xr.Dataset:
 
 @overload
 def kept(
-    path: Path, compute: Callable[[], xr.Dataset], *, lock: Callable[[Path], AbstractContextManager] = ...
+    path: Path,
+    compute: Callable[[], xr.Dataset],
+    *,
+    lock: Callable[[Path], AbstractContextManager] = ...,
+    beside: Path | None = ...,
 ) -> xr.Dataset: ...
 @overload
 def kept(
@@ -80,6 +86,7 @@ def kept(
     read: Callable[[Path], Read],
     write: Callable[[Made, Path], object],
     lock: Callable[[Path], AbstractContextManager] = ...,
+    beside: Path | None = ...,
 ) -> Read: ...
 def kept(
     path: Path,
@@ -88,24 +95,33 @@ def kept(
     read: Callable[[Path], Any] = read_netcdf,
     write: Callable[[Any, Path], object] = write_netcdf,
     lock: Callable[[Path], AbstractContextManager] = one_at_a_time,
+    beside: Path | None = None,
 ) -> Any:
     """What ``path`` holds; where it is not there yet, it is computed and written first.
 
     Of several processes that ask at the same moment one computes and the others wait, by ``lock``. What is returned has
-    been read in any case, so that it is the same the first time and later.
+    been read in any case, so that it is the same the first time and later. ``beside`` is a folder of what an
+    interrupted computation goes on from; it is removed when the result is there.
     """
     with lock(path):
         if not path.exists():
             write(compute(), path)
+    if beside is not None and beside.exists():
+        shutil.rmtree(beside, ignore_errors=True)
     return read(path)
 
 
-def cached(kind: str, name: str, parameters: Mapping, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """The result of ``compute``, from ``results/<name>/`` where these parameters and this code have made it before."""
+def cached(
+    kind: str, name: str, parameters: Mapping, compute: Callable[[], xr.Dataset], *, beside: Path | None = None
+) -> xr.Dataset:
+    """The result of ``compute``, from ``results/<name>/`` where these parameters and this code have made it before.
+
+    ``beside`` is as in `kept`.
+    """
     key = {**parameters, "code_hash": code_hash(kind)}
     attributes = {name: value if isinstance(value, int | float | str) else str(value) for name, value in key.items()}
     path = results_dir() / name / f"{hash_parameters(key)}.nc"
-    return kept(path, lambda: compute().assign_attrs(**attributes, **provenance()))
+    return kept(path, lambda: compute().assign_attrs(**attributes, **provenance()), beside=beside)
 
 
 def results_dir() -> Path:

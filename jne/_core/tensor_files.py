@@ -37,7 +37,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping, path: st
     return Path(path)
 
 
-def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def read_tensors(path: str | Path, what: str = "encoder") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The header (empty in a file that `write_tensors` did not write) and the tensors, on the CPU.
 
     Raises
@@ -46,8 +46,9 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tens
         If the file is damaged.
     """
     try:
-        with safe_open(str(plain_file(path, "encoder")), framework="pt") as file:
+        with safe_open(str(plain_file(path, what)), framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("jne", "{}"))
             return header, {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
+    # Of a header, JSON's own error is a ValueError that names no file.
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error

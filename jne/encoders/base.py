@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import inspect
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,6 +78,7 @@ class Encoder(BaseEstimator, abc.ABC):
         *,
         layer: str | None = None,
         progress: bool = False,
+        folder: str | Path | None = None,
     ) -> Self:
         """Fit to a dataset's training and validation stimuli, or to four arrays.
 
@@ -90,6 +92,12 @@ class Encoder(BaseEstimator, abc.ABC):
             Feature layer of the dataset; by default its own default.
         progress : bool
             Show a progress bar, where there is one.
+        folder : path, optional
+            Of a fit of more than half a minute, keep a checkpoint there: the same fit, to the same arrays, goes on from
+            it, and on the same machine ends with the same weights to the last bit. A checkpoint that is damaged is
+            named in a warning, and the fit starts again. It stays when the fit is done, for a caller that is stopped
+            before the encoder is saved; remove the folder then. Of the encoders of this package,
+            `jne.ResidualEncoder` writes one.
 
         Returns
         -------
@@ -103,19 +111,20 @@ class Encoder(BaseEstimator, abc.ABC):
         """
         if isinstance(data, EncodingDataset):
             self.layer_ = layer or data.default_layer
-            return self._fit_arrays(training_arrays(data, layer), progress)
+            return self._fit_arrays(training_arrays(data, layer), progress, folder)
         if Y is None or X_val is None or Y_val is None:
             raise ValueError("fit takes a dataset, or the four arrays X, Y, X_val and Y_val")
         self.layer_ = None
         given = {"X": data, "Y": Y, "X_val": X_val, "Y_val": Y_val}
         arrays = Training(*(as_numbers(array, name, np.float32) for name, array in given.items()))
-        return self._fit_arrays(arrays, progress)
+        return self._fit_arrays(arrays, progress, folder)
 
     @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
-    def _fit_arrays(self, arrays: Training, progress: bool) -> Self:
+    def _fit_arrays(self, arrays: Training, progress: bool, folder: str | Path | None = None) -> Self:
         check_training(arrays)
         self.history_ = {}
-        self._fit(arrays, progress)
+        resumes = "folder" in inspect.signature(self._fit).parameters
+        self._fit(arrays, progress, **({"folder": folder} if resumes else {}))
         if unset := [name for name in ("module_", *ARRAYS) if not hasattr(self, name)]:
             raise TypeError(
                 f"{type(self).__name__}._fit left {', '.join(unset)} unset; let it call self._fit_scaling(X, Y) and "
@@ -169,7 +178,14 @@ class Encoder(BaseEstimator, abc.ABC):
         blocks = [self.module_(block.to(device)).cpu().numpy() for block in Z.split(batch_size)]
         return np.concatenate(blocks) * self.y_scale_ + self.y_mean_
 
-    def cross_predict(self, data: EncodingDataset, *, layer: str | None = None, progress: bool = False) -> np.ndarray:
+    def cross_predict(
+        self,
+        data: EncodingDataset,
+        *,
+        layer: str | None = None,
+        progress: bool = False,
+        folder: str | Path | None = None,
+    ) -> np.ndarray:
         """Predictions of every stimulus by an encoder that saw nothing of the stimulus's fold, pooled over folds.
 
         For each fold, a fresh encoder with these parameters is fitted to the other folds; where it stops early, the
@@ -182,6 +198,8 @@ class Encoder(BaseEstimator, abc.ABC):
         layer : str, optional
         progress : bool
             Show a progress bar over folds.
+        folder : path, optional
+            Where fits keep their checkpoints, as in `fit`.
 
         Returns
         -------
@@ -197,7 +215,7 @@ class Encoder(BaseEstimator, abc.ABC):
         for number in bar:
             tested = folds == labels[number]
             arrays = leave_out(X[~tested], Y[~tested], folds[~tested], validation=labels[(number + 1) % len(labels)])
-            predictions[tested] = clone(self)._fit_arrays(arrays, progress=False).predict(X[tested])
+            predictions[tested] = clone(self)._fit_arrays(arrays, False, folder).predict(X[tested])
         return predictions
 
     def score(self, data: EncodingDataset | np.ndarray, Y: np.ndarray | None = None) -> np.ndarray:

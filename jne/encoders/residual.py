@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from jne._core import resolve_device, threads_for, whole_number
 from jne.datasets import Training
 from jne.encoders.base import Encoder
+from jne.encoders.checkpoints import Checkpoint, Run
 
 ACTIVATIONS: dict[str | None, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -139,7 +141,7 @@ class ResidualEncoder(Encoder):
             torch.manual_seed(self.random_state)
             return self._make_module(n_features, n_voxels)
 
-    def _fit(self, arrays: Training, progress: bool) -> None:
+    def _fit(self, arrays: Training, progress: bool, folder: str | Path | None = None) -> None:
         self._check_parameters()  # again, as set_params may have changed them
         self._fit_scaling(arrays.X, arrays.Y)
         device = resolve_device(self.device)
@@ -148,35 +150,47 @@ class ResidualEncoder(Encoder):
         self.module_ = self.initial_module(x.shape[1], y.shape[1]).to(device)
         n_weights = sum(weight.numel() for weight in self.module_.parameters())
         with threads_for(n_weights * min(self.batch_size or len(x), len(x))):
-            self.history_ = self._train(x, y, x_val, y_val, progress)
+            parameters = {"encoder": type(self).__name__, **self.get_params(deep=False)}
+            checkpoint = Checkpoint(folder, parameters, arrays)
+            self.history_ = self._train(x, y, x_val, y_val, progress, checkpoint)
 
     def _train(
-        self, x: torch.Tensor, y: torch.Tensor, x_val: torch.Tensor, y_val: torch.Tensor, progress: bool
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        x_val: torch.Tensor,
+        y_val: torch.Tensor,
+        progress: bool,
+        checkpoint: Checkpoint,
     ) -> dict[str, Any]:
         # Fused: of small networks, a step's arithmetic costs less than telling of it weight by weight.
         weights, decay = self.module_.parameters(), self.weight_decay
         optimizer = torch.optim.AdamW(weights, lr=self.lr, weight_decay=decay, fused=True)
-        order = torch.Generator().manual_seed(self.random_state)
-        train_loss: list[float] = []
-        validation_loss: list[float] = []
-        best_loss, best_epoch, best_weights = float("inf"), -1, self.module_.state_dict()
-        bar = tqdm(range(self.max_epochs), desc="fit", unit="epoch", disable=None if progress else True)
+        run = Run(self.module_, optimizer, torch.Generator().manual_seed(self.random_state))
+        checkpoint.read(run)
+        first = self.max_epochs if run.finished else len(run.train_loss)
+        quiet = None if progress else True
+        bar = tqdm(range(first, self.max_epochs), "fit", self.max_epochs, unit="epoch", disable=quiet, initial=first)
         for epoch in bar:
-            train_loss.append(self._epoch(optimizer, x, y, order))
+            run.train_loss.append(self._epoch(optimizer, x, y, run.order))
             with torch.no_grad():
                 loss = nn.functional.mse_loss(self.module_(x_val), y_val).item()
-            validation_loss.append(loss)
+            run.validation_loss.append(loss)
             bar.set_postfix(validation=f"{loss:.4f}", refresh=False)
             if not np.isfinite(loss):
                 raise ValueError(f"the validation loss is {loss} after epoch {epoch}; lower lr (it is {self.lr})")
-            if loss < best_loss:
-                best_loss, best_epoch = loss, epoch
+            if loss < run.best_loss:
+                run.best_epoch = epoch
                 # Cloned: a state_dict holds live references, which later epochs would overwrite.
-                best_weights = {name: value.clone() for name, value in self.module_.state_dict().items()}
-            elif epoch - best_epoch >= self.patience:
+                run.best_weights = {name: value.clone() for name, value in self.module_.state_dict().items()}
+            elif epoch - run.best_epoch >= self.patience:
                 break
-        self.module_.load_state_dict(best_weights)
-        return {"train_loss": train_loss, "validation_loss": validation_loss, "best_epoch": best_epoch}
+            checkpoint.write(run)
+        if not run.finished:
+            run.finished = True
+            checkpoint.write(run)
+        self.module_.load_state_dict(run.best_weights)
+        return run.history()
 
     def _epoch(
         self, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, order: torch.Generator

@@ -1,5 +1,8 @@
 from jne.features.allocator import kept_memory as kept_memory
+from jne.features.backbones import GRIDS as GRIDS
+from jne.features.backbones import EfficientNetBackbone as EfficientNetBackbone
 from jne.features.backbones import load_backbone as load_backbone
+from jne.features.efficientnet import EfficientNetLite0 as EfficientNetLite0
 from jne.features.extract import extract_features as extract_features
 from jne.features.extract import stream_features as stream_features
 from jne.features.extract import write_features as write_features

@@ -94,7 +94,8 @@ def crossfit_nonlinearity(
         over the stimuli they are taken at alone: what other training stimuli would change is not in them.
     folder : path, optional
         Keep every finished split there, and find it again if the arrays, the encoder and all settings but ``n_splits``
-        are the same: an interrupted run goes on, and one with more splits computes only the new ones.
+        are the same: an interrupted run goes on, and one with more splits computes only the new ones. Fits of more
+        than half a minute go on from their checkpoints.
     progress : bool
         Whether to show a progress bar over fits.
 
@@ -166,13 +167,19 @@ def crossfit_nonlinearity(
     with tqdm(total=n_splits * n_fits, desc="cross-fit", unit="fit", disable=None if progress else True) as bar:
         for number, split in enumerate(splits):
             compute = partial(fit_halves, make_encoder, arrays, groups, split, compare, refit, bar.update)
-            found.append(compute() if where is None else kept(where / f"split-{number}.nc", compute))
+            found.append(compute() if where is None else _kept_split(where, number, compute))
             bar.update((number + 1) * n_fits - bar.n)  # of fits that were found
     sizes = {"n_train": len(arrays.X), "n_validation": len(arrays.X_val), "n_samples": len(X_test)}
     sizes |= {"n_prediction_samples": len(X_unseen), "n_features": X_test.shape[1], "n_voxels": arrays.Y.shape[1]}
     settings |= {"n_splits": n_splits, "layer": layer or getattr(data, "default_layer", None) or "all features"}
     settings |= {"device": str(compare.where), "max_memory": limit, "n_voxels_batch": step or "auto"}
     return _dataset(found).assign_attrs({**settings, **sizes, "units": GRADIENT.format(z="z-scored "), **provenance()})
+
+
+def _kept_split(folder: Path, number: int, compute: Callable[..., xr.Dataset]) -> xr.Dataset:
+    """A split from its file or written there; until then its fits keep their checkpoints beside it."""
+    fits = folder / f"split-{number}.fits"
+    return kept(folder / f"split-{number}.nc", partial(compute, folder=fits), beside=fits)
 
 
 def _arrays(data: EncodingDataset | Sequence[ArrayLike], layer: str | None) -> tuple[Training, np.ndarray, np.ndarray]:

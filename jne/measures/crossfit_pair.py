@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -174,18 +175,20 @@ def fit_halves(
     compare: Comparison,
     refit: bool,
     tick: Callable[[], object],
+    folder: Path | None = None,
 ) -> xr.Dataset:
     """Everything one split gives: terms ``(estimate, voxel)``, of all groups, then (to refit) without each.
 
     Beside them ``<term>_jackknife_test (test_group, voxel)``, without each group of test stimuli, and, if asked for,
-    ``crossfit_jne_ss (sample, voxel)`` of the fits to all groups.
+    ``crossfit_jne_ss (sample, voxel)`` of the fits to all groups. Fits keep their checkpoints in ``folder``.
     """
 
     def fit(half: int, without: int | None = None) -> Encoder:
         train = np.isin(groups, split.groups[half]) & (groups != without)
         held = split.validation[half]
         encoder = make_encoder(split.seeds[half])
-        encoder.fit(arrays.X[train], arrays.Y[train], arrays.X_val[held], arrays.Y_val[held])
+        resumes = {"folder": folder} if isinstance(encoder, Encoder) else {}
+        encoder.fit(arrays.X[train], arrays.Y[train], arrays.X_val[held], arrays.Y_val[held], **resumes)
         if missing := [name for name in _NEEDED if not hasattr(encoder, name)]:
             raise ValueError(
                 f"make_encoder(seed) gave a {type(encoder).__name__} without {', '.join(missing)} after fit; make it a "

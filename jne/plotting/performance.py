@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,11 @@ LABELS = {
     "backward per voxel": "one backward pass per voxel",
 }
 """Methods of a benchmark that are drawn, and what the figures call them."""
+
+
+def read(path: Path) -> dict | None:
+    """What a benchmark has written; None where it has not run."""
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def clock_of(benchmark: Mapping) -> str:
@@ -103,3 +110,122 @@ def memory_table(benchmark: Mapping) -> pd.DataFrame:
                 rows.append([case["N"], case["V"], LABELS[method], round(peak, 2), round(gigabytes, 2)])
     columns = ["samples", "voxels", "method", "peak (GB)", "Jacobian (GB)"]
     return pd.DataFrame(rows, columns=columns).sort_values(["voxels", "peak (GB)"], ignore_index=True)
+
+
+def fits_table(fits: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Seconds an epoch of fits, in units of its matrix products alone (gemm), and what they reach and take.
+
+    Parameters
+    ----------
+    fits : mapping
+        Of names to sections of ``benchmarks/results/fits.json`` or ``gpu.json``; what is no fit is left out.
+    """
+    columns = {
+        "seconds an epoch": ("seconds_an_epoch", 1),
+        "in gemm": ("in_gemm", 1),
+        "GFLOPS": ("flops_per_second", 1e9),
+        "peak above the arrays (GB)": ("peak_bytes", 1e9),
+    }
+    rows = {
+        name: {column: fit[key] / unit for column, (key, unit) in columns.items()}
+        for name, fit in fits.items()
+        if isinstance(fit, Mapping) and "in_gemm" in fit
+    }
+    names = {row: _name_of_fit(row, fits[row]["batch_size"]) for row in rows}
+    return pd.DataFrame.from_dict(rows, orient="index").rename(index=names)
+
+
+def _name_of_fit(name: str, batch_size: int | None) -> str:
+    return name.replace("minibatches", f"batches of {batch_size}").replace("tf32", "TF32 allowed")
+
+
+def describe_fits(benchmark: Mapping) -> tuple[str, dict[str, float | str]]:
+    """What a subject costs on a CPU and on which: a template of a few sentences, and what it states.
+
+    Parameters
+    ----------
+    benchmark : mapping
+        Content of ``benchmarks/results/fits.json``.
+    """
+    sections, subject = benchmark["sections"], benchmark["subject"]
+    stop, checkpoint, rest = (sections[n] for n in ("epochs until the stop", "checkpoint", "the rest of a study"))
+    numbers = {name: benchmark["machine"][name] for name in ("cpu", "torch", "threads")}
+    numbers |= {"minutes": subject["minutes"], "n_test": rest["n_test"], "stop_voxels": stop["voxels"]}
+    numbers |= {f"{name}_minutes": value for name, value in subject["fits"].items()}
+    numbers |= {f"{name}_epochs": value for name, value in stop["epochs"].items()}
+    numbers |= {"mb": checkpoint["bytes"] / 1e6, "checkpoint_seconds": max(checkpoint["seconds"])}
+    numbers |= {"nonlinearity_minutes": rest["seconds_nonlinearity_scaled"] / 60}
+    text = "Measured on {cpu} with torch {torch}, {threads} thread" + "s" * (numbers["threads"] > 1)
+    text += (
+        ". One subject takes {minutes:.0f} minutes: the nonlinear "
+        "encoder {nonlinear_minutes:.0f} ({nonlinear_epochs} epochs), the linear one {linear_minutes:.0f} "
+        "({linear_epochs}), and the measures at {n_test:,} stimuli {nonlinearity_minutes:.0f}. The epochs until the "
+        "early stop are those of {stop_voxels} simulated voxels, and the measures are scaled from fewer stimuli. A "
+        "checkpoint has {mb:.0f} MB and takes {checkpoint_seconds:.1f} s; together they may take a hundredth of a fit."
+    )
+    return text, numbers
+
+
+def card_table(benchmark: Mapping) -> pd.DataFrame:
+    """Seconds of a whole brain on a card, their share of its rate of large products, and the memory.
+
+    Parameters
+    ----------
+    benchmark : mapping
+        Content of ``benchmarks/results/gpu.json``.
+    """
+    labels = {"plain": "jne", "plain, no samples": "jne, no JNE-SS", "share, full rank": LABELS["share, full rank"]}
+    rows = {}
+    for precision, name in (("float32", "float32"), ("tf32", "TF32")):
+        for way, run in benchmark["sections"].get(f"brain, {precision}", {}).items():
+            if way in labels:
+                rows[f"{labels[way]}, {name}"] = {
+                    "seconds": run["seconds"],
+                    "of the rate (%)": 100 * run["share_of_matrix_rate"],
+                    "without what does not grow (%)": 100 * run["share_of_matrix_rate_growth"],
+                    "peak (GB)": run["peak_bytes"] / 1e9,
+                }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def describe_card(benchmark: Mapping) -> tuple[str, dict[str, float | str]]:
+    """Which card, how exact and how quick: a template of a few sentences, and what it states."""
+    sections = benchmark["sections"]
+    numbers: dict[str, float | str] = {"torch": benchmark["settings"]["torch"], "card": benchmark["settings"]["device"]}
+    text = "Measured on one {card} with torch {torch}."
+    for precision, name in (("float32", "float32"), ("tf32", "TF32")):
+        numbers[f"{precision}_tflops"] = sections["card"]["matrix_flops"][precision] / 1e12
+        text += f" Large square products reach {{{precision}_tflops:.0f}} TFLOPS in {name}"
+        errors = sections.get(f"accuracy, {precision}", {}).get("largest_relative_error")
+        if errors:
+            numbers[f"{precision}_error"], way = max((max(e.values()), way) for way, e in errors.items())
+            numbers[f"{precision}_way"] = way
+            text += (
+                f", and the largest error of any way of the engine is {{{precision}_error:.0e}} ({{{precision}_way}})"
+            )
+        text += "."
+        if tiles := sections.get(f"tiles of the engine, {precision}"):
+            shares = tiles["share_of_matrix_rate"]["rows"]
+            numbers[f"{precision}_rows"] = int(max(shares, key=shares.get))
+            numbers[f"{precision}_tile_share"] = 100 * max(shares.values())
+            text += f" Of all tiles, {{{precision}_rows:,}} rows at a time are quickest"
+            text += f" ({{{precision}_tile_share:.0f}} % of that rate)."
+    if found := sections.get("features"):
+        numbers |= {"images": found["images_per_second"], "minutes_73k": found["minutes_of_73000_images"]}
+        text += (
+            " EfficientNet-Lite0 takes {images:,.0f} images a second from memory, 73,000 in {minutes_73k:.1f} minutes."
+        )
+    if found := sections.get("subject"):
+        numbers |= {"minutes": found["minutes_of_a_study"], "subject_voxels": found["case"]["V"]}
+        text += (
+            " One simulated subject of {subject_voxels:,} voxels takes {minutes:.1f} minutes from arrays to measures."
+        )
+    failed = {f"accuracy, {p}, {way}" for p in ("float32", "tf32") for way in _failed(sections, p)}
+    if failed := sorted(failed | set(benchmark.get("failed", {}))):
+        numbers["failed"] = ", ".join(failed)
+        text += " **Not measured, or failed:** {failed}."
+    return text, numbers
+
+
+def _failed(sections: Mapping, precision: str) -> Mapping:
+    return sections.get(f"accuracy, {precision}", {}).get("failed", {})

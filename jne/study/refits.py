@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,7 @@ def crossfit(study: Study, max_memory: str, progress: bool, **settings) -> xr.Da
 def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr.Dataset:
     """The nonlinear share of noise, from a study's folder or written there; see `Study.null`."""
     random_state = whole_number(random_state, "random_state", 0)
+    fits = study.folder / f"null-{random_state}.fits"
 
     def compute() -> xr.Dataset:
         data, layer = study.data, study.encoder.layer_
@@ -45,7 +47,8 @@ def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr
         folds = np.zeros(len(arrays.X)) if arrays.groups is None else arrays.groups
         order, order_val = shuffle_within(folds, rng), rng.permutation(len(arrays.X_val))
         encoder = clone(study.encoder)
-        encoder.fit(arrays.X, arrays.Y[order], arrays.X_val, arrays.Y_val[order_val], progress=progress)
+        given = arrays.X, arrays.Y[order], arrays.X_val, arrays.Y_val[order_val]
+        encoder.fit(*given, progress=progress, folder=fits)
         X = data.features("test" if data.folds is None else "all", layer)
         measured = nonlinearity(encoder, X, max_memory=max_memory, return_samples=False, progress=progress)
         found = measured[["nonlinear_share", "jne"]].rename(nonlinear_share="null_share", jne="null_jne")
@@ -53,7 +56,7 @@ def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr
             random_state=random_state, shuffled="responses, over stimuli of the same split or fold"
         )
 
-    return _kept(study, f"null-{random_state}.nc", compute)
+    return _kept(study, f"null-{random_state}.nc", compute, fits)
 
 
 def shuffle_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -65,8 +68,8 @@ def shuffle_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return order
 
 
-def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """What ``compute`` gives, with what the study knows of its voxels and stimuli."""
+def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset], beside: Path | None = None) -> xr.Dataset:
+    """What ``compute`` gives, with what the study knows of its voxels and stimuli; see `jne._core.kept`."""
 
     def described() -> xr.Dataset:
         found = compute()
@@ -76,4 +79,4 @@ def _kept(study: Study, name: str, compute: Callable[[], xr.Dataset]) -> xr.Data
         origin = {name: study.result.attrs[name] for name in ("data", "data_hash", "synthetic", "layer")}
         return found.merge(known).assign_attrs(**origin, **provenance())
 
-    return kept(study.folder / name, described)
+    return kept(study.folder / name, described, beside=beside)

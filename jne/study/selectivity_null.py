@@ -6,6 +6,8 @@ found to be; the same encoder is fitted to them.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
 
@@ -108,20 +110,24 @@ def ungated_tables(study: Study, n_draws: int, *, random_state: int = 0, max_mem
     parameters = {"study": study.folder.name, "random_state": random_state, "max_memory": max_memory}
 
     def draw(number: int) -> xr.Dataset:
-        key = {**parameters, "draw": number}
-        return cached("selectivity-null", "ungated", key, lambda: _ungated(study, number, random_state, max_memory))
+        key, fits = {**parameters, "draw": number}, study.folder / f"ungated-{random_state}-{number}.fits"
+
+        def compute() -> xr.Dataset:
+            return _ungated(study, number, random_state, max_memory, fits)
+
+        return cached("selectivity-null", "ungated", key, compute, beside=fits)
 
     return xr.concat([draw(number) for number in range(n_draws)], "draw")
 
 
-def _ungated(study: Study, draw: int, random_state: int, max_memory: str) -> xr.Dataset:
+def _ungated(study: Study, draw: int, random_state: int, max_memory: str, fits: Path) -> xr.Dataset:
     # Another seed for every dataset and layer, and the same one whatever the code around it.
     facts = {name: study.result.attrs[name] for name in ("data_hash", "layer")}
     key = int(hash_parameters(facts), 16)
     seed = int(np.random.SeedSequence([random_state, draw, key]).generate_state(1)[0])
     X, X_val, X_test = (study.data.features(split, study.encoder.layer_) for split in ("train", "validation", "test"))
     Y, Y_val = ungated_responses(study, seed)
-    encoder = study.encoder.with_seed(seed % 2**31).fit(X, Y, X_val, Y_val)
+    encoder = study.encoder.with_seed(seed % 2**31).fit(X, Y, X_val, Y_val, folder=fits)
     measured = nonlinearity(encoder, X_test, covariance=False, max_memory=max_memory)
     measured = measured.assign({name: study.result[name] for name in ("roi", "category", "significant")})
     tables = {name: category_table(measured, signed=signed) for name, signed in (("jne_ss", False), ("signed", True))}

@@ -122,9 +122,9 @@ def run_study(
     A dataset with folds instead of a split is predicted by cross-validation, pooled over folds; the Jacobians are then
     those of one encoder, fitted to all folds but the last, at all stimuli (attribute ``evaluation`` of the result).
 
-    Every stage is written when it is done, so an interrupted study goes on where it stopped, and a second call with
-    the same parameters, data and code only reads. Of several processes that ask for one study at the same moment, one
-    computes it and the others wait.
+    Every stage is written when it is done, and fits of more than half a minute have checkpoints, so an interrupted
+    study goes on where it stopped, and a second call with the same parameters, data and code only reads. Of several
+    processes that ask for one study at the same moment, one computes it and the others wait.
 
     Parameters
     ----------
@@ -189,18 +189,19 @@ def run_study(
     folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
     path = folder / "study.nc"
     with one_at_a_time(path, wait=wait):
-        fitted = _fitted(prototype, folder / "nonlinear.safetensors", data, layer, progress)
+        fitted = _fitted(prototype, folder, "nonlinear", data, layer, progress)
         straight = None
         if linear or path.exists():
-            straight = _fitted(reference, folder / "linear.safetensors", data, layer, progress)
+            straight = _fitted(reference, folder, "linear", data, layer, progress)
         else:
             path = folder / "nonlinear.nc"
 
         def measure() -> xr.Dataset:
             write_json(parameters, folder / "parameters.json")
-            return _measure(data, fitted, straight, parameters, max_memory, progress)
+            return _measure(data, fitted, straight, parameters, max_memory, progress, folds)
 
-        result = kept(path, measure)
+        folds = folder / "folds.fits"
+        result = kept(path, measure, beside=folds)
     if few := too_few_bootstraps(result["p_value"].values, n_bootstrap, q):
         warnings.warn(few, stacklevel=2)
     return Study(data, fitted, straight, result, folder)
@@ -220,25 +221,27 @@ def _prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> t
     return prototype, clone(residual).set_params(activation=None)
 
 
-def _fitted(prototype: Encoder, path: Path, data: EncodingDataset, layer: str | None, progress: bool) -> Encoder:
-    """A prototype fitted to a dataset, from its file or written there."""
+def _fitted(prototype: Encoder, folder: Path, name: str, data: EncodingDataset, layer, progress: bool) -> Encoder:
+    """A prototype fitted to a dataset, from its file or written there; until then with checkpoints."""
+    checkpoints = folder / f"{name}.fits"
 
     def fit() -> Encoder:
-        return prototype.fit(data, layer=layer, progress=progress)
+        return prototype.fit(data, layer=layer, progress=progress, folder=checkpoints)
 
-    return kept(path, fit, read=load_encoder, write=lambda encoder, path: encoder.save(path))
+    path = folder / f"{name}.safetensors"
+    return kept(path, fit, read=load_encoder, write=lambda encoder, path: encoder.save(path), beside=checkpoints)
 
 
-def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Dataset:
+def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -> xr.Dataset:
     split = "test" if data.folds is None else "all"
     X, Y = data.features(split, nonlinear.layer_), data.responses(split)
-    predictions = _predict(nonlinear, data, X, progress)
+    predictions = _predict(nonlinear, data, X, progress, folds)
     accuracy = bootstrap_r2(Y, predictions, parameters["n_bootstrap"], random_state=parameters["seed"])
     measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)
     result = xr.merge([accuracy, measured], combine_attrs="drop")
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
     if linear is not None:
-        result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress))
+        result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress, folds))
     result["correlation"] = "voxel", correlation_score(Y, predictions)
     for name in CARRIED_VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
@@ -256,10 +259,10 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress) -> xr.Da
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
 
 
-def _predict(encoder, data, X, progress) -> np.ndarray:
+def _predict(encoder, data, X, progress, folder) -> np.ndarray:
     if data.folds is None:
         return encoder.predict(X)
-    return encoder.cross_predict(data, layer=encoder.layer_, progress=progress)
+    return encoder.cross_predict(data, layer=encoder.layer_, progress=progress, folder=folder)
 
 
 def _storable(values: np.ndarray) -> np.ndarray:
