@@ -19,7 +19,12 @@ from jne.encoders import Encoder
 from jne.jacobians.engine import DTYPES, Problem, prepare
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.crossfit_products import (
-    Pair, Readouts, jacobian_products, linear_basis, prediction_products, split_pair,
+    Pair,
+    Readouts,
+    jacobian_products,
+    linear_basis,
+    prediction_products,
+    split_pair,
 )  # fmt: skip
 from jne.measures.crossfit_shares import TERMS, Terms
 from jne.measures.crossfit_splits import N_TEST_GROUPS, Split, draw_groups
