@@ -145,6 +145,11 @@ def test_the_numbers_in_the_readme_are_those_of_the_benchmark():
     assert f"takes {cost['plain']:.2f} plain matrix products" in told
     assert f"({cost['share, full rank']:.2f} with the nonlinear share)" in told
     assert f"{cost['backward per voxel'] / cost['plain']:.0f} times less than one backward pass per voxel" in told
+    card = json.loads((root / "benchmarks/results/gpu.json").read_text())
+    exact, rough = (card["sections"][f"brain, {precision}"] for precision in ("float32", "tf32"))
+    assert f"one {card['settings']['device']}" in told and (exact["case"]["V"], exact["case"]["N"]) == (200_000, 1000)
+    seconds = [brain["plain"]["seconds"] for brain in (exact, rough)]
+    assert "takes {:.1f} s in float32 and {:.1f} s in TF32".format(*seconds) in told
 
 
 @pytest.fixture
