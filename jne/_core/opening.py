@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jne._core.hdf5_chunks import check_chunks
 from jne._core.memory import RefusedError, check_held
 
 _KINDS = {
@@ -90,7 +91,8 @@ def open_hdf5(path: str | Path, what: str) -> h5py.File:
     Raises
     ------
     RefusedError
-        If it has external links, external storage or virtual datasets, or chunks that are too large.
+        If it has external links, external storage or virtual datasets, chunks that are too large, or filters whose
+        code is elsewhere.
     OSError
         If it is damaged or of another kind.
     """
@@ -113,7 +115,7 @@ def open_hdf5(path: str | Path, what: str) -> h5py.File:
             if plan.get_external_count() or plan.get_layout() == h5py.h5d.VIRTUAL:
                 raise RefusedError(f"{place} has its values in another file; {_CLOSED}")
             if plan.get_layout() == h5py.h5d.CHUNKED:
-                check_held(math.prod(plan.get_chunk()) * item.dtype.itemsize, f"{place}, a chunk of it,")
+                check_chunks(item, place)
 
     if error := file.id.links.visit(look, info=True):
         file.close()
