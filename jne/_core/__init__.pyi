@@ -56,6 +56,7 @@ from jne._core.opening import open_hdf5 as open_hdf5
 from jne._core.opening import open_netcdf as open_netcdf
 from jne._core.opening import plain_file as plain_file
 from jne._core.opening import read_bytes as read_bytes
+from jne._core.opening import read_json as read_json
 from jne._core.opening import read_npz as read_npz
 from jne._core.opening import read_table as read_table
 from jne._core.opening import read_text as read_text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import math
 import os
 import stat
@@ -83,6 +84,21 @@ def read_bytes(path: str | Path, what: str) -> bytes:
 def read_text(path: str | Path, what: str, encoding: str = "utf-8") -> str:
     """The content of a text file."""
     return read_bytes(path, what).decode(encoding)
+
+
+def read_json(path: str | Path, what: str) -> Any:
+    """The content of a JSON file.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    text = read_bytes(path, what)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what}: {path} cannot be read as JSON ({error})") from error
 
 
 def open_hdf5(path: str | Path, what: str) -> h5py.File:

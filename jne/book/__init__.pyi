@@ -10,6 +10,7 @@ from jne.book.html import publish as publish
 from jne.book.machine_paths import path_hider as path_hider
 from jne.book.machine_paths import presentable as presentable
 from jne.book.measured import measured as measured
+from jne.book.notebook_files import read_notebook as read_notebook
 from jne.book.notebooks import declared_parameters as declared_parameters
 from jne.book.notebooks import existing_file as existing_file
 from jne.book.notebooks import make_presentable as make_presentable

@@ -23,6 +23,7 @@ try:
     import nbformat
 
     from jne.book.machine_paths import hide_in, path_hider, presentable
+    from jne.book.notebook_files import read_notebook
     from jne.book.yaml_files import load_yaml
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
@@ -32,7 +33,7 @@ def declared_parameters(notebook: str | Path | nbformat.NotebookNode) -> dict[st
     """Names assigned in the cell tagged ``parameters``, with the expressions of their defaults."""
     # Papermill's own inspection goes line by line and misses defaults that hold an equals sign.
     if not isinstance(notebook, nbformat.NotebookNode):
-        notebook = nbformat.read(notebook, as_version=4)
+        notebook = read_notebook(notebook)
     cell = _tagged(notebook, "parameters")
     declared = {}
     for statement in ast.parse(cell.source).body if cell else []:
@@ -88,7 +89,7 @@ def read_parameters(
 
 def make_presentable(path: Path, values: Mapping, root: Path) -> None:
     """Show the parameters that were used in place of the defaults, and no path of this machine."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     if cell := _tagged(notebook, "parameters"):
         # Columns in a syntax tree count bytes.

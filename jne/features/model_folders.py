@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jne._core import RefusedError, check_held, plain_file, read_text
+from jne._core import RefusedError, check_held, plain_file, read_json
 
 CONFIGS = ("config.json", "preprocessor_config.json")
 _ALSO_READ = ("processor_config.json", "generation_config.json")
@@ -40,7 +39,7 @@ def check_model_folder(folder: Path, model: str) -> None:
     """
     for name in (*CONFIGS, *_ALSO_READ):
         if plain_file(folder / name, f"model {model}").is_file():
-            for place, value in _entries(read_json(folder / name, model)):
+            for place, value in _entries(_object(folder / name, model)):
                 _check_entry(place, value, f"model {model}: {folder / name}")
     if plain_file(folder / _ADAPTER, f"model {model}").is_file():
         raise RefusedError(
@@ -49,14 +48,8 @@ def check_model_folder(folder: Path, model: str) -> None:
         )
 
 
-def read_json(path: Path, model: str) -> dict[str, Any]:
-    """A JSON object of a model's folder."""
-    try:
-        content = json.loads(read_text(path, f"model {model}"))
-    except RefusedError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"model {model}: {path} cannot be read as JSON ({error})") from error
+def _object(path: Path, model: str) -> dict[str, Any]:
+    content = read_json(path, f"model {model}")
     if not isinstance(content, dict):
         raise ValueError(f"model {model}: {path} is no JSON object; needed: names and their values")
     return content
@@ -70,7 +63,7 @@ def shards(index: Path, model: str) -> list[Path]:
     RefusedError
         If it names anything but files beside it, which are safetensors.
     """
-    names = read_json(index, model).get("weight_map")
+    names = _object(index, model).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ValueError(f"model {model}: {index} has no weight_map of arrays and their files")
     for name in names.values():
