@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-
 from jne._core import check_held, code_hash, hash_parameters, sha256
 from jne.batch.resources import Resources, as_mapping, read_resources, read_slurm
 from jne.book import (

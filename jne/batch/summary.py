@@ -9,7 +9,7 @@ import pandas as pd
 
 from jne._core import atomic_path
 from jne.batch.grid import Grid
-from jne.batch.run import STATES, read_record
+from jne.batch.run import read_record
 
 
 def summary_table(grid: Grid, folder: Path) -> pd.DataFrame:

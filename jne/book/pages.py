@@ -15,8 +15,8 @@ import nbformat
 from PIL import Image
 
 from jne._core import as_written
-from jne.book.notebook_files import read_notebook
 from jne.book.measured import put_in
+from jne.book.notebook_files import read_notebook
 from jne.book.notebooks import declared_parameters
 
 _ABOUT = ("responses", "data", "layer", "seed")  # in this order: a notebook's file sorts its keys

@@ -53,7 +53,7 @@ class _Parser(GiftiImageParser):
     held = 0
     """Bytes that what was met takes in memory."""
 
-    def StartElementHandler(self, name: str, attrs: dict[str, str]) -> None:  # noqa: N802
+    def StartElementHandler(self, name: str, attrs: dict[str, str]) -> None:
         self._hold(_ELEMENT)
         super().StartElementHandler(name, attrs)
 

@@ -42,7 +42,8 @@ def check_extensions(stream: IO[bytes], place: str) -> None:
     magic = head[344:348] if size == 348 else head[4:8]
     if len(head) < size + 4 or magic[:1] != b"n" or not head[size]:
         return
-    start = struct.unpack_from(order + "f", head, 108)[0] if size == 348 else struct.unpack_from(order + "q", head, 168)[0]
+    kind, place_of_start = ("f", 108) if size == 348 else ("q", 168)
+    (start,) = struct.unpack_from(order + kind, head, place_of_start)
     # In a header that stands alone they go to its end.
     left = start - (size + 4) if magic[1:2] == b"+" else float("inf")
     held = 0

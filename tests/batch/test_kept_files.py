@@ -1,4 +1,4 @@
-"""What a batch and a book keep passes from lab to lab: read as a stranger's files are, and no link is written through."""
+"""What a batch and a book keep passes from lab to lab: read as a stranger's files; no link is written through."""
 
 import json
 import os
@@ -51,10 +51,6 @@ def huge(path):
         file.truncate(10**12)
 
 
-def told(path):
-    return lambda values: path.write_text(json.dumps(values))
-
-
 NO_FILES = {
     "pipe": (pipe, "is a pipe"), "device": (device, "is a device"), "link to nothing": (nothing, "is a link to"),
     "folder": (lambda path: path.mkdir(), "is a folder"), "huge": (huge, "JNE_MAX_MEMORY"),
@@ -64,9 +60,12 @@ NO_FILES = {
 }  # fmt: skip
 RECORDS = {
     "a list": [1], "no status": {}, "another status": {"status": "<script>"}, "status of many": {"status": ["done"]},
-    "seconds of text": {"status": "done", "seconds": "{{ 7*7 }}"}, "memory of text": {"status": "done", "peak_memory": "1"},
-    "results are a list": {"status": "done", "results": [1]}, "a result is a list": {"status": "done", "results": {"a": [1]}},
-    "error is a text": {"status": "failed", "error": "<b>"}, "reason is a list": {"status": "failed", "error": {"reason": [1]}},
+    "seconds of text": {"status": "done", "seconds": "{{ 7*7 }}"},
+    "memory of text": {"status": "done", "peak_memory": "1"},
+    "results are a list": {"status": "done", "results": [1]},
+    "a result is a list": {"status": "done", "results": {"a": [1]}},
+    "error is a text": {"status": "failed", "error": "<b>"},
+    "reason is a list": {"status": "failed", "error": {"reason": [1]}},
     "parameters are a text": {"status": "done", "parameters": "x"},
 }  # fmt: skip
 
@@ -108,7 +107,8 @@ NOTEBOOKS = {
     "cells are numbers": {"cells": [1]}, "no source": {"cells": [{"cell_type": "code", "metadata": {}}]},
     "source is a number": {"cells": [{"cell_type": "code", "metadata": {}, "source": 1}]},
     "tags are a text": {"cells": [{"cell_type": "code", "metadata": {"tags": "parameters"}, "source": ""}]},
-    "no cells": {}, "outputs are numbers": {"cells": [{"cell_type": "code", "metadata": {}, "source": "", "outputs": [1]}]},
+    "no cells": {},
+    "outputs are numbers": {"cells": [{"cell_type": "code", "metadata": {}, "source": "", "outputs": [1]}]},
     "a record is a number": {"cells": [{"cell_type": "code", "metadata": {}, "source": "", "outputs": [
         {"output_type": "display_data", "data": {}, "metadata": {"jne_record": 3}}]}]},
     "a record without a name": {"cells": [{"cell_type": "code", "metadata": {}, "source": "", "outputs": [
@@ -129,7 +129,7 @@ def test_links_planted_where_a_run_writes_are_not_written_through(kept, tmp_path
     from jne._core import code_hash
     from jne.batch.resources import Resources
 
-    grid, folder, path = kept
+    grid, folder, _ = kept
     run = grid.runs[0]
     monkeypatch.setattr("jne.batch.run.execute_notebook", lambda notebook, target, *_, **__: nbformat.write(
         nbformat.read(notebook, as_version=4), target))  # fmt: skip

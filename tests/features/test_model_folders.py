@@ -1,4 +1,4 @@
-"""Folders of models that others made: no code in them runs, no file outside them is opened, nothing is asked or waited for."""
+"""Folders of models that others made: no code in them runs, no file outside is opened, nothing is asked for."""
 
 import json
 import os
@@ -146,7 +146,7 @@ HOSTILE = {
         lambda f: (shards(f, "a"), (f / "model.safetensors.index.json").write_text("{")), "cannot be read as JSON"
     ),
     "own configuration": (lambda f: code(f, "config.json", "AutoConfig", model_type="unheard"), CODE),
-    "own model": (lambda f: code(f, "config.json", "AutoModel", model_type="distilbert"), "."),
+    "own model": (lambda f: code(f, "config.json", "AutoModel", model_type="distilbert"), "does not take images"),
     "own processor": (
         lambda f: code(f, "preprocessor_config.json", "AutoImageProcessor", image_processor_type="Own"), CODE
     ),
@@ -173,7 +173,7 @@ HOSTILE = {
     "large weights": (large("model.safetensors", 10**11), "limit is 50 MB"),
     "configuration is a list": (lambda f: (f / "config.json").write_text("[1]"), "is no JSON object"),
     "deep configuration": (lambda f: (f / "config.json").write_text("[" * 10**5), "cannot be read as JSON"),
-    "configuration is not UTF-8": (lambda f: (f / "config.json").write_bytes(b'{"a": "\xff"}'), "cannot be read as JSON"),
+    "configuration is not UTF-8": (lambda f: (f / "config.json").write_bytes(b'{"\xff": 1}'), "cannot be read as JSON"),
     "wide layers": (lambda f: change(f / "config.json", hidden_size=10**6), "limit is 50 MB"),
     "many layers": (lambda f: change(f / "config.json", num_hidden_layers=10**7), "layers"),
 }  # fmt: skip
