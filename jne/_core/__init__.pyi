@@ -29,6 +29,7 @@ from jne._core.files import write_json as write_json
 from jne._core.files import write_text as write_text
 from jne._core.hdf5_streams import PatientFile as PatientFile
 from jne._core.hdf5_streams import hdf5_stream as hdf5_stream
+from jne._core.hdf5_streams import to_stream as to_stream
 from jne._core.hdf5_streams import write_netcdf as write_netcdf
 from jne._core.lazy import lazy_face as lazy_face
 from jne._core.linear_algebra import moments as moments
@@ -69,6 +70,8 @@ from jne._core.recording import record_entry as record_entry
 from jne._core.tensor_files import read_tensors as read_tensors
 from jne._core.tensor_files import write_tensors as write_tensors
 from jne._core.texts import as_written as as_written
+from jne._core.texts import encodable as encodable
+from jne._core.texts import encodable_attributes as encodable_attributes
 from jne._core.texts import folder_name as folder_name
 from jne._core.texts import listed as listed
 from jne._core.texts import printable as printable

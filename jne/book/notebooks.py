@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from pprint import pformat
 
-from jne._core import plain_file
+from jne._core import encodable, plain_file
 
 
 def install_hint(missing: ModuleNotFoundError) -> str:
@@ -111,9 +111,26 @@ def make_presentable(path: Path, values: Mapping, root: Path) -> None:
 
 
 def existing_file(path: str | Path, argument: str) -> Path:
-    path = plain_file(Path(path).expanduser().absolute(), argument)
+    """The absolute path of a file that notebooks are told of."""
+    path = plain_file(nameable(Path(path).expanduser().absolute(), argument), argument)
     if not path.is_file():
         raise FileNotFoundError(f"{argument}: there is no file {path}")
+    return path
+
+
+def nameable(path: Path, argument: str) -> Path:
+    """``path``, unless notebooks and pages cannot hold its name.
+
+    Raises
+    ------
+    ValueError
+        If the name is not in UTF-8.
+    """
+    if encodable(str(path)) != str(path):
+        raise ValueError(
+            f"{argument}: the path {encodable(str(path))} is not in UTF-8, as it must be in notebooks and pages; "
+            "rename it, or give a link to it: ln -s PATH NAME"
+        )
     return path
 
 

@@ -27,8 +27,9 @@ _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.
 class TransformersBackbone:
     """A vision model and its image processor, from a local folder or from what the hub's client has downloaded.
 
-    Nothing is downloaded here, and no code is run that is in the folder or that it names. Layers are named ``layer1`` (after the first block) to ``layerN``; the embedding before
-    the first block is left out, because its [CLS] token is the same for every image.
+    Nothing is downloaded here, and no code is run that is in the folder or that it names. Layers are named ``layer1``
+    (after the first block) to ``layerN``; the embedding before the first block is left out, because its [CLS] token is
+    the same for every image.
 
     Parameters
     ----------
