@@ -17,6 +17,7 @@ from jne._core.files import FORMAT_VERSION as FORMAT_VERSION
 from jne._core.files import HDF5_ENDINGS as HDF5_ENDINGS
 from jne._core.files import DiskFullError as DiskFullError
 from jne._core.files import alone as alone
+from jne._core.files import atomic_folder as atomic_folder
 from jne._core.files import atomic_path as atomic_path
 from jne._core.files import is_full as is_full
 from jne._core.files import need_space as need_space
@@ -25,6 +26,7 @@ from jne._core.files import plain as plain
 from jne._core.files import provenance as provenance
 from jne._core.files import reserve as reserve
 from jne._core.files import sha256 as sha256
+from jne._core.files import size_of as size_of
 from jne._core.files import write_json as write_json
 from jne._core.files import write_text as write_text
 from jne._core.hdf5_streams import PatientFile as PatientFile

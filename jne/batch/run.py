@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
 from filelock import FileLock
 
-from jne._core import RefusedError, code_hash, read_json, thread_environment, write_json
+from jne._core import DiskFullError, RefusedError, code_hash, is_full, read_json, thread_environment, write_json
 from jne.batch.grid import Run
 from jne.batch.resources import Resources
 from jne.batch.watch import Watch
@@ -115,7 +116,7 @@ def _execute(run: Run, folder: Path, root: Path, resources: Resources, environme
     status, error, log = "done", {}, folder / f"{run.name}.log"
     for path in (working, log):  # of an earlier attempt, or a link to another file
         path.unlink(missing_ok=True)
-    with Watch(resources) as watch, log.open("x") as printed:
+    with _no_part(working, executed), Watch(resources) as watch, log.open("x") as printed:
         try:
             threads = thread_environment(resources.threads)
             gpu = {"CUDA_VISIBLE_DEVICES": ""} if resources.gpu == 0 else {}
@@ -132,6 +133,18 @@ def _execute(run: Run, folder: Path, root: Path, resources: Resources, environme
         log.unlink()
     facts = {"seconds": round(watch.seconds, 3), "peak_memory": watch.peak, "worker": os.getpid()}
     return write_record(folder, run, status, results=results, **facts, **({"error": error} if error else {}))
+
+
+@contextmanager
+def _no_part(working: Path, executed: Path) -> Iterator[None]:
+    """Where the disk is full, nothing is left of the notebook."""
+    try:
+        yield
+    except OSError as error:
+        working.unlink(missing_ok=True)
+        if is_full(error):
+            raise DiskFullError(executed, 0) from error
+        raise
 
 
 def _mark(path: Path, status: str, reason: str) -> None:

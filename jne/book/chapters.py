@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jne._core import (
+    atomic_folder,
     available_cores,
     code_hash,
     hash_parameters,
@@ -19,6 +20,7 @@ from jne._core import (
     provenance,
     results_dir,
     sha256,
+    size_of,
     thread_environment,
     visible_gpus,
     write_json,
@@ -188,11 +190,8 @@ def _run(
 
 
 def _keep(folder: Path, kept: Path) -> None:
-    part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(folder, part)
-    shutil.rmtree(kept, ignore_errors=True)
-    part.rename(kept)
+    with atomic_folder(kept, size_of(folder)) as part:
+        shutil.copytree(folder, part, dirs_exist_ok=True)
 
 
 def _key(chapter: Chapter, root: Path, records: Mapping) -> str:
