@@ -17,6 +17,7 @@ from jne._core.files import FORMAT_VERSION as FORMAT_VERSION
 from jne._core.files import HDF5_ENDINGS as HDF5_ENDINGS
 from jne._core.files import DiskFullError as DiskFullError
 from jne._core.files import alone as alone
+from jne._core.files import atomic_folder as atomic_folder
 from jne._core.files import atomic_path as atomic_path
 from jne._core.files import is_full as is_full
 from jne._core.files import need_space as need_space
@@ -25,10 +26,12 @@ from jne._core.files import plain as plain
 from jne._core.files import provenance as provenance
 from jne._core.files import reserve as reserve
 from jne._core.files import sha256 as sha256
+from jne._core.files import size_of as size_of
 from jne._core.files import write_json as write_json
 from jne._core.files import write_text as write_text
 from jne._core.hdf5_streams import PatientFile as PatientFile
 from jne._core.hdf5_streams import hdf5_stream as hdf5_stream
+from jne._core.hdf5_streams import to_stream as to_stream
 from jne._core.hdf5_streams import write_netcdf as write_netcdf
 from jne._core.lazy import lazy_face as lazy_face
 from jne._core.linear_algebra import moments as moments
@@ -56,6 +59,7 @@ from jne._core.opening import open_hdf5 as open_hdf5
 from jne._core.opening import open_netcdf as open_netcdf
 from jne._core.opening import plain_file as plain_file
 from jne._core.opening import read_bytes as read_bytes
+from jne._core.opening import read_json as read_json
 from jne._core.opening import read_npz as read_npz
 from jne._core.opening import read_table as read_table
 from jne._core.opening import read_text as read_text
@@ -68,6 +72,8 @@ from jne._core.recording import record_entry as record_entry
 from jne._core.tensor_files import read_tensors as read_tensors
 from jne._core.tensor_files import write_tensors as write_tensors
 from jne._core.texts import as_written as as_written
+from jne._core.texts import encodable as encodable
+from jne._core.texts import encodable_attributes as encodable_attributes
 from jne._core.texts import folder_name as folder_name
 from jne._core.texts import listed as listed
 from jne._core.texts import printable as printable

@@ -82,6 +82,46 @@ def atomic_path(path: str | Path, size: int = 0) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: str | Path, size: int = 0) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``; it takes its place only if the block succeeds.
+
+    Parameters
+    ----------
+    path : path
+    size : int
+        Bytes that are going to be written, where that is known.
+
+    Raises
+    ------
+    DiskFullError
+        If the disk is full; what was at ``path`` is as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    part, old = (path.with_name(f"{_stem(path)}{os.getpid()}.{secrets.token_hex(8)}.part") for _ in range(2))
+    try:
+        part.mkdir()
+        need_space(path, size)
+        yield part
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+    except Exception as error:
+        if is_full(error) and not isinstance(error, DiskFullError):
+            raise DiskFullError(path, size) from error
+        raise
+    finally:
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def need_space(path: Path, size: int, otherwise: str = "") -> None:
     """Raise the error of a full disk before anything is written, if ``size`` bytes do not fit beside ``path``."""
     if size > shutil.disk_usage(path.parent).free:
@@ -115,8 +155,11 @@ def _remove_leftovers(path: Path) -> None:
     for name in os.listdir(path.parent):
         if name.startswith(stem) and name.endswith(".part"):
             pid = name.removeprefix(stem).split(".")[0]
-            if pid.isdigit() and not _alive(int(pid)):
-                path.with_name(name).unlink(missing_ok=True)
+            left = path.with_name(name)
+            if pid.isdigit() and not _alive(int(pid)) and left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            elif pid.isdigit() and not _alive(int(pid)):
+                left.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import xarray as xr
 
 from jne._core.files import DiskFullError, atomic_path, is_full
+from jne._core.texts import encodable_attributes
 
 
 class PatientFile(io.FileIO):
@@ -112,5 +113,11 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, *, compress: bool = Fals
             if variable.dtype.kind in "fiub" and variable.ndim
         }
     with hdf5_stream(path) as stream:
-        dataset.to_netcdf(stream, engine="h5netcdf", encoding=encoding)
+        to_stream(dataset, stream, encoding)
     return Path(path)
+
+
+def to_stream(dataset: xr.Dataset, stream: PatientFile, encoding: Mapping[Any, Mapping] | None = None) -> None:
+    """Write a dataset as NetCDF-4; names of files among its attributes may be of any bytes."""
+    attrs = encodable_attributes(dataset.attrs)
+    dataset.assign_attrs(attrs).to_netcdf(stream, engine="h5netcdf", encoding=encoding)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import math
 import os
 import stat
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jne._core.hdf5_chunks import check_chunks
 from jne._core.memory import RefusedError, check_held
 
 _KINDS = {
@@ -84,13 +86,29 @@ def read_text(path: str | Path, what: str, encoding: str = "utf-8") -> str:
     return read_bytes(path, what).decode(encoding)
 
 
+def read_json(path: str | Path, what: str) -> Any:
+    """The content of a JSON file.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    text = read_bytes(path, what)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what}: {path} cannot be read as JSON ({error})") from error
+
+
 def open_hdf5(path: str | Path, what: str) -> h5py.File:
     """An HDF5 file, to read, of which no part is in another file.
 
     Raises
     ------
     RefusedError
-        If it has external links, external storage or virtual datasets, or chunks that are too large.
+        If it has external links, external storage or virtual datasets, chunks that are too large, or filters whose
+        code is elsewhere.
     OSError
         If it is damaged or of another kind.
     """
@@ -113,7 +131,7 @@ def open_hdf5(path: str | Path, what: str) -> h5py.File:
             if plan.get_external_count() or plan.get_layout() == h5py.h5d.VIRTUAL:
                 raise RefusedError(f"{place} has its values in another file; {_CLOSED}")
             if plan.get_layout() == h5py.h5d.CHUNKED:
-                check_held(math.prod(plan.get_chunk()) * item.dtype.itemsize, f"{place}, a chunk of it,")
+                check_chunks(item, place)
 
     if error := file.id.links.visit(look, info=True):
         file.close()

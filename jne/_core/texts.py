@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 LISTED = 5
 """How many names an error lists before it only counts the rest."""
@@ -30,10 +31,19 @@ def folder_name(stem: str, taken: Collection[str] = ()) -> str:
     return f"_{stem}" if stem.startswith(".") or stem.casefold() in taken else stem
 
 
+def encodable(text: str) -> str:
+    """A text in which what UTF-8 cannot hold, a byte of a file's name that is no letter, is an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def encodable_attributes(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Attributes for a file, which names of other files are among."""
+    return {name: encodable(value) if isinstance(value, str) else value for name, value in attrs.items()}
+
+
 def printable(text: str) -> str:
-    """A text in which what no page can hold, such as a byte of a file's name that is no letter, is an escape."""
-    plain = text.encode("utf-8", "backslashreplace").decode()
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
+    """A text in which what no page can hold is an escape."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", encodable(text))
 
 
 def as_written(text: object) -> str:

@@ -10,11 +10,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import nbformat
-
 from jne._core import check_held, code_hash, hash_parameters, sha256
 from jne.batch.resources import Resources, as_mapping, read_resources, read_slurm
-from jne.book import declared_parameters, existing_file, find_root, load_yaml, read_contents, read_parameters
+from jne.book import (
+    declared_parameters,
+    existing_file,
+    find_root,
+    load_yaml,
+    read_contents,
+    read_notebook,
+    read_parameters,
+)  # fmt: skip
 
 _RUN = 50_000
 """Bytes that a run takes while a batch is at work, about: its parameters, task, record and row of the summary."""
@@ -171,7 +177,7 @@ def _with(values: Mapping, changes: Mapping, file: Path) -> dict:
 
 
 def _id(notebook: Path, parameters: dict) -> str:
-    cells = [(cell.cell_type, cell.source) for cell in nbformat.read(notebook, as_version=4).cells]
+    cells = [(cell.cell_type, cell.source) for cell in read_notebook(notebook).cells]
     if str(data := parameters.get("data", "")).endswith(".nc"):
         # The content counts, not where the file lies.
         status = Path(data).stat()

@@ -27,6 +27,7 @@ from jne.book import (
     path_hider,
     presentable,
     publish,
+    read_notebook,
 )  # fmt: skip
 from jne.plotting import describe, figure_grid, figure_scalars, make_drawable, page_pixels, result_label, set_style
 
@@ -87,7 +88,7 @@ def _executed_page(run: Run, folder: Path, stage: Path, root: Path, values: dict
     shutil.copyfile(folder / "runs" / f"{run.name}.ipynb", target)
     record = read_record(folder / "runs", run) or {}
     make_presentable(target, record.get("parameters", run.parameters), root)
-    notebook = nbformat.read(target, as_version=4)
+    notebook = read_notebook(target)
     heading = next((c for c in notebook.cells if c.cell_type == "markdown" and c.source.startswith("# ")), None)
     if heading is None:
         heading = nbformat.v4.new_markdown_cell(f"# {as_written(run.notebook.stem)}")

@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
 from filelock import FileLock
 
-from jne._core import code_hash, thread_environment, write_json
+from jne._core import DiskFullError, RefusedError, code_hash, is_full, read_json, thread_environment, write_json
 from jne.batch.grid import Run
 from jne.batch.resources import Resources
 from jne.batch.watch import Watch
-from jne.book import BookError, execute_notebook, read_records
+from jne.book import BookError, execute_notebook, read_notebook, read_records
+
+STATES = ("done", "failed", "timeout", "memory", "killed", "missing")
 
 
 def read_record(folder: Path, run: Run) -> dict | None:
-    """The record of a run that has ended, None where there is none."""
+    """The record of a run that has ended, None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such record, no plain file, or too large.
+    """
+    path = folder / f"{run.name}.json"
     try:
-        return json.loads((folder / f"{run.name}.json").read_text())
+        record = read_json(path, "record of a run")
+        _check_record(record)
     except FileNotFoundError:
         return None
+    except RefusedError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"record of a run: {path} cannot be read ({type(error).__name__}: {error}); delete it, and the run is done "
+            "again"
+        ) from error
+    return record
+
+
+def _check_record(record: dict) -> None:
+    if record["status"] not in STATES:
+        raise ValueError(f"status {record['status']!r}; known are {', '.join(STATES)}")
+    for name in ("seconds", "peak_memory"):
+        if not isinstance(record.get(name, 0), int | float):
+            raise ValueError(f"{name} {record[name]!r} is no number")
+    for name in ("parameters", "results", "error"):
+        if not isinstance(record.get(name, {}), dict):
+            raise ValueError(f"{name} {record[name]!r} is no mapping")
+    if not isinstance(record.get("error", {}).get("reason", ""), str):
+        raise ValueError(f"reason {record['error']['reason']!r} is no text")
+    for name, value in record.get("results", {}).items():
+        if not isinstance(value, bool | int | float | str | None):
+            raise ValueError(f"result {name!r} is a {type(value).__name__}")
 
 
 def write_record(folder: Path, run: Run, status: str, **facts) -> dict:
@@ -80,7 +114,9 @@ def execute_run(
 def _execute(run: Run, folder: Path, root: Path, resources: Resources, environment: Mapping[str, str]) -> dict:
     working, executed = folder / f".{run.name}.ipynb", folder / f"{run.name}.ipynb"
     status, error, log = "done", {}, folder / f"{run.name}.log"
-    with Watch(resources) as watch, log.open("w") as printed:
+    for path in (working, log):  # of an earlier attempt, or a link to another file
+        path.unlink(missing_ok=True)
+    with _no_part(working, executed), Watch(resources) as watch, log.open("x") as printed:
         try:
             threads = thread_environment(resources.threads)
             gpu = {"CUDA_VISIBLE_DEVICES": ""} if resources.gpu == 0 else {}
@@ -99,9 +135,21 @@ def _execute(run: Run, folder: Path, root: Path, resources: Resources, environme
     return write_record(folder, run, status, results=results, **facts, **({"error": error} if error else {}))
 
 
+@contextmanager
+def _no_part(working: Path, executed: Path) -> Iterator[None]:
+    """Where the disk is full, nothing is left of the notebook."""
+    try:
+        yield
+    except OSError as error:
+        working.unlink(missing_ok=True)
+        if is_full(error):
+            raise DiskFullError(executed, 0) from error
+        raise
+
+
 def _mark(path: Path, status: str, reason: str) -> None:
     """Show in the notebook where a process that was killed stood; papermill marks only what the notebook raised."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     if any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", ())):
         return
     started = [cell for cell in notebook.cells if cell.metadata.get("papermill", {}).get("start_time")]

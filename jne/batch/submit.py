@@ -16,11 +16,16 @@ from jne._core import code_hash, folder_name, hash_parameters
 from jne.batch.cluster import connect
 from jne.batch.grid import Grid, Run
 from jne.batch.run import execute_run, read_record, write_record
+from jne.book import nameable
 
 
 def batch_folder(grid: Grid, out: str | Path | None = None) -> Path:
     """Where a batch is kept: ``out``, by default ``_build/batch/<name of the grid file>`` in the grid's root."""
-    return Path(out).expanduser().absolute() if out else grid.root / "_build/batch" / folder_name(grid.name)
+    return (
+        nameable(Path(out).expanduser().absolute(), "out")
+        if out
+        else grid.root / "_build/batch" / folder_name(grid.name)
+    )
 
 
 def pending_runs(grid: Grid, folder: Path, retry_failed: bool = False) -> list[Run]:

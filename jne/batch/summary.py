@@ -11,8 +11,6 @@ from jne._core import atomic_path
 from jne.batch.grid import Grid
 from jne.batch.run import read_record
 
-STATES = ("done", "failed", "timeout", "memory", "killed", "missing")
-
 
 def summary_table(grid: Grid, folder: Path) -> pd.DataFrame:
     """One row per run of the grid.

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from jne.batch.cluster import dashboard
 from jne.batch.grid import Grid, Run, read_grid
+from jne.batch.run import STATES
 from jne.batch.submit import batch_folder, pending_runs, run_batch
-from jne.batch.summary import STATES, summary_table, write_summary
+from jne.batch.summary import summary_table, write_summary
 
 _MOST_ROWS = 60
 _ALONE = 60

@@ -10,9 +10,11 @@ from jne.book.html import publish as publish
 from jne.book.machine_paths import path_hider as path_hider
 from jne.book.machine_paths import presentable as presentable
 from jne.book.measured import measured as measured
+from jne.book.notebook_files import read_notebook as read_notebook
 from jne.book.notebooks import declared_parameters as declared_parameters
 from jne.book.notebooks import existing_file as existing_file
 from jne.book.notebooks import make_presentable as make_presentable
+from jne.book.notebooks import nameable as nameable
 from jne.book.notebooks import read_parameters as read_parameters
 from jne.book.pages import figure_source as figure_source
 from jne.book.pages import lay_out as lay_out

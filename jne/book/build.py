@@ -16,7 +16,7 @@ import jne
 from jne._core import folder_name, whole_number
 from jne.book.chapters import default_jobs, needed_chapters, read_chapter, run_chapters
 from jne.book.html import check_target, copy_sources, make_html, publish
-from jne.book.notebooks import existing_file, install_hint, make_presentable, read_parameters
+from jne.book.notebooks import existing_file, install_hint, make_presentable, nameable, read_parameters
 from jne.book.pages import glossary_terms, lay_out
 from jne.book.progress import Progress
 
@@ -91,7 +91,7 @@ def build_book(
 
     work = default_folder(root, data)
     work = work / "only" if selected != list(chapters) else work
-    out = (work / "html" if out is None else Path(out).expanduser()).resolve()
+    out = nameable((work / "html" if out is None else Path(out).expanduser()).resolve(), "out")
     check_target(out)
     if out != work / "html":
         work = out.with_name(f"{out.name}-build")
@@ -158,7 +158,7 @@ def find_root(root: str | Path | None = None) -> Path:
     candidates = [Path(root)] if root else [Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[2]]
     for folder in candidates:
         if (folder / "_toc.yml").is_file() and (folder / "_config.yml").is_file():
-            return folder.resolve()
+            return nameable(folder.resolve(), "root")
     raise ValueError(
         f"no book (_toc.yml and _config.yml) in {candidates[0]}; run `jne book` in a clone of the repository"
     )

@@ -11,9 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
 from jne._core import (
+    atomic_folder,
     available_cores,
     code_hash,
     hash_parameters,
@@ -21,12 +20,14 @@ from jne._core import (
     provenance,
     results_dir,
     sha256,
+    size_of,
     thread_environment,
     visible_gpus,
     write_json,
 )  # fmt: skip
 from jne.book.execute import BookError, execute_notebook
 from jne.book.kernels import LoadedProcess, loaded_process
+from jne.book.notebook_files import read_notebook
 from jne.book.progress import Progress
 from jne.book.records import RECORDS, read_records
 
@@ -48,7 +49,7 @@ class Chapter:
 
 def read_chapter(name: str, path: Path, values: Mapping, root: Path) -> Chapter:
     """A chapter with what its notebook says of itself; ``path`` is relative to ``root``."""
-    about = nbformat.read(root / path, as_version=4).metadata.get("jne", {})
+    about = read_notebook(root / path).metadata.get("jne", {})
     return Chapter(name, path, values, tuple(about.get("after", ())), about.get("cost", 0))
 
 
@@ -189,16 +190,13 @@ def _run(
 
 
 def _keep(folder: Path, kept: Path) -> None:
-    part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(folder, part)
-    shutil.rmtree(kept, ignore_errors=True)
-    part.rename(kept)
+    with atomic_folder(kept, size_of(folder)) as part:
+        shutil.copytree(folder, part, dirs_exist_ok=True)
 
 
 def _key(chapter: Chapter, root: Path, records: Mapping) -> str:
     """Sixteen digits that change with the notebook, its parameters, the files they name, the code and the versions."""
-    cells = [(cell.cell_type, cell.source) for cell in nbformat.read(root / chapter.path, as_version=4).cells]
+    cells = [(cell.cell_type, cell.source) for cell in read_notebook(root / chapter.path).cells]
     files = {str(path): _state(path) for path in _named_files(chapter.values, root)}
     measured = {path.name: sha256(path) for path in sorted((root / "benchmarks/results").glob("*.json"))}
     content = {"cells": cells, "values": chapter.values, "files": files, "measured": measured, "records": records}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from jne.book.kernels import LoadedProcess, ThisPython
+from jne.book.notebook_files import read_notebook
 from jne.book.notebooks import install_hint
 
 try:
-    import nbformat
     import papermill
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
@@ -109,7 +109,7 @@ def execute_notebook(
         source, what = error.source, f"{error.ename}: {error.evalue}"
     except RuntimeError as error:
         if begun:
-            source = nbformat.read(executed, as_version=4).cells[begun[-1] - 1].source
+            source = read_notebook(executed).cells[begun[-1] - 1].source
             what = f"{error}\nIts process was killed: most often the machine had too little memory."
         else:
             source = ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from jne._core import DiskFullError, need_space
+from jne._core import DiskFullError, atomic_folder, need_space, size_of
 from jne.book.execute import BookError
 from jne.book.measured import measured, put_in
 
@@ -81,7 +81,7 @@ def make_html(stage: Path, target: Path, *, strict: bool = True, jobs: int = 1) 
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    size = _THEME + 2 * sum(path.stat().st_size for path in stage.rglob("*") if path.is_file())
+    size = _THEME + 2 * size_of(stage)
     need_space(target / "html", size)
     options = ["build", str(stage), "--path-output", str(target), *(["-W", "-n", "--keep-going"] if strict else [])]
     log = target / "log.txt"
@@ -109,12 +109,13 @@ def check_target(out: Path) -> None:
 
 def publish(html: Path, out: Path) -> None:
     """Move the finished pages to ``out`` in one step, so that a book is there at any time."""
-    new, old = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(html, new)
-    if out.exists():
-        out.rename(old)
-    new.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+    moved = html.stat().st_dev == existing_parent(out).stat().st_dev
+    with atomic_folder(out, 0 if moved else size_of(html)) as part:
+        for item in html.iterdir():
+            shutil.move(item, part)
+    html.rmdir()
+
+
+def existing_parent(path: Path) -> Path:
+    """The innermost folder above ``path`` that is there."""
+    return next(folder for folder in path.absolute().parents if folder.exists())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from jne._core import as_written
+from jne._core import as_written, read_json
 
 RESULTS = Path("benchmarks/results")
 NOT_YET = "nobody has measured yet"
@@ -32,7 +31,7 @@ def put_in(text: str, values: Mapping[str, str]) -> str:
 
 
 def _read(path: Path) -> dict:
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return read_json(path, "benchmarks") if path.is_file() else {}
 
 
 def _book_times(book: dict) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from pprint import pformat
 
-from jne._core import plain_file
+from jne._core import encodable, plain_file
 
 
 def install_hint(missing: ModuleNotFoundError) -> str:
@@ -23,6 +23,7 @@ try:
     import nbformat
 
     from jne.book.machine_paths import hide_in, path_hider, presentable
+    from jne.book.notebook_files import read_notebook
     from jne.book.yaml_files import load_yaml
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
@@ -32,7 +33,7 @@ def declared_parameters(notebook: str | Path | nbformat.NotebookNode) -> dict[st
     """Names assigned in the cell tagged ``parameters``, with the expressions of their defaults."""
     # Papermill's own inspection goes line by line and misses defaults that hold an equals sign.
     if not isinstance(notebook, nbformat.NotebookNode):
-        notebook = nbformat.read(notebook, as_version=4)
+        notebook = read_notebook(notebook)
     cell = _tagged(notebook, "parameters")
     declared = {}
     for statement in ast.parse(cell.source).body if cell else []:
@@ -88,7 +89,7 @@ def read_parameters(
 
 def make_presentable(path: Path, values: Mapping, root: Path) -> None:
     """Show the parameters that were used in place of the defaults, and no path of this machine."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     if cell := _tagged(notebook, "parameters"):
         # Columns in a syntax tree count bytes.
@@ -110,9 +111,26 @@ def make_presentable(path: Path, values: Mapping, root: Path) -> None:
 
 
 def existing_file(path: str | Path, argument: str) -> Path:
-    path = plain_file(Path(path).expanduser().absolute(), argument)
+    """The absolute path of a file that notebooks are told of."""
+    path = plain_file(nameable(Path(path).expanduser().absolute(), argument), argument)
     if not path.is_file():
         raise FileNotFoundError(f"{argument}: there is no file {path}")
+    return path
+
+
+def nameable(path: Path, argument: str) -> Path:
+    """``path``, unless notebooks and pages cannot hold its name.
+
+    Raises
+    ------
+    ValueError
+        If the name is not in UTF-8.
+    """
+    if encodable(str(path)) != str(path):
+        raise ValueError(
+            f"{argument}: the path {encodable(str(path))} is not in UTF-8, as it must be in notebooks and pages; "
+            "rename it, or give a link to it: ln -s PATH NAME"
+        )
     return path
 
 

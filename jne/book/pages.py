@@ -16,6 +16,7 @@ from PIL import Image
 
 from jne._core import as_written
 from jne.book.measured import put_in
+from jne.book.notebook_files import read_notebook
 from jne.book.notebooks import declared_parameters
 
 _ABOUT = ("responses", "data", "layer", "seed")  # in this order: a notebook's file sorts its keys
@@ -45,7 +46,7 @@ def lay_out(
     values : mapping of str to str
         What `measured` has for ``{{name}}`` in its text.
     """
-    content = nbformat.read(path, as_version=4)
+    content = read_notebook(path)
     default = declared_parameters(content).get("seed")
     seed = {} if default is None else {"seed": str(ast.literal_eval(default))}
     number = 0

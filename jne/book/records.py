@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from jne._core import RECORD_KEY, read_entry
+from jne._core import RECORD_KEY, read_entry, read_json
+from jne.book.notebook_files import read_notebook
 
 RECORDS = "JNE_RECORDS"
 """The environment variable that names, for a chapter that comes after others, the file of what these recorded."""
@@ -20,18 +20,25 @@ def read_records(notebook: Path | Mapping) -> dict[str, bool | int | float | str
     -------
     dict
         ``{name: value}``, mappings as ``name.key``; None is a missing value. What captions state comes last.
-    """
-    import nbformat
 
-    content = notebook if isinstance(notebook, Mapping) else nbformat.read(notebook, as_version=4)
+    Raises
+    ------
+    ValueError
+        If the file is no notebook, or its records have another form.
+    """
+    content = notebook if isinstance(notebook, Mapping) else read_notebook(notebook)
     outputs = [output for cell in content["cells"] for output in cell.get("outputs", ())]
     kept = [output["metadata"][RECORD_KEY] for output in outputs if RECORD_KEY in output.get("metadata", {})]
     last = {}
-    for entries in kept:
-        stated = isinstance(entries, list)  # in a caption or a remark
-        last |= {entry["name"]: (stated, entry) for entry in (entries if stated else [entries])}
-    ordered = sorted(last.values(), key=lambda found: found[0])
-    return {key: item for _, entry in ordered for key, item in read_entry(entry).items()}
+    try:
+        for entries in kept:
+            stated = isinstance(entries, list)  # in a caption or a remark
+            last |= {entry["name"]: (stated, entry) for entry in (entries if stated else [entries])}
+        ordered = sorted(last.values(), key=lambda found: found[0])
+        return {key: item for _, entry in ordered for key, item in read_entry(entry).items()}
+    except (ValueError, KeyError, TypeError) as error:
+        place = "the notebook" if isinstance(notebook, Mapping) else notebook
+        raise ValueError(f"{place} holds a record of another form ({type(error).__name__}: {error})") from error
 
 
 def chapter_records() -> dict[str, dict[str, bool | int | float | str | None]]:
@@ -47,4 +54,4 @@ def chapter_records() -> dict[str, dict[str, bool | int | float | str | None]]:
     """
     if not (path := os.environ.get(RECORDS)):
         raise ValueError("this chapter reads what others record: run it with `jne book --only CHAPTER`")
-    return json.loads(Path(path).read_text())
+    return read_json(path, "records of chapters")

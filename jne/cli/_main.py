@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +15,9 @@ class _Commands(click.Group):
     """A group whose commands report a ValueError or OSError as one readable message and exit status 1."""
 
     def invoke(self, ctx: click.Context):
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A name of a file may hold what the terminal, or any text, cannot.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except MemoryError as error:

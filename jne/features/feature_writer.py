@@ -10,7 +10,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from jne._core import FORMAT_VERSION, PatientFile, alone, hdf5_stream, need_space, open_hdf5, plain, reserve
+from jne._core import (
+    FORMAT_VERSION,
+    PatientFile,
+    alone,
+    encodable_attributes,
+    hdf5_stream,
+    need_space,
+    open_hdf5,
+    plain,
+    reserve,
+)
 
 _ID, _HEADER = 64, 2**16
 """Bytes of a stimulus's name in the file, and of what else is in it, about."""
@@ -48,7 +58,8 @@ class FeatureWriter:
     ):
         self.path, self.part = Path(path), part_path(path)
         self.stimulus_id, self.dtype = np.asarray(stimulus_id, str), np.dtype(dtype)
-        self.attrs = {**attrs, "dtype": self.dtype.name, "layers": ",".join(layers), "format_version": FORMAT_VERSION}
+        own = {"dtype": self.dtype.name, "layers": ",".join(layers), "format_version": FORMAT_VERSION}
+        self.attrs = encodable_attributes({**attrs, **own})
         with ExitStack() as opening:
             opening.enter_context(alone(self.path))
             if not os.path.lexists(self.part):

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps
 
-from jne._core import RefusedError, check_held, plain_file, sha256
+from jne._core import RefusedError, check_held, encodable, plain_file, sha256
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -137,6 +137,11 @@ class ImageFiles(Sequence):
         self.ignored = sorted(set(visible) - set(self.names))
         for name in self.names if self._zip is None else ():
             plain_file(self.path / name, "images")
+            if encodable(name) != name:
+                raise ValueError(
+                    f"images: the name of {encodable(name)} in {encodable(str(self.path))} is not in UTF-8, and ids of "
+                    "stimuli must be; rename the file"
+                )
         if not self.names:
             raise ValueError(
                 f"images: {self.path} holds 0 images and {len(self.ignored)} other files; an image ends in "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,19 +13,23 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
-from jne._core import sha256
+from jne._core import RefusedError, check_held, sha256
 from jne.features.backbones import preprocessing_attributes
+from jne.features.model_folders import CONFIGS, check_model_folder, check_weights, shards
 
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
+_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, MemoryError, SafetensorError)
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-_CONFIGS = ("config.json", "preprocessor_config.json")
 
 
 class TransformersBackbone:
     """A vision model and its image processor, from a local folder or from what the hub's client has downloaded.
 
-    Nothing is downloaded here. Layers are named ``layer1`` (after the first block) to ``layerN``; the embedding before
-    the first block is left out, because its [CLS] token is the same for every image.
+    Nothing is downloaded here, and no code is run that is in the folder or that it names. Layers are named ``layer1``
+    (after the first block) to ``layerN``; the embedding before the first block is left out, because its [CLS] token is
+    the same for every image.
 
     Parameters
     ----------
@@ -39,7 +44,7 @@ class TransformersBackbone:
         If transformers is not installed.
     ValueError
         If the weights are missing (the message has the command that downloads them), damaged, or those of another
-        kind of model.
+        kind of model; or the folder needs code, or files that are not in it.
     """
 
     def __init__(self, model: str, layers: Sequence[str] | None = None):
@@ -112,17 +117,20 @@ def _download(model: str) -> str:
 
 
 def _weight_files(folder: Path, model: str) -> list[Path]:
-    if missing := [name for name in _CONFIGS if not (folder / name).is_file()]:
-        raise ValueError(f"model {model}: {folder} has no {' and no '.join(missing)}. {_download(model)}")
-    found = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    check_model_folder(folder, model)
+    _need_files(folder, CONFIGS, model)
+    found = next((folder / name for name in _WEIGHTS if os.path.lexists(folder / name)), None)
     if found is None:
         raise ValueError(f"model {model}: {folder} has no weights ({' or '.join(_WEIGHTS)}). {_download(model)}")
-    if found.suffix != ".json":
-        return [found]
-    shards = sorted(set(json.loads(found.read_text())["weight_map"].values()))
-    if missing := [name for name in shards if not (folder / name).is_file()]:
+    files = shards(found, model) if found.suffix == ".json" else [found]
+    check_weights(files, model)
+    _need_files(folder, [file.name for file in files], model)
+    return files
+
+
+def _need_files(folder: Path, names: Sequence[str], model: str) -> None:
+    if missing := [name for name in names if not (folder / name).is_file()]:
         raise ValueError(f"model {model}: {folder} has no {' and no '.join(missing)}. {_download(model)}")
-    return [folder / name for name in shards]
 
 
 def _hash(files: Sequence[Path]) -> str:
@@ -132,23 +140,29 @@ def _hash(files: Sequence[Path]) -> str:
 
 
 def _load(folder: Path, safetensors: bool, model: str) -> torch.nn.Module:
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel, CLIPVisionModel
 
-    # A CLIP folder holds an image and a text tower; only the first is wanted.
-    kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-    cls = CLIPVisionModel if kind in ("clip", "clip_vision_model") else AutoModel
     # weights_only: a .bin file may hold tensors and nothing that runs.
-    options = {"use_safetensors": safetensors, "weights_only": True, "output_loading_info": True}
+    options = {"use_safetensors": safetensors, "weights_only": True, "output_loading_info": True, **_LOCAL}
     try:
-        with _quiet():
-            network, found = cls.from_pretrained(folder, local_files_only=True, **options)
+        with _quiet(), _no_code(folder, model):
+            config = AutoConfig.from_pretrained(folder, **_LOCAL)
+            # A CLIP folder holds an image and a text tower; only the first is wanted.
+            clip = config.model_type in ("clip", "clip_vision_model")
+            with torch.device("meta"):  # where arrays have a size and take no memory
+                config = getattr(config, "vision_config", config) if clip else config
+                sketch = CLIPVisionModel(config) if clip else AutoModel.from_config(config, trust_remote_code=False)
+            size = sum(4 * parameter.numel() for parameter in sketch.parameters())
+            check_held(size, f"model {model}: what {folder}/config.json describes")
+            network, found = (CLIPVisionModel if clip else AutoModel).from_pretrained(folder, **options)
+    except RefusedError:
+        raise
     except UnpicklingError as error:
         # Without torch's text, which advises to load it all the same.
         raise ValueError(
             f"model {model}: the weights in {folder} cannot be loaded: the file holds more than tensors, or is damaged"
         ) from error
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except _ERRORS as error:
         raise ValueError(f"model {model}: the weights in {folder} cannot be loaded ({error})") from error
     # A pooling layer that the weights lack stays random, and is never used.
     if missing := sorted(name for name in found["missing_keys"] if not name.startswith("pooler.")):
@@ -159,6 +173,20 @@ def _load(folder: Path, safetensors: bool, model: str) -> torch.nn.Module:
     if network.main_input_name != "pixel_values":
         raise ValueError(f"model {model}: {type(network).__name__} does not take images")
     return network.eval().requires_grad_(False).float()
+
+
+@contextmanager
+def _no_code(folder: Path, model: str) -> Iterator[None]:
+    """In place of transformers' question whether to run code of the folder, or its advice to."""
+    try:
+        yield
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise RefusedError(
+            f"model {model}: {folder} needs code that comes with it (auto_map in its config.json or "
+            "preprocessor_config.json), which is not run; needed: a model that transformers itself knows"
+        ) from None
 
 
 @contextmanager
@@ -182,7 +210,10 @@ def _load_processor(folder: Path, model: str):
 
     try:
         # Pillow's resizing, also where torchvision is installed: the features must not depend on that.
-        return AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+        with _no_code(folder, model):
+            return AutoImageProcessor.from_pretrained(folder, **_LOCAL, backend="pil")
+    except RefusedError:
+        raise
     except (OSError, ValueError, ImportError) as error:
         raise ValueError(f"model {model}: {folder}/preprocessor_config.json cannot be used ({error})") from error
 

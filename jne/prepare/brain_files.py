@@ -21,14 +21,19 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.gifti import GiftiImage
 from nibabel.gifti.parse_gifti_fast import GiftiImageParser
 from nibabel.gifti.util import gifti_encoding_codes
+from nibabel.nifti1 import data_type_codes
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import SpatialImage
 from nibabel.volumeutils import apply_read_scaling
 
 from jne._core import RefusedError, check_held, open_hdf5, plain_file, read_bytes
+from jne.prepare.matlab_files import check_unpacked
+from jne.prepare.nifti_headers import check_extensions
 
 _OPENERS = {".gz": gzip.open, ".mgz": gzip.open, ".bz2": bz2.open}
 _BLOCK_BYTES = 2**20
+_ELEMENT = 2000
+"""Bytes that an empty element of a GIFTI file takes as an object of nibabel, at most, about."""
 _NOT_THE_FILE = {
     b"version https://git-lfs": "it is a Git LFS pointer, which stands for the file: fetch that with `git lfs pull`",
     b"/annex/objects": "it is a git-annex pointer, which stands for the file: fetch that with `git annex get`",
@@ -43,17 +48,29 @@ _PARTNERS = {".hdr": (".img", ".img.gz", ".mat"), ".img": (".hdr", ".hdr.gz", ".
 
 
 class _Parser(GiftiImageParser):
-    """Packed data are unpacked only if they are not too large."""
+    """Arrays are unpacked to what they declare, if all of them together are not too large."""
+
+    held = 0
+    """Bytes that what was met takes in memory."""
+
+    def StartElementHandler(self, name: str, attrs: dict[str, str]) -> None:
+        self._hold(_ELEMENT)
+        super().StartElementHandler(name, attrs)
 
     def flush_chardata(self) -> None:
-        packed = self.write_to == "Data" and gifti_encoding_codes.label[self.da.encoding] == "B64GZ"
-        if packed and self._char_blocks is not None:
-            unpack, size = zlib.decompressobj(), 0
-            pending = base64.b64decode("".join(self._char_blocks))
-            while pending and (block := unpack.decompress(pending, _BLOCK_BYTES)):
-                size, pending = size + len(block), unpack.unconsumed_tail
-                check_held(size, "an array of the GIFTI file, unpacked,")
+        if self.write_to == "Data" and self._char_blocks is not None:
+            declared = math.prod(self.da.dims) * data_type_codes.dtype[self.da.datatype].itemsize
+            self._hold(declared)
+            if gifti_encoding_codes.label[self.da.encoding] == "B64GZ":
+                packed = base64.b64decode("".join(self._char_blocks))
+                # One more, which shows that there is more.
+                if len(zlib.decompressobj().decompress(packed, declared + 1)) > declared:
+                    raise ValueError(f"an array unpacks to more than the {declared} bytes that it should have")
         super().flush_chardata()
+
+    def _hold(self, size: int) -> None:
+        self.held += size
+        check_held(self.held, "the GIFTI file, unpacked,")
 
 
 class _Gifti(GiftiImage):
@@ -94,7 +111,7 @@ def load_image(path: Path, what: str, kind: str = "a NIfTI image") -> SpatialIma
     if not plain_file(path, what).is_file():
         raise ValueError(f"{what}: there is no file {path}")
     try:
-        image = _load(path, what)
+        image = open_image(path, what)
     except RefusedError:
         raise
     # nibabel's parsers raise nearly anything on a damaged file; to the caller it is one thing.
@@ -110,13 +127,26 @@ def load_image(path: Path, what: str, kind: str = "a NIfTI image") -> SpatialIma
     return image
 
 
-def _load(path: Path, what: str) -> SpatialImage | GiftiImage:
+def open_image(path: Path, what: str) -> SpatialImage | GiftiImage:
+    """Open an image with nibabel, after what it names and what its header makes nibabel read have been looked at.
+
+    Raises
+    ------
+    RefusedError
+        If it names what is no plain file, or its header takes too much memory.
+    Exception
+        Nearly any, on a damaged file.
+    """
     if path.name.lower().endswith((".gii", ".gii.gz")):
         # From memory, where data in another file, which a GIFTI file can name, are refused.
         return _Gifti.from_bytes(read_bytes(path, what))
     stem = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
-    for ending in _PARTNERS.get(stem.suffix.lower(), ()):
-        plain_file(stem.with_suffix(ending), what)
+    for file in (path, *map(stem.with_suffix, _PARTNERS.get(stem.suffix.lower(), ()))):
+        if plain_file(file, what).is_file() and file.suffix == ".mat":  # of SPM
+            check_unpacked(file.read_bytes(), f"{what}: {file}")
+        elif file.is_file():
+            with open_stream(file) as stream:
+                check_extensions(stream, f"{what}: {file}")
     with path.open("rb") as file:
         is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
     if is_hdf5:  # MINC

@@ -6,7 +6,7 @@ import h5netcdf
 import numpy as np
 import xarray as xr
 
-from jne._core import FORMAT_VERSION, Budget, PatientFile, clamp, format_bytes, parse_bytes, spans
+from jne._core import FORMAT_VERSION, Budget, PatientFile, clamp, format_bytes, parse_bytes, spans, to_stream
 from jne.features import FeatureFile
 from jne.prepare.map_store import MapStore
 from jne.prepare.trials import Trials
@@ -85,7 +85,7 @@ def write_in_blocks(
     kept : array of bool ``(n_voxels,)``
     """
     test = np.flatnonzero(split == "test")
-    small.assign_attrs(format_version=FORMAT_VERSION).to_netcdf(stream, engine="h5netcdf")
+    to_stream(small.assign_attrs(format_version=FORMAT_VERSION), stream)
     with h5netcdf.File(stream, "r+") as file:
         for name, size in (("stimulus", len(split)), ("voxel", int(kept.sum()))):
             if name not in file.dimensions:

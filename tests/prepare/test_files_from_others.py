@@ -39,6 +39,8 @@ from jne.prepare.trials import read_trials as read_stimuli
 
 CANARY = "the text of a file that nobody named"
 N = 20
+BIG = 400_000_000
+LIMIT = 30_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +197,90 @@ def test_postscript_that_is_called_a_photograph_is_not_run(tmp_path):
     (tmp_path / "a.png").write_text(lines)
     with pytest.raises(ValueError, match="cannot identify image file"):
         ImageFiles(tmp_path)[0]
+
+
+# Chunks of HDF5
+
+
+def chunk(path, packed, *filters, **options):
+    """A dataset of 80 bytes, whose one chunk holds other ones."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk((10,))
+    for code in filters:
+        plan.set_filter(code, h5py.h5z.FLAG_OPTIONAL, options.get("values", ()))
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create_simple((10,))
+        item = h5py.h5d.create(file.id, b"a", h5py.h5t.IEEE_F64LE, space, plan)
+        item.write_direct_chunk((0,), packed)
+
+
+def patched(path, old, new, **options):
+    """Numbers that a filter reads, changed in the file."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", data=np.arange(1000) % 9, chunks=(1000,), **options)
+    content = path.read_bytes()
+    old, new = (np.array(values, "<u4").tobytes() for values in (old, new))
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+
+
+def noise(n):
+    return np.random.default_rng(0).bytes(n)
+
+
+DEFLATE, LZF = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_LZF
+CHUNKS = {
+    "inflates": (lambda path: chunk(path, zlib.compress(bytes(BIG // 4)), DEFLATE), "more than the 80 that it should"),
+    "inflates, shuffled": (
+        lambda path: chunk(path, zlib.compress(bytes(BIG // 4)), h5py.h5z.FILTER_SHUFFLE, DEFLATE), "more than the 80"
+    ),
+    "inflates a little": (lambda path: chunk(path, zlib.compress(noise(100_000)), DEFLATE), "more than the 80"),
+    "is no stream": (lambda path: chunk(path, noise(100_000), DEFLATE), "more than the 80"),
+    "is cut": (lambda path: chunk(path, zlib.compress(noise(100_000))[:60_000], DEFLATE), "more than the 80"),
+    "lzf": (lambda path: chunk(path, noise(300_000), LZF), "more than the 80"),
+    "packed twice": (
+        lambda path: chunk(path, zlib.compress(zlib.compress(bytes(BIG // 4))), DEFLATE, DEFLATE), "packed 2 times"
+    ),
+    "another filter": (lambda path: chunk(path, bytes(80), 32015), "filter 32015 .* loaded from elsewhere.*h5repack"),
+    "another filter before": (lambda path: chunk(path, bytes(80), 305, DEFLATE), "filter 305 .* loaded from elsewhere"),
+    "szip": (lambda path: chunk(path, b"\xff" * 80, h5py.h5z.FILTER_SZIP, values=(141, 8)), "loaded from elsewhere"),
+    "lzf of another size": (
+        lambda path: patched(path, (4, 261, 8000), (4, 261, 2**32 - 1), compression="lzf"), "its filter lzf"
+    ),
+    "scaleoffset of another size": (
+        lambda path: patched(path, (2, 0, 1000, 0, 8), (2, 0, 2**32 - 1, 0, 8), scaleoffset=0), "filter scaleoffset"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CHUNKS)
+def test_chunks_unpack_to_what_they_declare_and_load_no_code(tmp_path, monkeypatch, kind):
+    """Where HDF5 looks for filters lies a pipe, on which it would wait."""
+    write, message = CHUNKS[kind]
+    write(tmp_path / "a.h5")
+    assert (tmp_path / "a.h5").stat().st_size < 500_000
+    monkeypatch.setenv("JNE_MAX_MEMORY", "20MB")
+    os.mkfifo(tmp_path / "libfilter.so")
+    h5py.h5pl.prepend(bytes(tmp_path))
+    try:
+        with pytest.raises(ValueError, match=message):
+            load_named(tmp_path / "a.h5", ["a"])
+    finally:
+        h5py.h5pl.remove(0)
+
+
+@pytest.mark.parametrize("options", [
+    {"compression": "gzip"}, {"compression": "gzip", "shuffle": True, "fletcher32": True}, {"compression": "lzf"},
+    {"compression": "lzf", "shuffle": True}, {"scaleoffset": 0}, {"scaleoffset": 0, "compression": "gzip"},
+    {"fletcher32": True}, {},
+], ids=str)  # fmt: skip
+def test_chunks_of_every_common_filter_are_read(tmp_path, monkeypatch, options):
+    """Also where they could unpack to more than the limit, for all that their sizes tell."""
+    values = np.random.default_rng(0).integers(0, 9, 200_000)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("a", data=values, chunks=(20_000,), **options)
+    monkeypatch.setenv("JNE_MAX_MEMORY", "12MB")
+    np.testing.assert_array_equal(load_named(tmp_path / "a.h5", ["a"])["a"], values)
 
 
 # What is no plain file
@@ -359,9 +445,6 @@ def test_what_datalad_keeps_is_read(kind):
 
 
 # What takes more memory than is said
-
-BIG = 400_000_000
-LIMIT = 30_000_000
 
 
 @pytest.fixture

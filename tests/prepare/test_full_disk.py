@@ -1,12 +1,17 @@
 """A full disk is a sentence with the space that is needed, whatever is written: no signal, the old file as it was.
 
-Each writer writes to a small disk of twenty sizes, each time in a process of its own; this file as a script starts it.
+Each writer writes to a small disk of twenty sizes, in a process of its own; this file as a script starts them all, so
+that what they import is read once.
 """
 
+import gc
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,87 +21,159 @@ OLD = b"what was there before"
 N_SIZES = 20
 
 
-def dataset(given: Path, disk: Path) -> None:
+# What each has to write is made once, and written to every size of disk.
+
+
+def dataset(given: Path):
     import jne
 
-    jne.save_dataset(jne.load_dataset(given / "data.nc"), disk / "out.nc")
+    data = jne.load_dataset(given / "data.nc")
+    return lambda disk: jne.save_dataset(data, disk / "out.nc")
 
 
-def result(given: Path, disk: Path) -> None:
+def result(given: Path):
     import xarray as xr
 
     from jne._core import write_netcdf
 
     rng = np.random.default_rng(0)
-    write_netcdf(xr.Dataset({name: (("a", name), rng.normal(size=(90, 300))) for name in "bc"}), disk / "out.nc")
+    values = xr.Dataset({name: (("a", name), rng.normal(size=(90, 300))) for name in "bc"})
+    return lambda disk: write_netcdf(values, disk / "out.nc")
 
 
-def features(given: Path, disk: Path) -> None:
+def features(given: Path):
     from jne.features import FeatureWriter
 
     rng = np.random.default_rng(0)
-    with FeatureWriter(disk / "out.h5", [f"image{i}" for i in range(120)], {"one": 300, "two": 40}, {}) as writer:
-        for _ in range(6):
-            writer.append({"one": rng.normal(size=(20, 300)), "two": rng.normal(size=(20, 40))})
-        writer.finish()
+
+    def write(disk):
+        with FeatureWriter(disk / "out.h5", [f"image{i}" for i in range(120)], {"one": 300, "two": 40}, {}) as writer:
+            for _ in range(6):
+                writer.append({"one": rng.normal(size=(20, 300)), "two": rng.normal(size=(20, 40))})
+            writer.finish()
+
+    return write
 
 
-def encoder(given: Path, disk: Path) -> None:
+def encoder(given: Path):
     import jne
 
-    jne.RidgeEncoder().fit(jne.load_dataset(given / "data.nc")).save(disk / "out.safetensors")
+    fitted = jne.RidgeEncoder().fit(jne.load_dataset(given / "data.nc"))
+    return lambda disk: fitted.save(disk / "out.safetensors")
 
 
-def record(given: Path, disk: Path) -> None:
+def record(given: Path):
     from jne._core import write_json
 
-    write_json({f"name{i}": "a text of some length" for i in range(4000)}, disk / "out.json")
+    content = {f"name{i}": "a text of some length" for i in range(4000)}
+    return lambda disk: write_json(content, disk / "out.json")
 
 
-def cached_result(given: Path, disk: Path) -> None:
+def cached_result(given: Path):
     """What `run_study` keeps."""
     import xarray as xr
 
     from jne._core import cached
 
-    os.environ["JNE_RESULTS"] = str(disk)
-    cached("study", "out", {"a": 1}, lambda: xr.Dataset({"b": ("c", np.random.default_rng(0).normal(size=20_000))}))
+    values = xr.Dataset({"b": ("c", np.random.default_rng(0).normal(size=20_000))})
+
+    def write(disk):
+        os.environ["JNE_RESULTS"] = str(disk)
+        cached("study", "out", {"a": 1}, lambda: values)
+
+    return write
 
 
-def categories(given: Path, disk: Path) -> None:
+def pages(folder: Path) -> Path:
+    for i in range(12):
+        (folder / f"{i % 3}").mkdir(parents=True, exist_ok=True)
+        (folder / f"{i % 3}/{i}.html").write_bytes(np.random.default_rng(i).bytes(9000))
+    return folder
+
+
+def book(given: Path):
+    """Pages that are done, made on another disk."""
+    from jne.book.html import publish
+
+    def write(disk):
+        shutil.rmtree(given / "html", ignore_errors=True)
+        publish(pages(given / "html"), disk / "out.html")
+
+    return write
+
+
+def book_in_place(given: Path):
+    """What Jupyter Book would need; it is not begun."""
+    from jne.book.html import _THEME, make_html
+
+    stage = pages(given / "stage")
+    return lambda disk: disk.name == "free" or make_html(stage, disk / "out.sphinx"), _THEME
+
+
+def kept_chapter(given: Path):
+    from jne.book.chapters import _keep
+
+    executed = pages(given / "executed")
+    return lambda disk: _keep(executed, disk / "out.chapter")
+
+
+def summary(given: Path):
+    """Of a batch."""
+    import pandas as pd
+
+    from jne.batch.summary import write_summary
+
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 9)))
+    return lambda disk: write_summary(table, disk)
+
+
+def run_of_a_batch(given: Path):
+    """Without its process, which writes the executed notebook."""
+    import nbformat
+
+    import jne.batch.run as module
+    from jne._core import code_hash
+    from jne.batch.resources import Resources
+
+    cells = [nbformat.v4.new_code_cell("x" * 1000) for _ in range(60)]
+    executed = nbformat.v4.new_notebook(cells=cells)
+    module.execute_notebook = lambda notebook, target, *_, **__: nbformat.write(executed, target)
+    run = SimpleNamespace(name="out", id="a", notebook=given / "a.ipynb", label="", parameters={}, varied={})
+    return lambda disk: module.execute_run(run, disk, given, Resources(), {}, code_hash())
+
+
+def categories(given: Path):
     annotations = given / "instances_train2017.json"
-    command("prepare", "categories", "--stimuli", given / "nsd.csv", "--annotations", annotations,
-            "--out", disk / "out.csv")  # fmt: skip
+    return command("prepare", "categories", "--stimuli", given / "nsd.csv", "--annotations", annotations, out="out.csv")
 
 
-def arrays(given: Path, disk: Path) -> None:
-    command("prepare", "arrays", "--input", given / "arrays.npz", "--map", "features=x,responses=y",
-            "--out", disk / "out.nc")  # fmt: skip
+def arrays(given: Path):
+    return command("prepare", "arrays", "--input", given / "arrays.npz", "--map", "features=x,responses=y")
 
 
-def nifti(given: Path, disk: Path) -> None:
-    command("prepare", "nifti", "--maps", given / "maps.nii", "--mask", given / "mask.nii", "--stimuli",
-            given / "trials.csv", "--features", given / "features.npz", "--out", disk / "out.nc")  # fmt: skip
+def nifti(given: Path):
+    return command("prepare", "nifti", "--maps", given / "maps.nii", "--mask", given / "mask.nii", "--stimuli",
+                   given / "trials.csv", "--features", given / "features.npz")  # fmt: skip
 
 
-def nsd(given: Path, disk: Path) -> None:
-    command("prepare", "nsd", "--root", given / "nsd", "--subject", 1, "--features", given / "nsd.h5",
-            "--noise-ceiling", "repeats", "--out", disk / "out.nc")  # fmt: skip
+def nsd(given: Path):
+    return command("prepare", "nsd", "--root", given / "nsd", "--subject", 1, "--features", given / "nsd.h5",
+                   "--noise-ceiling", "repeats")  # fmt: skip
 
 
-def command(*arguments) -> None:
+def command(*arguments, out="out.nc"):
     from jne.cli import main
 
-    main([str(argument) for argument in arguments], standalone_mode=False)
+    words = [str(argument) for argument in arguments]
+    return lambda disk: main([*words, "--out", str(disk / out)], standalone_mode=False)
 
 
-WRITERS = (dataset, result, features, encoder, record, cached_result, categories, arrays, nifti, nsd)
+WRITERS = (dataset, result, features, encoder, record, cached_result, book, book_in_place, kept_chapter, summary,
+           run_of_a_batch, categories, arrays, nifti, nsd)  # fmt: skip
 
 
 def make_inputs(folder: Path) -> None:
     """Something to write, for every writer; noise, which no compression makes smaller."""
-    import json
-
     import nibabel
     import pandas as pd
     from conftest import make_content
@@ -120,14 +197,14 @@ def make_inputs(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("given")
-    make_inputs(folder)
-    return folder
-
-
-def mount(disk: Path, size: int) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True, capture_output=True)
+def said(tmp_path_factory):
+    """What was said on the disks of each writer, and how it ended."""
+    given, out = tmp_path_factory.mktemp("given"), tmp_path_factory.mktemp("out")
+    make_inputs(given)
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    run = subprocess.run([sys.executable, __file__, given, out], capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return out
 
 
 def can_mount() -> bool:
@@ -140,60 +217,80 @@ def can_mount() -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="needs root on Linux, to mount a small disk")
 @pytest.mark.parametrize("writer", [writer.__name__ for writer in WRITERS])
-def test_a_full_disk_is_a_sentence_at_every_size(given, tmp_path, writer):
-    code = [sys.executable, __file__, writer, str(given), str(tmp_path)]
-    run = subprocess.run(code, capture_output=True, text=True, timeout=300, env=os.environ | {"PYTHONHASHSEED": "0"})
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.count("said") == N_SIZES
+def test_a_full_disk_is_a_sentence_at_every_size(said, writer):
+    status = json.loads((said / f"{writer}.json").read_text())
+    texts = (said / f"{writer}.txt").read_text()
+    assert status == 0, f"exit status {status} after: {texts}"
+    lines = texts.splitlines()
+    assert len(lines) == N_SIZES
+    for line in lines:
+        assert ("no space left" in line or "are needed" in line) and " free" in line, line
 
 
-def attempt(writer, given: Path, disk: Path) -> tuple[int, str]:
-    """Exit status of a process that writes, negative for a signal, and what it said."""
-    read, write = os.pipe()
-    if not (pid := os.fork()):
-        os.dup2(write, 2)
-        try:
-            writer(given, disk)
-        except (ValueError, OSError) as error:
-            os.write(write, str(error).encode())
-            os._exit(1)
-        except BaseException as error:
-            os.write(write, f"{type(error).__name__}: {getattr(error, 'message', error)}".encode())
-            os._exit(1 if hasattr(error, "exit_code") else 2)
-        # As in any script: what is left open is closed on the way out.
-        sys.exit(0)
-    os.close(write)
-    with os.fdopen(read) as stream:
-        said = stream.read()
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
+def attempts(name: str, write, folder: Path, out: Path) -> None:
+    """Write to disks of all sizes, and keep what was said."""
+    write, size = write if isinstance(write, tuple) else (write, 0)
+    free, disk = folder / "free", folder / "disk"
+    free.mkdir(parents=True), disk.mkdir()
+    write(free)
+    gc.freeze()  # what was imported is not looked through each time
+    # That are not made again where they are.
+    whole = name in ("cached_result", "run_of_a_batch", "book_in_place")
+    made = [] if whole else [path.name for path in free.iterdir() if not path.name.startswith(".")]
+    folders = [name for name in made if (free / name).is_dir()]
+    size = size or sum(path.stat().st_size for path in free.rglob("*") if path.is_file())
+    # These write work files besides, so that more than the dataset is needed.
+    most = {"nsd": 1.6, "nifti": 1.6}.get(name, 0.95)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+    try:
+        for share in np.linspace(0.05, most, N_SIZES):
+            subprocess.run(["mount", "-o", f"remount,size={max(8192, int(share * size))}", str(disk)], check=True)
+            attempt(write, disk, made, folders, out)
+            for path in disk.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def attempt(write, disk: Path, made: list[str], folders: list[str], out: Path) -> None:
+    old = [disk / name / "index.html" if name in folders else disk / name for name in made]
+    for path in old:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(OLD)
+    try:
+        write(disk)
+        raise SystemExit("nothing was said")
+    except (ValueError, OSError) as error:
+        text = str(error)
+    except Exception as error:
+        assert hasattr(error, "exit_code"), repr(error)
+        text = error.message
+    # As in any script: what is left open is closed.
+    gc.collect()
+    with out.open("a") as file:
+        file.write(text.replace("\n", " ") + "\n")
+    left = [path for path in disk.rglob("*") if path.is_file() and path.stat().st_size]
+    # The sessions of NSD that are done stay, to go on from, and the whole notebook of a run without a record.
+    left = [path for path in left if path.parent.name != "out.nc.work" or path.name.startswith(".")]
+    left = [path for path in left if path.name != "out.ipynb"]
+    assert sorted(left) == sorted(old), left
+    assert all(path.read_bytes() == OLD for path in old)
 
 
 def main() -> None:
-    name, given, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    writer = next(writer for writer in WRITERS if writer.__name__ == name)
-    free, disk = folder / "free", folder / "disk"
-    free.mkdir(), disk.mkdir()
-    writer(given, free)  # here, so that what it imports is there for all
-    made = None if name == "cached_result" else next(free.glob("out.*"))  # that is not made again where it is
-    size = sum(path.stat().st_size for path in free.rglob("*") if path.is_file())
-    # These write work files besides, so that more than the dataset is needed.
-    most = {"nsd": 1.6, "nifti": 1.6}.get(name, 0.95)
-    for share in np.linspace(0.05, most, N_SIZES):
-        mount(disk, max(8192, int(share * size)))
-        try:
-            if made:
-                (disk / made.name).write_bytes(OLD)
-            status, said = attempt(writer, given, disk)
-            assert status == 1, f"{share:.2f} of {size}: exit status {status}, {said!r}"
-            assert ("no space left" in said or "are needed" in said) and " free" in said, said
-            left = [path for path in disk.rglob("*") if path.is_file() and path.stat().st_size]
-            # The sessions of NSD that are done stay, to go on from.
-            left = [path for path in left if path.parent.name != "out.nc.work" or path.name.startswith(".")]
-            assert left == ([disk / made.name] if made else []), left
-            assert not made or (disk / made.name).read_bytes() == OLD
-            print(f"{share:.2f} said {said}")
-        finally:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    """Each writer in a fork, which may end by a signal; what they import is imported before."""
+    from jne.prepare import prepare_arrays, prepare_nifti, prepare_nsd  # noqa: F401
+
+    given, out = Path(sys.argv[1]), Path(sys.argv[2])
+    prepared = {writer.__name__: writer(given) for writer in WRITERS}
+    for name, write in prepared.items():
+        if not (pid := os.fork()):
+            with (out / f"{name}.txt").open("a") as errors:
+                os.dup2(errors.fileno(), 2), os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            attempts(name, write, out / name, out / f"{name}.txt")
+            sys.exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        (out / f"{name}.json").write_text(json.dumps(status))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core import FORMAT_VERSION, PatientFile, hdf5_stream, spans
+from jne._core import FORMAT_VERSION, PatientFile, hdf5_stream, spans, to_stream
 from jne.datasets import EncodingDataset, load_dataset, open_content
 from jne.prepare.nsd.ceiling import ceiling_from_repeats
 from jne.prepare.nsd.sessions import Presentations
@@ -57,7 +57,7 @@ def write_dataset(
         Opened from the new file.
     """
     with hdf5_stream(out, size) as stream:
-        small.assign_attrs(format_version=FORMAT_VERSION).to_netcdf(stream, engine="h5netcdf")
+        to_stream(small.assign_attrs(format_version=FORMAT_VERSION), stream)
         with h5netcdf.File(stream, "r+") as file:
             for layer, read in layers.items():
                 values = read()

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from nibabel.openers import ImageOpener
 
 from jne._core import RefusedError, open_hdf5, spans
+from jne.prepare.brain_files import open_image
 from jne.prepare.nsd.layout import READ_ERRORS, damaged, hint
 
 VOLUME_SCALE = 300
@@ -69,7 +69,7 @@ def read_session(
 
 def _read_stream(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np.ndarray) -> None:
     """NIfTI or MGH, where one trial follows the other."""
-    proxy = nib.load(path).dataobj
+    proxy = open_image(path, "betas").dataobj
     _check(path, proxy.shape[:3], proxy.shape[3:], proxy.dtype, shape, out)
     if (proxy.slope, proxy.inter) != (1, 0):
         raise _MismatchError(

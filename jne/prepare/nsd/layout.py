@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from jne._core import N_VERTICES, RefusedError
-from jne.prepare.brain_files import all_values, check_real, read_to_the_end
+from jne.prepare.brain_files import all_values, check_real, open_image, read_to_the_end
 
 SPACES = ("func1pt8mm", "fsaverage")
 BETAS = "betas_fithrf_GLMdenoise_RR"
@@ -183,7 +182,7 @@ def read_map(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]] | None = N
     parts, found = [], []
     for i, path in enumerate(paths):
         try:
-            image = nib.load(path)
+            image = open_image(path, "map")
             read_to_the_end(image)
             values = all_values(image, f"map: {path}")
         except RefusedError:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
+from jne.prepare.brain_files import open_image
 from jne.prepare.nsd.layout import HEMISPHERES, N_FSAVERAGE, Layout, read_map
 
 
@@ -75,7 +75,7 @@ def read_space(layout: Layout, mask: str | None = None) -> Space:
     points = np.flatnonzero(values > 0)
     if not len(points):
         raise ValueError(f"mask: {paths[0]} has no value above 0")
-    return Space(shapes, points, Path(mask).name, None if layout.is_surface else nib.load(paths[0]).affine)
+    return Space(shapes, points, Path(mask).name, None if layout.is_surface else open_image(paths[0], "mask").affine)
 
 
 def _mask_paths(layout: Layout, mask: str) -> tuple[Path, ...]:

@@ -7,8 +7,6 @@ and of ``sharedix`` count from 1.
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -16,8 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from jne._core import RefusedError, check_held, plain_file, read_table
+from jne._core import RefusedError, plain_file, read_table
 from jne.datasets import MINIMUM_TEST_STIMULI
+from jne.prepare.matlab_files import check_unpacked
 from jne.prepare.nsd.layout import READ_ERRORS, damaged
 
 N_IMAGES = 73_000
@@ -104,7 +103,7 @@ def read_shared(path: Path) -> np.ndarray:
     try:
         # All of it: whether a file was cut shows at its end.
         content = plain_file(path, "shared images").read_bytes()
-        _check_unpacked(content, path)
+        check_unpacked(content, f"shared images: {path}")
         shared = loadmat(BytesIO(content))["sharedix"]
     except RefusedError:
         raise
@@ -114,22 +113,6 @@ def read_shared(path: Path) -> np.ndarray:
     if ids.size == 0 or ids[0] < 0 or ids[-1] >= N_IMAGES or len(np.unique(ids)) != len(ids):
         raise ValueError(f"{path}: sharedix must hold different whole numbers from 1 to {N_IMAGES}. Download it again")
     return ids
-
-
-_PACKED = 15
-"""Kind of an element of a MATLAB file that holds another one, packed."""
-
-
-def _check_unpacked(content: bytes, path: Path) -> None:
-    """Refuse a MATLAB file of which the packed variables are too large for memory."""
-    place, size = 128, 0
-    while place + 8 <= len(content):
-        kind, length = struct.unpack_from("<II", content, place)
-        pending, unpack = content[place + 8 : place + 8 + length], zlib.decompressobj()
-        while kind == _PACKED and pending and (block := unpack.decompress(pending, 2**20)):
-            size, pending = size + len(block), unpack.unconsumed_tail
-            check_held(size, f"shared images: {path}, unpacked,")
-        place += 8 + length
 
 
 def split_images(
