@@ -59,7 +59,14 @@ class ResidualNetwork(nn.Module):
     """
 
     def __init__(
-        self, activation: str, place: str, layout: str, *, law: str = "torch", n_features: int = 768, random_state: int = 0
+        self,
+        activation: str,
+        place: str,
+        layout: str,
+        *,
+        law: str = "torch",
+        n_features: int = 768,
+        random_state: int = 0,
     ):
         super().__init__()
         self.skips = LAYOUTS[layout]
@@ -140,8 +147,8 @@ def survey_residual(
     for axis, names in accepted.items():
         if unknown := [name for name in axes[axis] if name not in names]:
             raise ValueError(f"{axis}={unknown[0]!r}; accepted are {', '.join(names)}")
-    parameters = {**axes, "n_samples": n_samples, "n_features": n_features, "random_state": random_state}
-    result = cached("simulation", "residual_networks", parameters, lambda: _survey(axes, n_samples, n_features, random_state))
+    sizes = {"n_samples": n_samples, "n_features": n_features, "random_state": random_state}
+    result = cached("simulation", "residual_networks", axes | sizes, lambda: _survey(axes, **sizes))
     return result["jne"].to_dataframe(dim_order=[*axes, "place"]).reset_index()
 
 
@@ -159,8 +166,9 @@ def _survey(axes: Mapping[str, list], n_samples: int, n_features: int, random_st
             for d, name in enumerate(axes["distribution"]):
                 for s, scale in enumerate(axes["scale"]):
                     found[i, d, s, k] = _measure(layers, scale * X[name], axes["activation"], axes["layout"])
-    coordinates = {name: np.array(values, object if isinstance(values[0], str) else None) for name, values in axes.items()}
-    return xr.Dataset({"jne": ([*axes, "place"], found)}, {**coordinates, "place": np.array(list(PLACES), object)})
+    named = {**axes, "place": list(PLACES)}
+    coordinates = {name: np.array(v, object if isinstance(v[0], str) else None) for name, v in named.items()}
+    return xr.Dataset({"jne": (list(named), found)}, coordinates)
 
 
 def _measure(layers: nn.ModuleList, x: torch.Tensor, activations: Sequence[str], layouts: Sequence[str]) -> np.ndarray:

@@ -86,9 +86,9 @@ def window_jne(
 ) -> np.ndarray:
     """JNE of a unit in a narrow window, in closed form.
 
-    The slope of a smooth unit runs straight across the window, so it deviates from its mean by ``|phi''(x)| |u|`` at the
-    distance u from the centre, and JNE is ``|phi''(x)|`` times the standard deviation of ``|u|``: ``half_width`` times
-    1 / sqrt(12) in the limit of many inputs. A unit with a kink at 0 has two slopes, and JNE is
+    The slope of a smooth unit runs straight across the window, so at the distance u from the centre it deviates from
+    its mean by ``|phi''(x)| |u|``, and JNE is ``|phi''(x)|`` times the standard deviation of ``|u|``: ``half_width``
+    times 1 / sqrt(12) in the limit of many inputs. A unit with a kink at 0 has two slopes, and JNE is
     ``kink sqrt(p (1 - p)) |1 - 2 p|`` with p the share of the window's inputs above 0.
 
     Parameters
