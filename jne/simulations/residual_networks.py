@@ -32,8 +32,13 @@ PLACES: dict[str, tuple[bool, bool]] = {
     "both": (True, True),
 }
 """Where the activation is: after the first hidden layer, after the second."""
-LAWS = {"torch": "PyTorch's initial weights", "he": "He's weights", "unit": "standard normal weights"}
-"""Laws of the random weights. Those of He and the standard normal ones go without biases."""
+LAWS = {
+    "torch": "PyTorch's initial weights",
+    "torch_unbiased": "PyTorch's initial weights, no biases",
+    "he": "He's weights",
+    "unit": "standard normal weights",
+}
+"""Laws of the random weights, with their labels; only the first has biases."""
 _DISTRIBUTIONS: Mapping[str, Callable] = {
     "uniform": lambda size, generator: 2 * torch.rand(size, generator=generator) - 1,
     "normal": lambda size, generator: torch.randn(size, generator=generator),
@@ -90,7 +95,7 @@ def random_layers(n_features: int, law: str, random_state: int) -> nn.ModuleList
         layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=law == "torch")
         with torch.no_grad():
             for values in layer.parameters():
-                if law == "torch":
+                if law.startswith("torch"):
                     values.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
                 else:
                     values.normal_(0, (2 / fan_in) ** 0.5 if law == "he" else 1, generator=generator)

@@ -18,15 +18,18 @@ def place_order(frame: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``law``, ``layout`` and ``activation``: a column of means for each of `PLACES`; ``order``, their names
-        from the lowest mean to the highest; ``ordered``, the share of draws with none < Loc1 < Loc2 < both.
+        Indexed by ``law``, ``layout`` and ``activation``: a column of means for each of `PLACES`; ``order``, their
+        names from the lowest mean to the highest; ``ordered``, the share of draws with none < Loc1 < Loc2 < both;
+        ``last_step``, both less Loc2, over the mean of both, and its standard error over draws ``last_step_se``.
     """
     index = ["law", "layout", "activation"]
     draws = frame.pivot_table(index=[*index, "draw"], columns="place", values="jne", sort=False)[list(PLACES)]
     means = draws.groupby(index, sort=False).mean()
     order = [" < ".join(row.sort_values(kind="stable").index) for _, row in means.iterrows()]
     ordered = (draws.diff(axis=1).iloc[:, 1:] > 0).all(axis=1).groupby(index, sort=False).mean()
-    return means.assign(order=order, ordered=ordered)
+    last = (draws["both"] - draws["Loc2"]).groupby(index, sort=False)
+    last_step, error = last.mean() / means["both"], last.sem() / means["both"]
+    return means.assign(order=order, ordered=ordered, last_step=last_step, last_step_se=error)
 
 
 def scale_means(frame: pd.DataFrame) -> pd.DataFrame:
