@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.special import gammaln
 
 from jne._core import cached
-from jne.simulations.residual_networks import l1_deviations
+from jne.simulations.deviations import l1_deviations
 
 
 def follow_amplitude(

@@ -20,6 +20,7 @@ import xarray as xr
 from torch import nn
 
 from jne._core import cached, resolve_device
+from jne.simulations.deviations import l1_deviations
 from jne.simulations.networks import network_seeds
 from jne.simulations.unit_windows import PUBLISHED_ACTIVATIONS
 
@@ -206,8 +207,3 @@ def _values_and_slopes(activation: str | None, z: torch.Tensor) -> tuple[torch.T
         values = PUBLISHED_ACTIVATIONS[activation](z)
         (slopes,) = torch.autograd.grad(values.sum(), z)
     return values.detach(), slopes
-
-
-def l1_deviations(J: torch.Tensor) -> torch.Tensor:
-    """L1 distance of Jacobians ``(..., n, d)`` of one response from their mean over n: ``(..., n)``, in float64."""
-    return (J - J.mean(dim=-2, keepdim=True)).abs_().sum(dim=-1, dtype=torch.float64)

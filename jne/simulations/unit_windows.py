@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from jne.measures import nonlinearity
+from jne.simulations.deviations import l1_deviations
 from jne.simulations.responses import ACTIVATIONS
 
 LEAKY_SLOPE = 0.01  # PyTorch's; the paper does not say which
@@ -46,7 +46,7 @@ def unit_windows(
     -------
     xarray.Dataset
         Over ``x``, float64: ``response``, ``slope`` and ``curvature`` of the unit at the centre; ``jne`` and
-        ``mean_deviation`` in the window (`jne.nonlinearity`); and ``closed_form`` of the JNE (`window_jne`).
+        ``mean_deviation`` in the window, those of `jne.nonlinearity`; and ``closed_form`` of the JNE (`window_jne`).
         Attributes: ``kink``, the step of the slope at 0 (0 where it is smooth), ``half_width`` and ``n_inputs``.
 
     Raises
@@ -62,16 +62,16 @@ def unit_windows(
     places = torch.tensor(x, dtype=torch.float64)
     # Symmetric by construction, so that an odd number has its middle at exactly 0.
     offsets = half_width * np.arange(1 - n_inputs, n_inputs, 2) / (n_inputs - 1)
-    options = {"covariance": False, "return_samples": False, "device": "cpu", "precision": "float64"}
-    # One feature, the distance from the centre; every window is a response of its own.
-    measured = nonlinearity(lambda offset: phi(places + offset), offsets[:, None], **options)
+    # The unit at a place plus an offset has the slope phi'(place + offset): one feature, one Jacobian per offset.
+    J = torch.from_numpy(_derivatives(phi, places[:, None] + torch.from_numpy(offsets))[1])
+    deviation = l1_deviations(J[..., None])
     response, slope, curvature = _derivatives(phi, places)
     below, above = _derivatives(phi, torch.tensor([-1e-12, 1e-12], dtype=torch.float64))[1]
     kink = above - below if abs(above - below) > 1e-6 else 0.0
     active = (x[:, None] + offsets > 0).mean(axis=1)
     exact = window_jne(curvature, kink, active, half_width=half_width, n_inputs=n_inputs)
     content = {"response": response, "slope": slope, "curvature": curvature, "closed_form": exact}
-    content |= {name: measured[name].values for name in ("jne", "mean_deviation")}
+    content |= {"jne": deviation.std(dim=1, correction=0), "mean_deviation": deviation.mean(dim=1)}
     attributes = {"kink": kink, "half_width": half_width, "n_inputs": n_inputs}
     return xr.Dataset({name: ("x", values) for name, values in content.items()}, {"x": x}, attributes)
 
