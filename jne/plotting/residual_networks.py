@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib import pyplot as plt
@@ -41,15 +42,13 @@ def _draw_boxes(part: pd.DataFrame, ax: Axes) -> None:
     """Boxes from the lower to the upper quartile, whiskers over all draws."""
     activations = list(dict.fromkeys(part["activation"]))
     for number, (place, color) in enumerate(_COLORS.items()):
-        values = [part.loc[(part["activation"] == a) & (part["place"] == place), "jne"] for a in activations]
-        positions = [i + 0.22 * (number - 1.5) for i in range(len(activations))]
-        style = {"whis": (0, 100), "widths": 0.2, "patch_artist": True, "manage_ticks": False}
-        lines = {
-            "boxprops": {"facecolor": color, "edgecolor": color},
-            "medianprops": {"color": color if place == "none" else "white"},
-        }
-        lines |= {f"{name}props": {"color": color} for name in ("whisker", "cap")}
-        ax.boxplot(values, positions=positions, **style, **lines)
+        at_place = part[part["place"] == place].groupby("activation")["jne"]
+        low, lower, middle, upper, high = (at_place.quantile(q)[activations] for q in (0, 0.25, 0.5, 0.75, 1))
+        positions = np.arange(len(activations)) + 0.22 * (number - 1.5)
+        ax.vlines(positions, low, high, color=color, linewidth=1)
+        ax.bar(positions, upper - lower, bottom=lower, width=0.19, color=color, edgecolor=color, linewidth=1)
+        line = {"color": color if place == "none" else "white", "linewidth": 0.9}
+        ax.hlines(middle, positions - 0.1, positions + 0.1, **line)
     ax.set_xticks(range(len(activations)), [activation_label(a).replace(" ", "\n") for a in activations])
     ax.tick_params(axis="x", length=0)
 
