@@ -11,6 +11,7 @@ from jne.plotting.idea import draw_idea
 from jne.plotting.inputs import figure_clusters, figure_sweeps
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.networks import figure_fitted, figure_order
+from jne.plotting.residual_networks import figure_amplitude, figure_residual
 from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
 from jne.plotting.selectivity import (
     figure_called,
@@ -41,6 +42,7 @@ from jne.plotting.trust import (
     figure_varied,
     plot_followed,
 )
+from jne.plotting.unit_windows import figure_kink, figure_windows
 
 __all__ = [
     "PAGE_WIDTH",
@@ -52,6 +54,7 @@ __all__ = [
     "figure_accuracy",
     "figure_activations",
     "figure_agreement",
+    "figure_amplitude",
     "figure_areas",
     "figure_bias",
     "figure_blind_spots",
@@ -65,6 +68,7 @@ __all__ = [
     "figure_followed",
     "figure_grid",
     "figure_hierarchy",
+    "figure_kink",
     "figure_layer_trends",
     "figure_layers",
     "figure_levels",
@@ -72,12 +76,14 @@ __all__ = [
     "figure_order",
     "figure_profiles",
     "figure_recovery",
+    "figure_residual",
     "figure_scalars",
     "figure_surfaces",
     "figure_sweeps",
     "figure_trends",
     "figure_units",
     "figure_varied",
+    "figure_windows",
     "has_surface",
     "label_of",
     "level_colors",

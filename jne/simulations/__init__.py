@@ -10,6 +10,7 @@ from jne.simulations.activation_order import (
     order_steps,
     order_table,
 )
+from jne.simulations.amplitude import amplitude_correlation, follow_amplitude
 from jne.simulations.closed_forms import closed_form, wide_network
 from jne.simulations.convergence import converge
 from jne.simulations.fitted_networks import fit_networks, ranking_changes
@@ -23,18 +24,27 @@ from jne.simulations.inputs import (
 )
 from jne.simulations.networks import layer_subsets, survey_networks, survey_subsets
 from jne.simulations.recovery import MEASURES, SHARES, bias_table, recover, recovery_table, simulated_voxels
+from jne.simulations.residual_networks import LAWS, LAYOUTS, PLACES, ResidualNetwork, survey_residual
+from jne.simulations.residual_tables import place_order, scale_changes, scale_means
 from jne.simulations.responses import ACTIVATIONS, activation_label, activation_network, mix, mixed_response
+from jne.simulations.unit_windows import PUBLISHED_ACTIVATIONS, kink_windows, unit_windows, window_jne
 from jne.simulations.units import jacobian_clouds, survey_units
 from jne.simulations.varied_settings import FACTORS, TRUTHS, vary
 
 __all__ = [
     "ACTIVATIONS",
     "FACTORS",
+    "LAWS",
+    "LAYOUTS",
     "MEASURES",
+    "PLACES",
+    "PUBLISHED_ACTIVATIONS",
     "SHARES",
     "TRUTHS",
+    "ResidualNetwork",
     "activation_label",
     "activation_network",
+    "amplitude_correlation",
     "bias_table",
     "bump",
     "claimed_steps",
@@ -45,8 +55,10 @@ __all__ = [
     "converge",
     "draw_features",
     "fit_networks",
+    "follow_amplitude",
     "jacobian_clouds",
     "kendalls_w",
+    "kink_windows",
     "layer_subsets",
     "mix",
     "mixed_response",
@@ -55,15 +67,21 @@ __all__ = [
     "order_agreement",
     "order_steps",
     "order_table",
+    "place_order",
     "ranking_changes",
     "recover",
     "recovery_table",
     "rewrite_features",
+    "scale_changes",
+    "scale_means",
     "simulated_voxels",
     "survey_networks",
+    "survey_residual",
     "survey_subsets",
     "survey_units",
     "sweep_features",
+    "unit_windows",
     "vary",
     "wide_network",
+    "window_jne",
 ]

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "https://github.com/Gaitxh/JNE"
 # Of the paper: its clusters, features, stimuli (in thousands), bootstraps, epochs of patience, subjects, tiers.
 NUMBERS = {"43", "768", "8,000", "1,000", "200", "8", "1", "2", "5", "7"}
+# Of its simulations: inputs in a window, ranges of the inputs.
+NUMBERS |= {"1,001", "10", "100", "10,000"}
 # What only the release states or does, and what neither does.
 NOT_OF_THE_PAPER = re.compile(
     r"\bno biases|without biases|1,?024\b|full batch|AdamW|weight decay|\b0\.001|\b512\b|every layer|preferred"
@@ -85,7 +87,7 @@ def test_numbers_in_sentences_on_the_paper_are_the_papers(name):
         "intro": ("about equally well", "V1", "V2 to V4", "four people", "noise ceiling"),
         "hierarchy": ("V1", "V2 to V4", "final layer"),
         "sample_selectivity": ("43 clusters", "no names", "highest in EBA", "FFA and EBA", "PPA and RSC"),
-        "simulations": ("residual", "as a curve", "the order holds"),
+        "simulations": ("1,001 evenly spaced", "none < Loc1 < Loc2 < both", "does not say where", "the order holds"),
     }.items(),
 )
 def test_a_chapter_says_what_the_paper_has_on_its_question(page, facts):

@@ -13,7 +13,18 @@ import xarray as xr
 from jne import plotting
 from jne.cortex import LEVELS, load_cortex
 from jne.plotting.simulations import plot_measure
-from jne.simulations import bump, clustered_bump, draw_features, jacobian_clouds, survey_units, sweep_features
+from jne.simulations import (
+    bump,
+    clustered_bump,
+    draw_features,
+    follow_amplitude,
+    jacobian_clouds,
+    kink_windows,
+    survey_residual,
+    survey_units,
+    sweep_features,
+    unit_windows,
+)
 from jne.statistics import agreement_table, area_table
 
 
@@ -171,6 +182,40 @@ def test_units_and_features_are_drawn_beside_their_closed_forms():
     np.testing.assert_allclose(share.get_ydata(), 1)
     figure = plotting.figure_clusters(clustered_bump([0.1, 0.5], n_samples=300), bump, draw_features(0.1, 30, 0))
     assert [ax.get_title() for ax in figure.axes][1:] == ["clustered feature", "Gaussian feature"]
+
+
+def test_windows_are_drawn_with_every_derivative_and_jne_beside_its_closed_form():
+    units = {name: unit_windows(name, [-1, 0, 1]) for name in ("relu", "gelu")}
+    figure = plotting.figure_windows(units, every=1)
+    axes = np.array(figure.axes).reshape(4, 2)
+    np.testing.assert_allclose(axes[2, 1].lines[1].get_ydata(), units["gelu"].curvature)
+    assert len(axes[2, 0].texts) == 1 and not axes[2, 1].texts  # the arrow of the kink
+    for ax, unit in zip(axes[3], units.values(), strict=True):
+        np.testing.assert_allclose(ax.lines[1].get_ydata(), 1e4 * unit.closed_form)
+        np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], 1e4 * unit.jne)
+    counts = kink_windows([4, 5, 6])
+    left, right = plotting.figure_kink(counts, unit_windows("relu", [-5e-4, 0, 5e-4])).axes
+    np.testing.assert_allclose(left.lines[1].get_ydata(), counts.jne)
+    assert len(right.collections[0].get_offsets()) == 1 and right.collections[0].get_offsets()[0, 0] == 0
+
+
+def test_residual_networks_are_drawn_with_their_skips_and_a_box_for_each_place():
+    frame = survey_residual(["relu", "silu"], n_draws=3, n_samples=20, n_features=8)
+    figure = plotting.figure_residual(frame)
+    sketches, boxes = figure.axes[:3], figure.axes[3:]
+    assert [len(ax.patches) for ax in sketches] == [0, 1, 2]
+    assert [ax.get_title() for ax in sketches] == ["no skip", "skip: second layer", "skip: each hidden layer"]
+    assert [len(ax.patches) for ax in boxes] == [8, 8, 8]
+    assert {"none", "Loc1", "Loc2", "both"} == {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_amplitudes_are_drawn_with_their_limit_and_correlations_beside_the_closed_form():
+    followed = follow_amplitude([4, 8, 16], n_points=9, n_features=8)
+    left, right = plotting.figure_amplitude(followed).axes
+    np.testing.assert_allclose(left.lines[0].get_ydata(), followed.jne[0])
+    np.testing.assert_allclose(left.lines[2].get_ydata(), followed.limit)
+    np.testing.assert_allclose(right.lines[0].get_ydata(), followed.closed_form)
+    np.testing.assert_allclose(right.collections[0].get_offsets()[:, 1], followed.correlation)
 
 
 def test_captions_name_the_data_and_remarks_name_what_is_missing(result, monkeypatch):
