@@ -42,6 +42,8 @@ from jne.plotting.trust import (
     plot_followed,
 )
 
+from jne.plotting.variants import figure_variants
+
 __all__ = [
     "PAGE_WIDTH",
     "area_label",
@@ -77,6 +79,7 @@ __all__ = [
     "figure_sweeps",
     "figure_trends",
     "figure_units",
+    "figure_variants",
     "figure_varied",
     "has_surface",
     "label_of",
