@@ -3,9 +3,8 @@
     .venv/bin/python benchmarks/encoders.py             # three cortices, one thread, about ten minutes
     .venv/bin/python benchmarks/encoders.py --seeds 2
 
-Synthetic cortex, full batches as in both, small sizes. Each encoder is compared with the release's on the same data, and
-a second fit of the release's, from another seed, says what is a difference and what is chance. Writes
-results/encoders.json.
+Synthetic cortex, full batches, small sizes. Each encoder is compared with the release's on the same data, and a second
+fit of the release's, from another seed, says what is a difference and what is chance. Writes results/encoders.json.
 """
 
 from __future__ import annotations

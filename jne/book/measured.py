@@ -16,8 +16,9 @@ NOT_YET = "nobody has measured yet"
 def measured(root: Path) -> dict[str, str]:
     """Markdown for ``{{name}}`` in the pages.
 
-    ``encoder_difference`` is from `benchmarks/encoders.py`. ``quick_time`` and ``demo_time`` are from `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling``
-    and ``batch_overhead`` from `benchmarks/batch.py`.
+    ``encoder_difference`` is from `benchmarks/encoders.py`, ``quick_time`` and ``demo_time`` are from
+    `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling`` and ``batch_overhead`` from
+    `benchmarks/batch.py`.
     """
     batch = _read(root / RESULTS / "batch.json")
     parts = {"grid": _grid, "scaling": _scaling, "overhead": _overhead}
@@ -43,8 +44,8 @@ def _encoders(part: dict) -> str:
     release, other, again = (mean[way] for way in ("release", "equation 7", "another seed"))
     share, map_of = "jne, rho with the share", "jne, rho with the release's"
     return (
-        f"On {part['seeds']} synthetic cortices (`benchmarks/encoders.py`), median R² is {other['r2']:.3f} with both and "
-        f"{release['r2']:.3f} without, and JNE follows the planted share with ρ = {other[share]:.2f} and "
+        f"On {part['seeds']} synthetic cortices (`benchmarks/encoders.py`), median R² is {other['r2']:.3f} with both "
+        f"and {release['r2']:.3f} without, and JNE follows the planted share with ρ = {other[share]:.2f} and "
         f"{release[share]:.2f}; their maps of JNE correlate with ρ = {other[map_of]:.2f}, where the same encoder from "
         f"another seed gives {again[map_of]:.2f}"
     )

@@ -86,11 +86,11 @@ REGISTRY = {entry.key: entry for entry in (
     Measure(
         "jne_scaled_l1", "JNE, L1 norm, z-scored over samples and features", NUMBER,
         "JNE over the standard deviation of the Jacobian's entries over samples and features",
-        rotation=False, short="L1, z over samples and features",
+        rotation=False, short="L1, z over stimuli and features",
     ),
     Measure(
         "jne_scaled_l2", "JNE, L2 norm, z-scored over samples and features", NUMBER,
-        "the same with the L2 norm", rotation=False, short="L2, z over samples and features",
+        "the same with the L2 norm", rotation=False, short="L2, z over stimuli and features",
     ),
     Measure(
         "gain_change", "gain change", GRADIENT,

@@ -41,7 +41,6 @@ from jne.plotting.trust import (
     figure_varied,
     plot_followed,
 )
-
 from jne.plotting.variants import figure_variants
 
 __all__ = [
