@@ -26,6 +26,11 @@ class Case:
         """Operations of the readout product, 1 gemm."""
         return 2 * self.N * self.V * self.H * self.D
 
+    @property
+    def jacobian_bytes(self) -> int:
+        """Size of the whole Jacobian in float32."""
+        return 4 * self.N * self.V * self.D
+
 
 class Problem:
     """Network, samples, a feature covariance of full rank, and trunk Jacobians to multiply (standard normal)."""
@@ -90,6 +95,39 @@ def _jacobians(problem: Problem, derivative: Callable, samples: int) -> Iterator
     for block in spans(len(problem.X), samples):
         with torch.no_grad():
             yield torch.func.vmap(derivative)(problem.X[block])
+
+
+def closed_form(problem: Problem, samples: int = 2) -> dict[str, torch.Tensor]:
+    """The paper's equation 8: slopes of the activations recorded, one product for each way through the skips, kept.
+
+    ``J = W D0 W0 + W D1 W1 D0 W0 + W D2 W2 D0 W0 + W D2 W2 D1 W1 D0 W0`` with D the diagonal slopes of a sample, each
+    product taken from the right, which is least work, and what two of them have in common taken once.
+    """
+    network, W = problem.network, problem.network.readout.weight.detach()
+    layers = [layer.weight.detach() for layer in (network.first, *network.blocks)]
+    parts = []
+    for block in spans(len(problem.X), samples):
+        slopes = _slopes(network, problem.X[block])
+        straight = slopes[0][:, :, None] * layers[0]
+        first, second = (slope[:, :, None] * (V @ straight) for slope, V in zip(slopes[1:], layers[1:], strict=True))
+        both = slopes[2][:, :, None] * (layers[2] @ first)
+        J = W @ straight
+        for way in (first, second, both):
+            J += W @ way
+        parts.append(J)
+    return measures(parts)
+
+
+@torch.no_grad()
+def _slopes(network: ResidualNetwork, X: torch.Tensor) -> list[torch.Tensor]:
+    """Slopes of the three activations, ``(n, H)`` each: of ReLU, whether what comes in is above 0."""
+    before = network.first(X)
+    slopes, hidden = [(before > 0).to(X)], network.activation(before)
+    for layer in network.blocks:
+        before = layer(hidden)
+        slopes.append((before > 0).to(X))
+        hidden = network.activation(before) + hidden
+    return slopes
 
 
 def measures(parts: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:

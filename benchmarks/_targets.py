@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 LIMITS = {1000: {"plain": 2.5, "share": 3.5, "backward": 3}, 15000: {"plain": 1.3, "share": 1.45, "backward": 6}}
+RELATIVE = {"plain, L2": 1.1, "z-scored, L1": 2.3, "z-scored, L2": 2.3}
 GIGABYTE = 10**9
 
 
@@ -32,6 +33,9 @@ def _times(sections: Mapping[str, dict], clock: str) -> Iterator[tuple[str, floa
         yield f"V = {V}: time without the covariance metric, in gemm", gemm["plain"], "<=", limits["plain"]
         for name in ("share, covariance of X", "share, full rank"):
             yield f"V = {V}: time with the {name}, in gemm", gemm[name], "<=", limits["share"]
+        for name, limit in RELATIVE.items():
+            if name in gemm:
+                yield f"V = {V}: time of {name}, over plain's", gemm[name] / gemm["plain"], "<=", limit
         backward = gemm["backward per voxel"] / gemm["plain"]
         yield f"V = {V}: times faster than one backward per voxel", backward, ">=", limits["backward"]
         for name in ("vmap(jacfwd)", "vmap(jacfwd), two passes"):

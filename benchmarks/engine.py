@@ -25,6 +25,7 @@ from _methods import (
     Case,
     Problem,
     backward_per_voxel,
+    closed_form,
     forward_mode,
     forward_mode_twice,
     gemm,
@@ -51,6 +52,7 @@ FULL = {
     "memory": [{"N": 64, "V": 1000}, {"N": 32, "V": 15000}],
     "brain": {"N": 50, "V": 200_000},
     "accuracy": {"N": 32, "V": 500},
+    "paper": {"N": 1000, "V": 15000},
 }
 BRIEF = {
     "repeats": 1,
@@ -67,6 +69,7 @@ BRIEF = {
     "memory": [{"N": 32, "V": 1000}, {"N": 8, "V": 15000}],
     "brain": {"N": 4, "V": 200_000},
     "accuracy": {"N": 16, "V": 200},
+    "paper": {"N": 1000, "V": 15000},
 }
 QUICK = {
     "repeats": 2,
@@ -88,14 +91,18 @@ QUICK = {
     "memory": [{"N": 32, "V": 300, "D": 96, "H": 128}],
     "brain": {"N": 8, "V": 5000, "D": 96, "H": 128},
     "accuracy": {"N": 8, "V": 20, "D": 48, "H": 64},
+    "paper": {"N": 1000, "V": 15000},
 }
 
 
 def variants(problem: Problem) -> dict:
-    """`jne.nonlinearity` plain, with errors, and with the share in two metrics."""
+    """`jne.nonlinearity` plain, in the paper's other variants, with errors, and with the share in two metrics."""
     full = problem.covariance
     return {
         "plain": partial(ours, problem, covariance=False),
+        "plain, L2": partial(ours, problem, covariance=False, norm="l2"),
+        "z-scored, L1": partial(ours, problem, covariance=False, zscore_jacobian=True),
+        "z-scored, L2": partial(ours, problem, covariance=False, norm="l2", zscore_jacobian=True),
         "plain, bootstrap": partial(ours, problem, covariance=False, n_bootstrap=200),
         "share, covariance of X": partial(ours, problem),
         "share, full rank": partial(ours, problem, covariance=full),
@@ -111,11 +118,14 @@ def warm_up() -> None:
 
 
 OTHERS = {
+    "closed form": closed_form,
     "backward per voxel": backward_per_voxel,
     "vmap(jacrev)": reverse_mode,
     "vmap(jacfwd)": forward_mode,
     "vmap(jacfwd), two passes": forward_mode_twice,
 }
+HELD_UP_TO = 1000
+"""Voxels up to which the closed form, which keeps the whole Jacobian, is run; beyond, its size stands as a number."""
 SCALED = ("backward per voxel", "vmap(jacrev)")
 """Cost is linear in the voxels whose rows are asked for: with many, some are timed and the time is scaled."""
 
@@ -126,7 +136,8 @@ def measure_times(case: Case, repeats: int, voxels_timed: int) -> dict:
     scale = case.V / voxels_timed if case.V > 5 * voxels_timed else 1
     some = {"n_voxels": voxels_timed} if scale > 1 else {}
     methods = {"gemm": partial(gemm, problem), **variants(problem)}
-    methods |= {name: partial(f, problem, **(some if name in SCALED else {})) for name, f in OTHERS.items()}
+    others = {name: f for name, f in OTHERS.items() if name != "closed form" or case.V <= HELD_UP_TO}
+    methods |= {name: partial(f, problem, **(some if name in SCALED else {})) for name, f in others.items()}
     seconds = interleaved(methods, repeats)
     for name in SCALED:
         seconds[name] = {clock: [scale * t for t in times] for clock, times in seconds[name].items()}
@@ -238,7 +249,7 @@ def in_child(name: str, case: Case, threads: int) -> dict:
 def measure_memory(case: Case, names: list[str], threads: int) -> dict:
     """Peak above the inputs, one process per method; beside it the size of the Jacobian itself."""
     methods = {name: in_child(name, case, threads) for name in names}
-    return {"case": vars(case), "methods": methods, "jacobian_bytes": 4 * case.N * case.V * case.D}
+    return {"case": vars(case), "methods": methods, "jacobian_bytes": case.jacobian_bytes}
 
 
 @click.command(help=__doc__, epilog="A full run takes about 11 minutes on two quiet cores; stopped, it resumes.")
@@ -285,7 +296,7 @@ def main(brief, quick, threads, repeats, fresh, out, task):
     results.section("growth", partial(measure_growth, sizes["growth"], repeats))
     if LINUX:
         small, *large = (Case(**case) for case in sizes["memory"])
-        names = ["plain", "share, full rank", *OTHERS]
+        names = ["plain", "z-scored, L1", "share, full rank", *OTHERS]
         results.section(f"memory, V={small.V}", partial(measure_memory, small, names, threads))
         for case in large:
             names = ["plain", "share, full rank", "vmap(jacfwd)"]
@@ -298,7 +309,9 @@ def main(brief, quick, threads, repeats, fresh, out, task):
     for target in targets if not quick else ():
         verdict = "met   " if target["met"] else "MISSED"
         print(f"{verdict} {target['what']}: {target['value']:.3g} ({target['sign']} {target['limit']:g})")
-    results.finish(machine=machine(threads), targets=targets)
+    paper = Case(**sizes["paper"])
+    whole = {"case": vars(paper), "jacobian_bytes": paper.jacobian_bytes}
+    results.finish(machine=machine(threads), targets=targets, paper=whole)
     if quick:
         print("It works. Sizes this small say nothing of speed.")
 

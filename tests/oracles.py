@@ -33,13 +33,20 @@ def sample_covariance(X):
     return np.atleast_2d(np.cov(np.asarray(torch.as_tensor(X).double().flatten(1)), rowvar=False))
 
 
-def of_jacobian(J, sigma):
+def zscored(J, axis):
+    """Entries less their mean over axes, over their standard deviation (population); NaN where that is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sd = J.std(axis, keepdims=True)
+        return (J - J.mean(axis, keepdims=True)) / np.where(sd > 1e-14 * np.abs(J).max(axis, keepdims=True), sd, np.nan)
+
+
+def of_jacobian(J, sigma, norm="l1", zscore=False):
     """The measures of `jne.nonlinearity`, from a Jacobian ``(n, v, d)`` and the feature covariance ``(d, d)``."""
     mean = J.mean(0)
-    delta = np.abs(J - mean).sum(-1)
     Q = np.einsum("nvd,de,nve->v", J - mean, sigma, J - mean, optimize=True) / len(J)
     Q0 = np.einsum("vd,de,ve->v", mean, sigma, mean)
-    gain = np.abs(mean).sum(-1)
+    Z = zscored(J, -1) if zscore else J
+    delta, gain = (np.linalg.norm(A, ord=int(norm[1]), axis=-1) for A in (Z - Z.mean(0), Z.mean(0)))
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "jne": delta.std(0),
@@ -50,6 +57,15 @@ def of_jacobian(J, sigma):
             "relative": delta.mean(0) / gain,
             "nonlinear_share": (Q / 2) / (Q / 2 + Q0),
         }
+
+
+def of_variants(J):
+    """The measures of `jne.measures.variants` beside JNE, from a Jacobian ``(n, v, d)``."""
+    found = {}
+    for number in (1, 2):
+        for name, Z in {"": J, "_z": zscored(J, -1), "_scaled": zscored(J, (0, -1))}.items():
+            found[f"jne{name}_l{number}"] = np.linalg.norm(Z - Z.mean(0), ord=number, axis=-1).std(0)
+    return found | {"jne": found.pop("jne_l1"), "gain_change": np.linalg.norm(J, axis=-1).std(0)}
 
 
 def left_by_a_linear_map(X, values):

@@ -15,13 +15,16 @@ NOT_YET = "nobody has measured yet"
 def measured(root: Path) -> dict[str, str]:
     """Markdown for ``{{name}}`` in the pages.
 
-    ``quick_time`` and ``demo_time`` are from `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling``
-    and ``batch_overhead`` from `benchmarks/batch.py`.
+    ``encoder_difference`` is from `benchmarks/encoders.py`, ``quick_time`` and ``demo_time`` are from
+    `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling`` and ``batch_overhead`` from
+    `benchmarks/batch.py`.
     """
     batch = _read(root / RESULTS / "batch.json")
     parts = {"grid": _grid, "scaling": _scaling, "overhead": _overhead}
     texts = {f"batch_{name}": text(batch[name]) if name in batch else NOT_YET for name, text in parts.items()}
     texts["batch_machine"] = _machine(batch["grid"]["machine"]) if "grid" in batch else NOT_YET
+    encoders = _read(root / RESULTS / "encoders.json")
+    texts["encoder_difference"] = _encoders(encoders) if encoders else f"That {NOT_YET}"
     return texts | _book_times(_read(root / RESULTS / "book.json"))
 
 
@@ -32,6 +35,19 @@ def put_in(text: str, values: Mapping[str, str]) -> str:
 
 def _read(path: Path) -> dict:
     return read_json(path, "benchmarks") if path.is_file() else {}
+
+
+def _encoders(part: dict) -> str:
+    """The encoder of equation 7 beside the release's, and beside a second fit of the release's."""
+    mean = {way: {name: value["mean"] for name, value in row.items()} for way, row in part["summary"].items()}
+    release, other, again = (mean[way] for way in ("release", "equation 7", "another seed"))
+    share, map_of = "jne, rho with the share", "jne, rho with the release's"
+    return (
+        f"On {part['seeds']} synthetic cortices (`benchmarks/encoders.py`), median R² is {other['r2']:.3f} with both "
+        f"and {release['r2']:.3f} without, and JNE follows the planted share with ρ = {other[share]:.2f} and "
+        f"{release[share]:.2f}; their maps of JNE correlate with ρ = {other[map_of]:.2f}, where the same encoder from "
+        f"another seed gives {again[map_of]:.2f}"
+    )
 
 
 def _book_times(book: dict) -> dict[str, str]:

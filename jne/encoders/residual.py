@@ -27,17 +27,28 @@ ACTIVATIONS: dict[str | None, type[nn.Module]] = {
 }
 
 
-class ResidualNetwork(nn.Module):
-    """``h = act(W0 x)``, then ``h = act(W h) + h`` for every block, then the readout ``y = W_out h``; no biases.
+OPTIMIZERS = ("adamw", "adam")
 
-    Input ``(n_samples, n_features)``, output ``(n_samples, n_voxels)``.
+
+class ResidualNetwork(nn.Module):
+    """``h = act(W0 x)``, then ``h = act(W h) + h`` for every block, then the readout ``y = W_out h``.
+
+    Input ``(n_samples, n_features)``, output ``(n_samples, n_voxels)``. With ``bias`` every layer has one.
     """
 
-    def __init__(self, n_features: int, hidden_size: int, n_voxels: int, n_blocks: int, activation: str | None):
+    def __init__(
+        self,
+        n_features: int,
+        hidden_size: int,
+        n_voxels: int,
+        n_blocks: int,
+        activation: str | None,
+        bias: bool = False,
+    ):
         super().__init__()
-        self.first = nn.Linear(n_features, hidden_size, bias=False)
-        self.blocks = nn.ModuleList(nn.Linear(hidden_size, hidden_size, bias=False) for _ in range(n_blocks))
-        self.readout = nn.Linear(hidden_size, n_voxels, bias=False)
+        self.first = nn.Linear(n_features, hidden_size, bias=bias)
+        self.blocks = nn.ModuleList(nn.Linear(hidden_size, hidden_size, bias=bias) for _ in range(n_blocks))
+        self.readout = nn.Linear(hidden_size, n_voxels, bias=bias)
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -50,13 +61,14 @@ class ResidualNetwork(nn.Module):
 class ResidualEncoder(Encoder):
     """The encoding model of the paper, as its authors released it; with ``activation=None`` it is linear.
 
-    Fitted with AdamW on the mean squared error of z-scored responses. Training stops when the validation loss has
+    Fitted to the mean squared error of z-scored responses. Training stops when the validation loss has
     not improved for ``patience`` epochs, and the weights of the best epoch are restored.
 
     The layers are the paper's, four with skip connections round the second and third, and so are ReLU and
     ``patience=8``. The paper's layers have biases, its optimizer is Adam, and it does not state a width. No biases,
     ``hidden_size=1024``, AdamW with its ``lr`` and ``weight_decay``, full batches and ``max_epochs=512`` are from the
-    authors' release, which however keeps the weights of the last epoch.
+    authors' release, which however keeps the weights of the last epoch. ``bias=True`` with ``optimizer="adam"`` is
+    equation 7 of the paper.
 
     Parameters
     ----------
@@ -67,8 +79,9 @@ class ResidualEncoder(Encoder):
     activation : {"relu", "gelu", "tanh", "elu", "silu", "leaky_relu", "sigmoid", None}
     batch_size : int, optional
         Samples per gradient step; None is full batch, as in the release.
-    lr, weight_decay : float
-        Of AdamW.
+    lr : float
+    weight_decay : float
+        Of AdamW; Adam goes without.
     max_epochs, patience : int
     standardize : bool
         z-score features and responses with training statistics; `predict` still speaks the caller's units.
@@ -76,6 +89,9 @@ class ResidualEncoder(Encoder):
         ``"auto"`` is CUDA where there is a card, else the CPU.
     random_state : int
         Seeds the initial weights and the order of minibatches.
+    bias : bool
+        Whether the layers have biases.
+    optimizer : {"adamw", "adam"}
 
     Attributes
     ----------
@@ -111,6 +127,8 @@ class ResidualEncoder(Encoder):
         standardize: bool = True,
         device: str = "auto",
         random_state: int = 0,
+        bias: bool = False,
+        optimizer: str = "adamw",
     ):
         self.hidden_size = hidden_size
         self.n_blocks = n_blocks
@@ -123,17 +141,23 @@ class ResidualEncoder(Encoder):
         self.standardize = standardize
         self.device = device
         self.random_state = random_state
+        self.bias = bias
+        self.optimizer = optimizer
         self._check_parameters()
 
     def _check_parameters(self) -> None:
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation={self.activation!r}; accepted are {', '.join(map(repr, ACTIVATIONS))}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer={self.optimizer!r}; accepted are {', '.join(map(repr, OPTIMIZERS))}")
+        if not isinstance(self.bias, bool | np.bool_):
+            raise ValueError(f"bias={self.bias!r} is not a truth value; use True or False")
         for name, least in (("hidden_size", 1), ("n_blocks", 0), ("batch_size", 1), ("max_epochs", 1), ("patience", 1)):
             if getattr(self, name) is not None:
                 whole_number(getattr(self, name), name, least)
 
     def _make_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
-        return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation)
+        return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation, bool(self.bias))
 
     def initial_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
         """The network with the weights that ``random_state`` draws, on the CPU: the same for every device."""
@@ -154,6 +178,13 @@ class ResidualEncoder(Encoder):
             checkpoint = Checkpoint(folder, parameters, arrays)
             self.history_ = self._train(x, y, x_val, y_val, progress, checkpoint)
 
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        weights = self.module_.parameters()
+        # Fused: of small networks, a step's arithmetic costs less than telling of it weight by weight.
+        if self.optimizer == "adam":
+            return torch.optim.Adam(weights, lr=self.lr, fused=True)
+        return torch.optim.AdamW(weights, lr=self.lr, weight_decay=self.weight_decay, fused=True)
+
     def _train(
         self,
         x: torch.Tensor,
@@ -163,9 +194,7 @@ class ResidualEncoder(Encoder):
         progress: bool,
         checkpoint: Checkpoint,
     ) -> dict[str, Any]:
-        # Fused: of small networks, a step's arithmetic costs less than telling of it weight by weight.
-        weights, decay = self.module_.parameters(), self.weight_decay
-        optimizer = torch.optim.AdamW(weights, lr=self.lr, weight_decay=decay, fused=True)
+        optimizer = self._make_optimizer()
         run = Run(self.module_, optimizer, torch.Generator().manual_seed(self.random_state))
         checkpoint.read(run)
         first = self.max_epochs if run.finished else len(run.train_loss)

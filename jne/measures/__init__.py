@@ -4,16 +4,20 @@ from jne.measures.crossfit import crossfit_nonlinearity
 from jne.measures.crossfit_shares import SHARES, TERMS, Terms, share
 from jne.measures.nonlinearity import nonlinearity
 from jne.measures.registry import REGISTRY, Measure, label_of, short_label
+from jne.measures.variants import VARIANTS, gain_change, variants
 
 __all__ = [
     "REGISTRY",
     "SHARES",
     "TERMS",
+    "VARIANTS",
     "Measure",
     "Terms",
     "crossfit_nonlinearity",
+    "gain_change",
     "label_of",
     "nonlinearity",
     "share",
     "short_label",
+    "variants",
 ]

@@ -113,8 +113,9 @@ def crossfit_nonlinearity(
         each group, which `jne.area_share` takes its errors from.
         ``crossfit_jne_ss (sample, voxel)``: the mean over splits of ``(delta1 - mean delta1) (delta2 - mean delta2)``
         with delta the L1 deviations of the two fits, where the published JNE-SS squares that of one fit; it may be
-        negative. What is peculiar to one fit's delta cancels. As delta is a norm, a sample at which any fit is noisy
-        has a large delta in both, and that does not cancel.
+        negative. (Everything else is in the metric of the covariance: other norms are for `jne.nonlinearity` alone.)
+        What is peculiar to one fit's delta cancels. As delta is a norm, a sample at which any fit is noisy has a large
+        delta in both, and that does not cancel.
         Predictions are compared at validation and test stimuli (of a dataset with folds, at the last fold), which no
         fit was trained on: at its own stimuli a fit has a larger gain, which the other lacks, and their residuals would
         correlate negatively. Covariances are over the degrees of freedom that the linear map leaves; with fewer than

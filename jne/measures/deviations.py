@@ -3,7 +3,7 @@
 With ``J[n, v, d] = d y_v / d x_d``, ``Jbar = mean_n J`` and a factor F of the feature covariance, ``Sigma = F F^T``:
 
 - ``deviation[n, v] = sum_d |J[n, v, d] - Jbar[v, d]|``
-- ``gain[v] = sum_d |Jbar[v, d]|``
+- ``gain[v] = sum_d |Jbar[v, d]|``, both as `jne.measures.readings` has it: these are the published ones
 - ``dispersion[v] = mean_n ||(J[n, v] - Jbar[v]) F||^2`` (Q) and ``linear[v] = ||Jbar[v] F||^2`` (Q0)
 """
 
@@ -16,6 +16,7 @@ import torch
 
 from jne._core import Budget, spans
 from jne.jacobians.engine import Derivative, plan, refuse_infinite, unit_vectors
+from jne.measures.readings import PUBLISHED, Reading, spread, zscore_rows
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Work:
     step: int | None  # voxels at a time; None chooses
     whole: bool  # all voxels in one block where there is a choice, because the caller keeps their deviations anyway
     tick: Callable[[int], object]  # told of every voxel that is done
+    reading: Reading = PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -43,79 +45,117 @@ class Block:
 
 @dataclass(frozen=True)
 class Means:
-    """Mean over samples of something computed in chunks, and its deviations from it.
-
-    ``compute`` gives a new tensor ``(n, ...)`` for a slice of samples. With ``keep`` all chunks are held, else computed
-    again whenever deviations are asked for.
-    """
+    """Mean over samples of something computed in chunks, the values that it is of, and their deviations from it."""
 
     mean: torch.Tensor
     deviations: Callable[[], Iterator[tuple[slice, torch.Tensor]]]
+    values: Callable[[], Iterator[tuple[slice, torch.Tensor]]]
 
 
-def centre(compute: Callable[[slice], torch.Tensor], n_samples: int, step: int, keep: bool) -> Means:
-    """Mean (accumulated in float64) and deviations of ``compute`` over all samples, ``step`` samples at a time."""
+def centre(
+    compute: Callable[[slice], torch.Tensor],
+    n_samples: int,
+    step: int,
+    keep: bool,
+    *,
+    raw: bool = False,
+    undefined: bool = False,
+) -> Means:
+    """Mean (accumulated in float64), values and deviations of ``compute`` over all samples, ``step`` at a time.
+
+    ``compute`` gives a new tensor ``(n, ...)`` for a slice of samples. With ``keep`` all chunks are held, as deviations
+    or, with ``raw``, as values, which keeps the digits of small ones; else they are computed again whenever they are
+    asked for. With ``undefined``, NaN is accepted.
+    """
     chunks = list(spans(n_samples, step))
     kept, total = [], torch.zeros(())
     for chunk in chunks:
         values = compute(chunk)
         partial = values.sum(0)
-        if not partial.isfinite().all():
+        if not undefined and not partial.isfinite().all():
             refuse_infinite(values, chunk.start)
         total = total + partial.double()
         if keep:
             kept.append(values)
     mean = (total / n_samples).to(values.dtype)
-    for values in kept:
+    for values in kept if not raw else ():
         values -= mean
 
-    def deviations() -> Iterator[tuple[slice, torch.Tensor]]:
+    def again(held: bool) -> Iterator[tuple[slice, torch.Tensor]]:
         for i, chunk in enumerate(chunks):
-            yield chunk, kept[i] if keep else compute(chunk) - mean
+            yield chunk, kept[i] if held else compute(chunk)
 
-    return Means(mean, deviations)
+    def deviations() -> Iterator[tuple[slice, torch.Tensor]]:
+        for chunk, values in again(keep):
+            yield chunk, values if keep and not raw else values - mean
+
+    return Means(mean, deviations, lambda: again(keep and raw))
 
 
 def by_rows(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block]:
     """Deviations of any function's Jacobian in reverse mode, one backward pass per voxel."""
-    X, factor, n_samples = work.X, work.factor, len(work.X)
+    X, factor, n_samples, reading = work.X, work.factor, len(work.X), work.reading
     rows, samples, keep = plan(derivative, X, n_voxels, len(factor), work.budget, work.step)
 
     # A function of its own, so that what it keeps is gone before the next block is computed.
     def block(voxels: slice) -> Block:
         outputs = unit_vectors(voxels, n_voxels, X)
-        J = centre(lambda chunk: derivative.product(X[chunk], outputs), n_samples, samples, keep)
         deviation = X.new_zeros(n_samples, len(outputs))
-        dispersion = X.new_zeros(len(outputs), dtype=torch.float64)
+        dispersion, linear = X.new_zeros(2, len(outputs), dtype=torch.float64)
+
+        def rows_at(chunk: slice) -> torch.Tensor:
+            return derivative.product(X[chunk], outputs)
+
+        def add_metric(dJ: torch.Tensor) -> None:
+            dispersion.add_((dJ @ factor).square_().sum((0, 2)) / n_samples)
+
+        if reading.zscore and factor.shape[1]:  # the share is that of the Jacobian as it is
+            J = centre(rows_at, n_samples, samples, keep)
+            for _, dJ in J.deviations():
+                add_metric(dJ)
+            linear += (J.mean @ factor).square_().sum(-1)
+            del J
+        compute = zscored(rows_at) if reading.zscore else rows_at
+        J = centre(compute, n_samples, samples, keep, undefined=reading.zscore)
+        if not reading.zscore:
+            linear += (J.mean @ factor).square_().sum(-1)
         for chunk, dJ in J.deviations():
-            dispersion += (dJ @ factor).square_().sum((0, 2)) / n_samples
-            deviation[chunk] = dJ.abs_().sum(-1)
+            if not reading.zscore:
+                add_metric(dJ)
+            deviation[chunk] = reading.size(dJ if reading.centred else dJ.add_(J.mean))
             work.tick(len(outputs) * len(dJ))
-        gain, linear = J.mean.abs().sum(-1).double(), (J.mean @ factor).square_().sum(-1).double()
-        return Block(voxels, deviation, gain, dispersion, linear)
+        return Block(voxels, deviation, reading.size(J.mean).double(), dispersion, linear)
 
     yield from map(block, spans(n_voxels, rows))
 
 
 def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block]:
     """The same in forward mode, one pass per feature (and per column of the factor); all voxels in one block."""
-    X, factor, (n_samples, n_features) = work.X, work.factor, (len(work.X), len(work.factor))
+    X, factor, (n_samples, n_features), reading = work.X, work.factor, (len(work.X), len(work.factor)), work.reading
     held = 0 if work.whole else n_samples * n_voxels * X.element_size()
+    held += reading.zscore * 2 * n_samples * n_voxels * X.element_size()
     budget = work.budget.reserve(held, "deviations of all samples and voxels", "give fewer samples")
     columns, samples, keep = plan(derivative, X, n_features, n_voxels, budget, None)
     deviation = X.new_zeros(n_samples, n_voxels)
     gain, dispersion, linear = X.new_zeros(3, n_voxels, dtype=torch.float64)
+    centres = scales = X.new_empty(0)
+    if reading.zscore:
+        centres, scales = _row_moments(work, derivative, columns, samples, n_voxels)
 
-    def centred(directions: torch.Tensor) -> Means:
-        return centre(lambda chunk: derivative.product(X[chunk], directions), n_samples, samples, keep)
+    def centred(directions: torch.Tensor, zscore: bool = False) -> Means:
+        def compute(chunk: slice) -> torch.Tensor:
+            J = derivative.product(X[chunk], directions)
+            return J.sub_(centres[chunk, None]).div_(scales[chunk, None]) if zscore else J
+
+        return centre(compute, n_samples, samples, keep, undefined=zscore)
 
     # Functions of their own, so that what they keep is gone before the next block is computed.
     def add_features(features: slice) -> None:
-        J = centred(unit_vectors(features, n_features, X))
-        gain.add_(J.mean.abs().sum(0))
+        J = centred(unit_vectors(features, n_features, X), reading.zscore)
         for chunk, dJ in J.deviations():
-            deviation[chunk] += dJ.abs_().sum(1)
+            deviation[chunk] += reading.parts(dJ if reading.centred else dJ.add_(J.mean), 1)
         work.tick(n_samples * n_voxels * len(J.mean) // n_features)
+        gain.add_(reading.parts(J.mean, 0))
 
     def add_metric(directions: torch.Tensor) -> None:
         JF = centred(directions)
@@ -127,4 +167,33 @@ def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Bl
         add_features(features)
     for columns_of_factor in spans(factor.shape[1], columns):
         add_metric(factor.T[columns_of_factor].contiguous())
-    yield Block(slice(0, n_voxels), deviation, gain, dispersion, linear)
+    yield Block(slice(0, n_voxels), reading.whole(deviation), reading.whole(gain), dispersion, linear)
+
+
+def zscored(compute: Callable[[slice], torch.Tensor]) -> Callable[[slice], torch.Tensor]:
+    """``compute``, whose rows are z-scored; infinite ones are refused before they become NaN."""
+
+    def rows(chunk: slice) -> torch.Tensor:
+        J = compute(chunk)
+        if not J.sum().isfinite():
+            refuse_infinite(J, chunk.start)
+        return zscore_rows(J)
+
+    return rows
+
+
+def _row_moments(
+    work: Work, derivative: Derivative, columns: int, samples: int, n_voxels: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean over features of every row, and standard deviation (NaN for 0), ``(n_samples, n_voxels)`` each."""
+    X, n_features = work.X, len(work.factor)
+    mean, variance = X.new_zeros(2, len(X), n_voxels)
+    average = X.new_full((1, n_features), 1 / n_features)
+    for chunk in spans(len(X), samples):
+        mean[chunk] = derivative.product(X[chunk], average)[:, 0]
+        for features in spans(n_features, columns):
+            J = derivative.product(X[chunk], unit_vectors(features, n_features, X))
+            if not J.sum().isfinite():
+                refuse_infinite(J, chunk.start)
+            variance[chunk] += J.sub_(mean[chunk, None]).square_().sum(1) / n_features
+    return mean, spread(mean, variance.sqrt_())

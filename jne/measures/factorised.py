@@ -32,50 +32,56 @@ class Tiling:
 
 def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block]:
     """Deviations of ``J[n] = weight @ A[n]`` with ``weight (n_voxels, n_hidden)`` and A the Jacobian of the trunk."""
-    X, factor = work.X, work.factor
+    X, factor, reading = work.X, work.factor, work.reading
     n_samples, (n_voxels, n_hidden), n_features = len(X), weight.shape, len(factor)
-    tiling = _tiling(work, trunk, weight)
+    tiling = plan_tiles(work, trunk, weight)
     A = trunk_means(trunk, X, tiling.samples, tiling.keep)
     AF = A.mean @ factor
-    # Of two ways to Q the one with less work: by the voxel's own rows, Q[v] = mean_n ||dJ[n, v] F||^2, or by a matrix
-    # that is made once for all voxels, Q[v] = W[v] S W[v]^T with S = mean_n dA[n] Sigma dA[n]^T (n_hidden, n_hidden).
-    by_voxel = factor.shape[1] == 0 or n_voxels * n_features < n_hidden * (n_hidden + n_features)
+    by_voxel = metric_by_voxel(n_voxels, n_hidden, n_features, factor.shape[1])
     S = None if by_voxel else X.new_zeros(n_hidden, n_hidden, dtype=torch.float64)
     for voxels in spans(n_voxels, tiling.voxels):
         W = weight[voxels]
+        Jbar = None if reading.centred else W @ A.mean
         deviation = W.new_zeros(n_samples, len(W))
         dispersion = W.new_zeros(len(W), dtype=torch.float64)
         for chunk, dA in A.deviations():
             if S is not None and voxels.start == 0:
                 G = side_by_side(dA @ factor)
                 S += (G @ G.T).double() / n_samples
-            for samples, part, dJ in _products(W, dA, tiling.rows, work.step):
+            for samples, part, dJ in products(W, dA, tiling.rows, work.step):
                 if S is None:
                     dispersion[part] += (dJ @ factor).square_().sum((0, 2)) / n_samples
+                if Jbar is not None:
+                    dJ += Jbar[part]
                 # delta[n, v] = sum_d |dJ[n, v, d]|
-                deviation[chunk.start + samples.start : chunk.start + samples.stop, part] = absolute_sums(dJ)
+                deviation[chunk.start + samples.start : chunk.start + samples.stop, part] = reading.size(dJ)
             work.tick(len(W) * len(dA))
-        if trunk.constant:
-            work.tick(len(W) * n_samples)
         if S is not None:
             dispersion = readout_products(W, S, W, tiling.rows)
         # gain[v] = sum_d |Jbar[v, d]| and Q0[v] = ||Jbar[v] F||^2, with Jbar = W Abar
-        gain = torch.cat([(V @ A.mean).abs_().sum(-1).double() for V in W.split(tiling.rows)])
+        gain = torch.cat([reading.size(V @ A.mean).double() for V in W.split(tiling.rows)])
         linear = torch.cat([(V @ AF).square_().sum(-1).double() for V in W.split(tiling.rows)])
+        if trunk.constant:
+            deviation += 0 if reading.centred else gain
+            work.tick(len(W) * n_samples)
         yield Block(voxels, deviation, gain, dispersion, linear)
 
 
-def trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool) -> Means:
+def metric_by_voxel(n_voxels: int, n_hidden: int, n_features: int, rank: int) -> bool:
+    """Whether Q takes less work by the voxel's own rows than by a matrix made once for all voxels.
+
+    ``Q[v] = mean_n ||dJ[n, v] F||^2``, or ``Q[v] = W[v] S W[v]^T`` with ``S = mean_n dA[n] Sigma dA[n]^T`` (n_hidden,
+    n_hidden).
+    """
+    return rank == 0 or n_voxels * n_features < n_hidden * (n_hidden + n_features)
+
+
+def trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool, raw: bool = False) -> Means:
     """Mean and deviations of a trunk's Jacobians; one that is the same at all samples has no deviations."""
     if trunk.constant:
-        return Means(trunk.jacobians(X[:1])[0], lambda: iter(()))
-    return centre(lambda chunk: trunk.jacobians(X[chunk]), len(X), samples, keep)
-
-
-def absolute_sums(J: torch.Tensor) -> torch.Tensor:
-    """``sum_d |J[..., d]|``; J is lost."""
-    # A card reads J once for a norm, three times for absolute values and their sum; a CPU has them in its caches.
-    return torch.linalg.vector_norm(J, ord=1, dim=-1) if J.is_cuda else J.abs_().sum(-1)
+        mean = trunk.jacobians(X[:1])[0]
+        return Means(mean, lambda: iter(()), lambda: iter([(slice(0, 1), mean[None])]))
+    return centre(lambda chunk: trunk.jacobians(X[chunk]), len(X), samples, keep, raw=raw)
 
 
 def side_by_side(G: torch.Tensor) -> torch.Tensor:
@@ -88,7 +94,7 @@ def readout_products(W1: torch.Tensor, S: torch.Tensor, W2: torch.Tensor, rows: 
     return torch.cat([((W1[v].double() @ S) * W2[v].double()).sum(1) for v in spans(len(W1), rows)])
 
 
-def _products(
+def products(
     W: torch.Tensor, dA: torch.Tensor, rows: int, step: int | None
 ) -> Iterator[tuple[slice, slice, torch.Tensor]]:
     """Samples, voxels and their ``dJ[n] = W dA[n]``; ``rows`` rows at a time, or ``step`` voxels of a sample."""
@@ -98,21 +104,29 @@ def _products(
             yield samples, part, torch.bmm(W[part].expand(samples.stop - samples.start, -1, -1), dA[samples])
 
 
-def _tiling(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
+def plan_tiles(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
+    """How much of a problem to have at a time, or a ValueError where not even the least of it fits."""
     n_samples, (n_voxels, n_hidden), (n_features, rank) = len(work.X), weight.shape, work.factor.shape
-    size = weight.element_size()
+    size, reading = weight.element_size(), work.reading
     # Beside the tiles: Abar in both precisions and its product with F; S in float64 and what is added to it.
     held = n_hidden * n_features * (8 + size) + rank * n_hidden * size
     held += n_hidden * n_hidden * (16 + 2 * size) if rank else 0
     sample = trunk.sample_bytes + 2 * rank * n_hidden * size
-    row = (n_features + rank) * size
+    row, share = (n_features + rank) * size, _DEVIATIONS
     column = 0 if work.whole else n_samples * size
+    if not reading.centred:
+        column += n_features * size  # Jbar
+    if reading.zscore:
+        # The sum of z-scored rows in float64, their mean and Jbar; deviations come in blocks even if all are kept.
+        column, row, share = n_samples * size + n_features * (8 + 2 * size), row + n_features * size, 2 * _DEVIATIONS
+        sample += n_hidden * n_features * size  # raw values less their mean
     what = f"a trunk of {n_hidden} hidden units and {n_features} features"
     free = work.budget.reserve(held + sample + row + column, what, "give covariance=False or fewer features").free
     products, chunk = free * _PRODUCTS, free * _TRUNK
     if not work.X.is_cuda:
         products, chunk = min(products, _CPU_PRODUCTS), min(chunk, _CPU_TRUNK)
     rows, samples = clamp(products / row, 1, _MOST_ROWS), clamp(chunk / sample, 1, n_samples)
-    voxels = n_voxels if work.whole else clamp(free * _DEVIATIONS / column, 1, n_voxels)
+    voxels = clamp(free * share / column, 1, n_voxels) if column else n_voxels
+    voxels = even_step(n_voxels, voxels) if reading.zscore else voxels
     kept = n_samples * n_hidden * n_features * size
     return Tiling(samples, kept + samples * sample + rows * row + voxels * column <= free, rows, voxels)

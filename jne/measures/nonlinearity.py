@@ -16,7 +16,9 @@ from jne.jacobians.engine import Model, Problem, Readout, choose_readout, differ
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.deviations import Block, Work, by_columns, by_rows
 from jne.measures.factorised import factorised
-from jne.measures.registry import GRADIENT, REGISTRY, known_measure
+from jne.measures.factorised_zscored import factorised_zscored
+from jne.measures.readings import NORMS, Reading
+from jne.measures.registry import REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
 
 _ERRORS = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
@@ -27,6 +29,8 @@ def nonlinearity(
     model: Model,
     X: ArrayLike | torch.Tensor,
     *,
+    norm: str = "l1",
+    zscore_jacobian: bool = False,
     covariance: Covariance = None,
     readout: str | bool | Readout = "auto",
     device: str = "auto",
@@ -59,6 +63,13 @@ def nonlinearity(
     X : array or tensor
         ``(n_samples, ...)``, at least three samples (of two, both deviate alike and every JNE is 0), in the units the
         model takes; held-out stimuli as a rule.
+    norm : {"l1", "l2"}
+        Of the deviation: "l1" as published, or the root of the sum of squares in its place. ``gain`` takes the same.
+    zscore_jacobian : bool
+        Whether every row ``J[n, v, :]`` is z-scored over features first (population standard deviation), as two of the
+        paper's four variants are [1]_: ``Jbar`` is then the mean of the z-scored rows, and measures have no unit. A row
+        that is constant has no z-scores: its voxel is NaN. The product of a readout is taken twice. ``nonlinear_share``
+        follows neither argument.
     covariance : array, False or None
         Feature covariance ``(n_features, n_features)``, or a factor F of it, ``(n_features, rank)`` with
         ``Sigma = F @ F.T`` (a square array is a covariance). None: that of the training features an encoder
@@ -94,7 +105,7 @@ def nonlinearity(
         Over ``voxel``, float64: ``jne``, ``mean_deviation``, ``gain``, ``relative``, ``nonlinear_share`` (0/0 is NaN)
         and, with bootstraps, ``jne_se``, ``jne_low``, ``jne_high`` and the same of ``mean_deviation`` (standard error
         and bounds of the 95 % interval). Over ``(sample, voxel)``: ``jne_ss``, in the working precision, and
-        ``deviation_sign``, 1 where delta is above its mean and -1 where below (JNE-SS squares it away).
+        ``deviation_sign``, 1 where delta is above its mean and -1 where below (JNE-SS squares it away), 0 at NaN.
         The attributes hold every parameter, the way taken (``path`` factorised or general, ``differentiation``),
         units and versions.
 
@@ -123,9 +134,13 @@ def nonlinearity(
         raise ValueError("n_bootstrap=1 gives no error; use 0 (none) or at least 2")
     step = None if n_voxels_batch is None else whole_number(n_voxels_batch, "n_voxels_batch", 1)
     random_state = whole_number(random_state, "random_state", 0)
-    for name, value in (("return_samples", return_samples), ("progress", progress)):
+    if norm not in NORMS:
+        raise ValueError(f"norm={norm!r} is not known; give {' or '.join(map(repr, NORMS))}")
+    switches = {"zscore_jacobian": zscore_jacobian, "return_samples": return_samples, "progress": progress}
+    for name, value in switches.items():
         if not isinstance(value, bool | np.bool_):
             raise ValueError(f"{name}={value!r} is not a truth value; use True or False")
+    reading = Reading(norm, bool(zscore_jacobian))
     problem = prepare(model, X, device, precision)
     if problem.n_samples < 3:
         raise ValueError(
@@ -139,16 +154,17 @@ def nonlinearity(
         check_card(problem.X.device, limit, problem.model_bytes + results)
         factor, source = covariance_factor(covariance, problem)
         budget, columns = statistics_budget(limit, problem.n_samples, n_bootstrap)
-        work = Work(problem.X, factor, budget, step, bool(return_samples), bar.update)
+        work = Work(problem.X, factor, budget, step, bool(return_samples), bar.update, reading)
         blocks, how = _blocks(problem, readout, work)
         counts = resamples(problem.n_samples, n_bootstrap, random_state).to(problem.X.device)
         variables = collect(blocks, problem.n_voxels, counts, columns, return_samples)
     if covariance is False:
         del variables["nonlinear_share"]
-    units = GRADIENT.format(z="z-scored " if problem.encoder else "")
     is_function = not isinstance(model, torch.nn.Module) and not problem.encoder
     settings = {
         "model": getattr(model, "__name__", type(model).__name__) if is_function else type(model).__name__,
+        "norm": norm,
+        "zscore_jacobian": int(reading.zscore),
         "covariance": source,
         "readout": readout if isinstance(readout, str) else ("given" if isinstance(readout, tuple) else str(readout)),
         "device": str(problem.X.device),
@@ -160,8 +176,8 @@ def nonlinearity(
         "random_state": random_state,
     }
     sizes = {"n_samples": problem.n_samples, "n_voxels": problem.n_voxels, "n_features": problem.n_features}
-    result = _dataset(variables, problem.encoder)
-    return result.assign_attrs({**settings, **sizes, **how, "units": units, **provenance()})
+    result = _dataset(variables, problem.encoder, reading)
+    return result.assign_attrs({**settings, **sizes, **how, "units": result["jne"].units, **provenance()})
 
 
 def _blocks(problem: Problem, readout: str | bool | Readout, work: Work) -> tuple[Iterator[Block], dict[str, str]]:
@@ -171,7 +187,8 @@ def _blocks(problem: Problem, readout: str | bool | Readout, work: Work) -> tupl
     if found := choose_readout(problem, readout):
         module, weight = found
         trunk = make_trunk(module, problem.probe, weight.shape[1], work.budget)
-        return factorised(work, trunk, weight), {"path": "factorised", "differentiation": trunk.mode}
+        way = factorised_zscored if work.reading.zscore else factorised
+        return way(work, trunk, weight), {"path": "factorised", "differentiation": trunk.mode}
     forward = sum(work.factor.shape) < problem.n_voxels
     derivative = differentiate(problem.function(), problem.probe, problem.n_voxels, forward=forward)
     blocks = (by_columns if derivative.forward else by_rows)(work, derivative, problem.n_voxels)
@@ -187,12 +204,19 @@ def deviations(problem: Problem, budget: Budget, step: int | None) -> torch.Tens
     return found
 
 
-def _dataset(variables: dict[str, np.ndarray], zscored: bool) -> xr.Dataset:
+def own_sizes(problem: Problem, budget: Budget) -> Iterator[Block]:
+    """Blocks whose deviation is the L2 norm of the Jacobian itself; linear is ``(sum_d Jbar)^2 / n_features``."""
+    factor = problem.X.new_full((problem.n_features, 1), problem.n_features**-0.5)
+    reading = Reading("l2", centred=False)
+    return _blocks(problem, "auto", Work(problem.X, factor, budget, None, False, lambda done: None, reading))[0]
+
+
+def _dataset(variables: dict[str, np.ndarray], zscored: bool, reading: Reading) -> xr.Dataset:
     order, content = list(REGISTRY), {}
     for name in sorted(variables, key=lambda name: order.index(name) if name in order else len(order)):
         values = variables[name]
         base, _, error = name.rpartition("_")
-        measure = known_measure(base if error in _ERRORS else name)
+        measure = known_measure(base if error in _ERRORS else name).read(reading.norm, reading.zscore)
         fixed = "(mean Jacobian held fixed)"
         text = f"{_ERRORS[error]} {fixed} of {base}" if error in _ERRORS else measure.definition
         dims = ("sample", "voxel")[2 - values.ndim :]

@@ -6,7 +6,7 @@ computation and its oracle in ``tests/oracles.py``; one without an entry is refu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GRADIENT = "{z}response units per {z}feature unit"
 """Unit of a Jacobian's norm; ``{z}`` is "z-scored " where an encoder z-scores both."""
@@ -37,6 +37,17 @@ class Measure:
         """The unit in words, of z-scored responses and features or of those in units of their own."""
         return self.unit.format(z="z-scored " if zscored else "")
 
+    def read(self, norm: str, zscore: bool) -> Measure:
+        """The entry of the same key where another norm is taken, or rows of the Jacobian are z-scored first."""
+        if self.key not in READ:
+            return self
+        rows = "; rows of the Jacobian z-scored over features" if zscore else ""
+        definition = self.definition.replace("L1", norm.upper()) + rows
+        return replace(self, definition=definition, unit=NUMBER if zscore else self.unit)
+
+
+READ = ("jne", "jne_ss", "deviation_sign", "mean_deviation", "gain", "relative")
+"""Measures that follow the arguments ``norm`` and ``zscore_jacobian`` of `jne.nonlinearity`."""
 
 # L1 norms change with the axes that features have; norms in the metric of their covariance do not.
 REGISTRY = {entry.key: entry for entry in (
@@ -59,6 +70,32 @@ REGISTRY = {entry.key: entry for entry in (
     ),
     Measure("gain", "gain", GRADIENT, "L1 norm of the mean Jacobian", rotation=False),
     Measure("relative", "relative L1 deviation", NUMBER, "mean deviation over gain", rotation=False),
+    Measure(
+        "jne_l2", "JNE, L2 norm", GRADIENT,
+        "standard deviation over samples of the L2 deviation of the Jacobian from its mean", short="L2",
+    ),
+    Measure(
+        "jne_z_l1", "JNE, L1 norm, z-scored over features", NUMBER,
+        "JNE of a Jacobian whose rows are z-scored over features at each sample",
+        rotation=False, short="L1, z over features",
+    ),
+    Measure(
+        "jne_z_l2", "JNE, L2 norm, z-scored over features", NUMBER,
+        "the same with the L2 norm", rotation=False, short="L2, z over features",
+    ),
+    Measure(
+        "jne_scaled_l1", "JNE, L1 norm, z-scored over samples and features", NUMBER,
+        "JNE over the standard deviation of the Jacobian's entries over samples and features",
+        rotation=False, short="L1, z over stimuli and features",
+    ),
+    Measure(
+        "jne_scaled_l2", "JNE, L2 norm, z-scored over samples and features", NUMBER,
+        "the same with the L2 norm", rotation=False, short="L2, z over stimuli and features",
+    ),
+    Measure(
+        "gain_change", "gain change", GRADIENT,
+        "standard deviation over samples of the L2 norm of the Jacobian itself (of dynamic STRFs)",
+    ),
     Measure(
         "nonlinear_share", "nonlinear share", NUMBER, "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
     ),

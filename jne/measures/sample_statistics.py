@@ -55,7 +55,7 @@ def collect(
                 put(name, slice(block.voxels.start + part.start, block.voxels.start + part.stop), values)
             if sign is not None:
                 # JNE-SS takes the memory of the deviations, which are lost, and squares their sign away.
-                block.deviation[:, part], sign[:, part] = delta.square(), delta.sign()
+                block.deviation[:, part], sign[:, part] = delta.square(), delta.sign().nan_to_num_(0)
         if sign is not None:
             put("jne_ss", block.voxels, block.deviation)
             put("deviation_sign", block.voxels, sign)

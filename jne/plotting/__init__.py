@@ -43,6 +43,7 @@ from jne.plotting.trust import (
     plot_followed,
 )
 from jne.plotting.unit_windows import figure_kink, figure_windows
+from jne.plotting.variants import figure_variants
 
 __all__ = [
     "PAGE_WIDTH",
@@ -82,6 +83,7 @@ __all__ = [
     "figure_sweeps",
     "figure_trends",
     "figure_units",
+    "figure_variants",
     "figure_varied",
     "figure_windows",
     "has_surface",

@@ -14,12 +14,15 @@ from matplotlib.axes import Axes
 LABELS = {
     "plain": "jne",
     "share, full rank": "jne, with the nonlinear share",
+    "closed form": "closed form, Jacobian kept",
     "vmap(jacfwd)": "vmap(jacfwd), Jacobian kept",
     "vmap(jacfwd), two passes": "vmap(jacfwd), in two passes",
     "vmap(jacrev)": "vmap(jacrev)",
     "backward per voxel": "one backward pass per voxel",
 }
-"""Methods of a benchmark that are drawn, and what the figures call them."""
+"""Methods of a benchmark that are drawn, where they were measured, and what the figures call them."""
+NOT_DRAWN = {"plain, L2": "jne, L2 norm", "z-scored, L1": "jne, z-scored", "z-scored, L2": "jne, z-scored, L2 norm"}
+"""Methods that are in tables alone."""
 
 
 def read(path: Path) -> dict | None:
@@ -68,16 +71,17 @@ def times_table(benchmark: Mapping) -> pd.DataFrame:
 
 
 def plot_times(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Bars on a logarithmic axis: time in gemm (the line at 1) by method and number of voxels."""
+    """Bars on a logarithmic axis: time in gemm (the line at 1) by method and number of voxels; none where not run."""
     ax = ax or plt.gca()
-    rows = table.loc[list(LABELS)]
+    rows = table.loc[[name for name in LABELS if name in table.index]]
     height = 0.8 / len(rows.columns)
     for i, column in enumerate(rows.columns):
         places = np.arange(len(rows)) + height * i
         bars = ax.barh(places, rows[column], height=0.92 * height, color=f"C{i}", label=column)
-        ax.bar_label(bars, fmt="{:.2g}", padding=3, fontsize="small")
+        texts = ["" if np.isnan(time) else f"{time:.2g}" for time in rows[column]]
+        ax.bar_label(bars, texts, padding=3, fontsize="small")
     ax.axvline(1, color="0.3", linewidth=1, linestyle="--")
-    ax.set(xscale="log", xlabel="time, in plain matrix products (gemm)", xlim=(0.7, 2 * rows.to_numpy().max()))
+    ax.set(xscale="log", xlabel="time, in plain matrix products (gemm)", xlim=(0.7, 2 * np.nanmax(rows.to_numpy())))
     ax.set_yticks(np.arange(len(rows)) + height * (len(rows.columns) - 1) / 2, [LABELS[name] for name in rows.index])
     ax.invert_yaxis()
     ax.legend(frameon=False)
@@ -107,7 +111,7 @@ def memory_table(benchmark: Mapping) -> pd.DataFrame:
             case, gigabytes = section["case"], section["jacobian_bytes"] / 1e9
             for method, run in section["methods"].items():
                 peak = run["peak_bytes"] / 1e9
-                rows.append([case["N"], case["V"], LABELS[method], round(peak, 2), round(gigabytes, 2)])
+                rows.append([case["N"], case["V"], (LABELS | NOT_DRAWN)[method], round(peak, 2), round(gigabytes, 2)])
     columns = ["samples", "voxels", "method", "peak (GB)", "Jacobian (GB)"]
     return pd.DataFrame(rows, columns=columns).sort_values(["voxels", "peak (GB)"], ignore_index=True)
 

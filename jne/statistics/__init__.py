@@ -25,6 +25,7 @@ from jne.statistics.subject_tables import (
     table_effects,
 )
 from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
+from jne.statistics.variants import followed_table, variant_correlations
 
 __all__ = [
     "POOLED",
@@ -39,6 +40,7 @@ __all__ = [
     "can_test",
     "category_table",
     "effect_sizes",
+    "followed_table",
     "headline",
     "interaction_test",
     "layer_table",
@@ -56,4 +58,5 @@ __all__ = [
     "table_trends",
     "trend_test",
     "trend_tests",
+    "variant_correlations",
 ]

@@ -1,4 +1,4 @@
-"""A study's encoder fitted again: to halves of its stimuli, and to responses shuffled over them."""
+"""What a study's folder is asked for later: its encoder fitted again, to halves or to noise, and measured otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from jne._core import hash_parameters, kept, provenance, whole_number
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, training_arrays
-from jne.measures import crossfit_nonlinearity, nonlinearity
+from jne.measures import crossfit_nonlinearity, nonlinearity, variants
 
 if TYPE_CHECKING:
     from jne.study.study import Study
@@ -57,6 +57,17 @@ def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr
         )
 
     return _kept(study, f"null-{random_state}.nc", compute, fits)
+
+
+def all_variants(study: Study, max_memory: str, progress: bool) -> xr.Dataset:
+    """The variants of JNE of a study, from its folder or written there; see `Study.variants`."""
+
+    def compute() -> xr.Dataset:
+        X = study.data.features("test" if study.data.folds is None else "all", study.encoder.layer_)
+        found = variants(study.encoder, X, max_memory=max_memory, progress=progress)
+        return found.merge(study.result[["r2", "nonlinear_share"]], combine_attrs="drop_conflicts")
+
+    return _kept(study, "variants.nc", compute)
 
 
 def shuffle_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -101,6 +101,20 @@ class Study:
         """
         return _refits.null(self, random_state, max_memory, progress)
 
+    def variants(self, *, max_memory: str = "2GB", progress: bool = False) -> xr.Dataset:
+        """Measure the study's encoder by every variant of JNE that the paper compares, at the study's stimuli.
+
+        Cached in the study's folder. `jne.statistics.variant_correlations` is the paper's table of them, and
+        `jne.statistics.followed_table` says what each follows.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over ``voxel``: what `jne.measures.variants` returns, ``r2``, ``nonlinear_share``, and what the dataset
+            knows of its voxels.
+        """
+        return _refits.all_variants(self, max_memory, progress)
+
 
 def run_study(
     data: EncodingDataset,

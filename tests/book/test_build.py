@@ -187,6 +187,9 @@ def test_pages_quote_what_was_measured():
     grid = json.loads((ROOT / "benchmarks/results/batch.json").read_text())["grid"]
     plain, two = grid["seconds"]["plain loop, no cache"], grid["seconds"]["batch, 2 workers"]
     assert f"| batch, 2 workers | {two / 60:.1f} | {plain / two:.1f} |" in texts["batch_grid"]
+    encoders = json.loads((ROOT / "benchmarks/results/encoders.json").read_text())["summary"]
+    for way in ("release", "equation 7"):
+        assert f"{encoders[way]['r2']['mean']:.3f}" in texts["encoder_difference"]
     pages = "".join(path.read_text() for path in (ROOT / "book").iterdir() if path.suffix in (".md", ".ipynb"))
     assert set(re.findall(r"{{(\w+)}}", pages)) == set(texts)
     assert not [name for name, text in texts.items() if "nobody has measured" in text]

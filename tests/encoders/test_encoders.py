@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
-from jne import EncodingDataset, ResidualEncoder, RidgeEncoder, jacobian, load_encoder
+from jne import EncodingDataset, ResidualEncoder, RidgeEncoder, jacobian, load_encoder, nonlinearity
+from jne._core import read_tensors, write_tensors
 from jne.accuracy import r2_score
 from jne.encoders.residual import ACTIVATIONS
 
@@ -49,6 +51,54 @@ def test_the_network_is_the_papers_formula():
     expected = h @ weights["readout.weight"].T
     torch.testing.assert_close(encoder.module_(x.float()).double(), expected, rtol=1e-5, atol=1e-6)
     assert set(weights) == {"first.weight", "blocks.0.weight", "blocks.1.weight", "readout.weight"}
+
+
+def test_with_biases_the_network_is_equation_7_of_the_paper():
+    encoder = small(bias=True, max_epochs=2, activation="tanh").fit(*make_arrays())
+    weights = {name: value.double() for name, value in encoder.module_.state_dict().items()}
+    layer = lambda name, h: h @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]  # noqa: E731
+    x = torch.randn(4, 6, dtype=torch.float64)
+    h = torch.tanh(layer("first", x))
+    for block in range(2):
+        h = torch.tanh(layer(f"blocks.{block}", h)) + h
+    torch.testing.assert_close(encoder.module_(x.float()).double(), layer("readout", h), rtol=1e-5, atol=1e-6)
+    assert len(weights) == 8
+
+
+@pytest.mark.parametrize(("optimizer", "decay"), [("adam", 0), ("adamw", 0.5)])
+def test_the_first_step_is_that_of_the_named_optimizer(optimizer, decay):
+    X, Y, X_val, Y_val = make_arrays()
+    lr = 1e-3
+    encoder = small(optimizer=optimizer, weight_decay=0.5, max_epochs=1, lr=lr, bias=True).fit(X, Y, X_val, Y_val)
+    start = encoder.initial_module(X.shape[1], Y.shape[1])
+    z, y = torch.from_numpy(encoder.scale_features(X)), torch.from_numpy(encoder.scale_responses(Y))
+    torch.nn.functional.mse_loss(start(z), y).backward()
+    for before, after in zip(start.parameters(), encoder.module_.parameters(), strict=True):
+        # Of both, the first step of a weight is lr in the direction of its gradient; AdamW takes its decay off before.
+        moved = before.detach() * (1 - lr * decay) - lr * before.grad / (before.grad.abs() + 1e-8)
+        torch.testing.assert_close(after.detach(), moved, rtol=1e-4, atol=1e-6)
+
+
+def test_equation_7_is_cloned_saved_and_loaded(tmp_path):
+    X, Y, X_val, Y_val = make_arrays()
+    encoder = clone(small(bias=True, optimizer="adam", max_epochs=5)).fit(X, Y, X_val, Y_val)
+    again = load_encoder(encoder.save(tmp_path / "equation7.safetensors"))
+    assert again.get_params() == encoder.get_params() and again.bias is True and again.optimizer == "adam"
+    np.testing.assert_array_equal(again.predict(X_val), encoder.predict(X_val))
+    assert "bias=True" in again.describe() and "optimizer='adam'" in again.describe()
+    result = nonlinearity(encoder, X_val)
+    assert result.path == "factorised" and result.differentiation == "products"
+
+
+def test_a_file_from_before_there_were_biases_is_loaded(tmp_path):
+    X, Y, X_val, Y_val = make_arrays()
+    encoder = small(max_epochs=2).fit(X, Y, X_val, Y_val)
+    header, tensors = read_tensors(encoder.save(tmp_path / "new.safetensors"))
+    for name in ("bias", "optimizer"):
+        del header["parameters"][name]
+    old = load_encoder(write_tensors(tensors, header, tmp_path / "old.safetensors", where="in a parameter"))
+    assert old.get_params() == encoder.get_params()
+    np.testing.assert_array_equal(old.predict(X_val), encoder.predict(X_val))
 
 
 def test_predictions_speak_the_callers_units():
@@ -180,6 +230,8 @@ def test_bad_training_data_is_named(make, change, message):
     ("options", "message"),
     [
         ({"activation": "swish"}, "activation='swish'; accepted are 'relu'"),
+        ({"optimizer": "sgd"}, "optimizer='sgd'; accepted are 'adamw', 'adam'"),
+        ({"bias": 1}, "bias=1 is not a truth value"),
         ({"hidden_size": 0}, "hidden_size=0"),
         ({"patience": 0}, "patience=0"),
         ({"n_blocks": -1}, "n_blocks=-1"),

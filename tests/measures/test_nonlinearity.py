@@ -700,7 +700,7 @@ def test_progress_goes_to_stderr(capsys):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
 def test_peak_memory_stays_within_the_limit():
-    # The dense Jacobians would take 400, 60, 60, 200 and 31 MB, the trunks 80 MB.
+    # The dense Jacobians would take 400, 60, 60, 200 and 31 MB, the trunks 80 MB; z-scored, 128, 60 and 64 MB.
     script = """
         import os, re, torch
         from torch import nn
@@ -715,24 +715,27 @@ def test_peak_memory_stays_within_the_limit():
         convolution = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GELU(), nn.Flatten(), nn.Linear(1568, 100), nn.Tanh())
         X, images = torch.randn(250, 200), torch.randn(100, 3, 16, 16)
         general, wide = nn.Sequential(make(150), nn.Tanh()), nn.Sequential(make(1000), nn.Tanh())
-        cases = ((make(2000), X, None), (general, X, None), (general, X, 150), (wide, X, None))
-        cases += ((convolution, images, None),)
+        cases = ((make(2000), X, None, False), (general, X, None, False), (general, X, 150, False))
+        cases += ((wide, X, None, False), (convolution, images, None, False))
+        cases += ((make(2000), X[:80], None, True), (general, X, None, True), (wide, X[:80], None, True))
         nonlinearity(general, X[:4])
         nonlinearity(wide, X[:4])
-        for model, samples, batch in cases:
+        for model, samples, batch, z in cases:
             if not os.fork():  # each case in a process that has done nothing else
-                nonlinearity(model, samples[:4])  # the code of the libraries that it needs comes into memory
+                # The code of the libraries that it needs comes into memory.
+                nonlinearity(model, samples[:4], zscore_jacobian=z)
                 with open("/proc/self/clear_refs", "w") as clear:
                     clear.write("5")  # the peak starts anew
                 before = now("VmRSS")
-                result = nonlinearity(model, samples, max_memory="40MB", return_samples=False, n_voxels_batch=batch)
+                limits = {"max_memory": "40MB", "return_samples": False, "n_voxels_batch": batch}
+                result = nonlinearity(model, samples, zscore_jacobian=z, **limits)
                 print(result.differentiation, now("VmHWM") - before, flush=True)
                 os._exit(0)
             os.wait()
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     modes, used = zip(*(line.split() for line in run.stdout.splitlines()), strict=True)
-    assert modes == ("products", "reverse", "reverse", "forward", "reverse")
+    assert modes == ("products", "reverse", "reverse", "forward", "reverse", "products", "reverse", "forward")
     assert max(map(int, used)) < 40e6, used
 
 

@@ -29,6 +29,7 @@ def every_oracle(factor=1.0, rotation=None):
     groups = [tuple(factor**2 * term for term in group) for group in groups]
     return {
         **oracles.of_jacobian(J[0], sigma),
+        **oracles.of_variants(J[0]),
         **oracles.of_two_jacobians(*J, sigma),
         **oracles.of_two_predictions(X, *P),
         **oracles.of_groups(groups[0], groups),

@@ -12,6 +12,7 @@ import xarray as xr
 
 from jne import plotting
 from jne.cortex import LEVELS, load_cortex
+from jne.measures import VARIANTS
 from jne.plotting.simulations import plot_measure
 from jne.simulations import (
     bump,
@@ -64,6 +65,22 @@ def test_synthetic_is_called_synthetic_in_every_title(result, synthetic):
         plotting.figure_hierarchy({"one": result}),
     ]
     assert [figure.get_suptitle().startswith("Synthetic") for figure in figures] == [bool(synthetic)] * 4
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_variants_are_drawn_with_whatever_is_known(result, known):
+    names = [*VARIANTS, "jne_scaled_l1", "jne_scaled_l2", "gain_change"]
+    result = result.assign({name: result.jne * (1 + number) for number, name in enumerate(names)})
+    if not known:
+        result = result.drop_vars(["noise_ceiling", "true_nonlinearity"])
+        result["significant"][:] = False
+    figure = plotting.figure_variants(result)
+    left, right = figure.axes
+    assert left.get_title() == "Pearson r" and len(left.texts) == (48 if known else 0)
+    assert [label.get_text() for label in right.get_xticklabels()] == ["R²", "noise ceiling", "planted share"][
+        : 3 if known else 1
+    ]
+    assert figure.get_suptitle().startswith("Synthetic")
 
 
 def test_accuracy_is_drawn_against_the_ceiling_or_without_one_against_the_linear_encoder(result):

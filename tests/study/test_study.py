@@ -36,6 +36,19 @@ def test_the_result_carries_its_parameters(study, tiny_dataset):
     assert {"format_version", "version_jne", "version_torch", "code_hash", "n_bootstrap"} <= set(attributes)
 
 
+def test_variants_are_those_of_its_encoder_and_are_kept(study, tiny_dataset, monkeypatch):
+    found = study.variants()
+    direct = jne.nonlinearity(study.encoder, tiny_dataset.features("test"), norm="l2", zscore_jacobian=True)
+    np.testing.assert_allclose(found.jne_z_l2, direct.jne, rtol=1e-6)
+    np.testing.assert_allclose(found.jne, study.result.jne, rtol=1e-6)
+    for name in ("r2", "nonlinear_share", "noise_ceiling", "roi", "significant"):
+        assert (found[name].values == study.result[name].values).all()
+    assert found.attrs["synthetic"] == 1 and found.jne_z_l1.units == "1"
+    assert found.jne_l2.units == "z-scored response units per z-scored feature unit"
+    monkeypatch.setattr("jne.study.refits.variants", None)
+    xr.testing.assert_identical(study.variants(), found)
+
+
 def test_a_second_call_only_reads(study, tiny_dataset, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("computed again")
