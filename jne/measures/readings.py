@@ -34,7 +34,7 @@ class Reading:
     def size(self, J: torch.Tensor) -> torch.Tensor:
         """Norm of every row, ``(..., n_features) -> (...)``; ``J`` may be overwritten."""
         if J.is_cuda:
-            # A card reads J once for a norm, three times for absolute values and their sum; a CPU has them in its caches.
+            # A card reads J once for a norm, three times for values and their sum; a CPU has them in its caches.
             return torch.linalg.vector_norm(J, ord=int(self.norm[1]), dim=-1)
         return self.whole(self.parts(J, -1))
 
