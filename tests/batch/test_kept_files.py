@@ -1,5 +1,6 @@
 """What a batch and a book keep passes from lab to lab: read as a stranger's files; no link is written through."""
 
+import errno
 import json
 import os
 import signal
@@ -140,3 +141,18 @@ def test_links_planted_where_a_run_writes_are_not_written_through(kept, tmp_path
     execute_run(run, folder / "runs", tmp_path, Resources(), {}, code_hash())
     assert all((tmp_path / name.strip(".")).read_text() == "precious" for name in names)
     assert read_record(folder / "runs", run)["status"] == "done" and not (folder / "runs" / names[0]).is_symlink()
+
+
+def test_a_run_that_meets_a_full_disk_leaves_no_half_notebook(kept, tmp_path, monkeypatch):
+    from jne._core import DiskFullError, code_hash
+    from jne.batch.resources import Resources
+
+    def full(notebook, target, *_, **__):
+        target.write_text("{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    grid, folder, path = kept
+    monkeypatch.setattr("jne.batch.run.execute_notebook", full)
+    with pytest.raises(DiskFullError, match=r"no space left .*\.ipynb: .* needed, .* free"):
+        execute_run(grid.runs[0], folder / "runs", tmp_path, Resources(), {}, code_hash())
+    assert not path.exists() and not list((folder / "runs").glob("*.ipynb"))

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,7 +92,7 @@ def pages(folder: Path) -> Path:
 
 def book(given: Path):
     """Pages that are done, made on another disk."""
-    from jne.book.html import publish
+    from jne.book import publish
 
     def write(disk):
         shutil.rmtree(given / "html", ignore_errors=True)
@@ -104,42 +103,32 @@ def book(given: Path):
 
 def book_in_place(given: Path):
     """What Jupyter Book would need; it is not begun."""
-    from jne.book.html import _THEME, make_html
+    from jne.book import make_html
 
     stage = pages(given / "stage")
-    return lambda disk: disk.name == "free" or make_html(stage, disk / "out.sphinx"), _THEME
+    return lambda disk: disk.name == "free" or make_html(stage, disk / "out.sphinx"), 20_000_000
 
 
 def kept_chapter(given: Path):
-    from jne.book.chapters import _keep
+    from jne._core import atomic_folder
 
     executed = pages(given / "executed")
-    return lambda disk: _keep(executed, disk / "out.chapter")
+
+    def write(disk):
+        with atomic_folder(disk / "out.chapter") as part:
+            shutil.copytree(executed, part, dirs_exist_ok=True)
+
+    return write
 
 
 def summary(given: Path):
     """Of a batch."""
     import pandas as pd
 
-    from jne.batch.summary import write_summary
+    from jne.batch import write_summary
 
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 9)))
     return lambda disk: write_summary(table, disk)
-
-
-def run_of_a_batch(given: Path):
-    """Without its process, which writes the executed notebook."""
-    import nbformat
-
-    import jne.batch.run as module
-    from jne._core import code_hash
-    from jne.batch.resources import Resources
-
-    cells = [nbformat.v4.new_code_cell("x" * 1000) for _ in range(60)]
-    executed = nbformat.v4.new_notebook(cells=cells)
-    module.execute_notebook = lambda notebook, target, *_, **__: nbformat.write(executed, target)
-    run = SimpleNamespace(name="out", id="a", notebook=given / "a.ipynb", label="", parameters={}, varied={})
-    return lambda disk: module.execute_run(run, disk, given, Resources(), {}, code_hash())
 
 
 def categories(given: Path):
@@ -169,7 +158,7 @@ def command(*arguments, out="out.nc"):
 
 
 WRITERS = (dataset, result, features, encoder, record, cached_result, book, book_in_place, kept_chapter, summary,
-           run_of_a_batch, categories, arrays, nifti, nsd)  # fmt: skip
+           categories, arrays, nifti, nsd)  # fmt: skip
 
 
 def make_inputs(folder: Path) -> None:
@@ -235,7 +224,7 @@ def attempts(name: str, write, folder: Path, out: Path) -> None:
     write(free)
     gc.freeze()  # what was imported is not looked through each time
     # That are not made again where they are.
-    whole = name in ("cached_result", "run_of_a_batch", "book_in_place")
+    whole = name in ("cached_result", "book_in_place")
     made = [] if whole else [path.name for path in free.iterdir() if not path.name.startswith(".")]
     folders = [name for name in made if (free / name).is_dir()]
     size = size or sum(path.stat().st_size for path in free.rglob("*") if path.is_file())
@@ -270,9 +259,8 @@ def attempt(write, disk: Path, made: list[str], folders: list[str], out: Path) -
     with out.open("a") as file:
         file.write(text.replace("\n", " ") + "\n")
     left = [path for path in disk.rglob("*") if path.is_file() and path.stat().st_size]
-    # The sessions of NSD that are done stay, to go on from, and the whole notebook of a run without a record.
+    # The sessions of NSD that are done stay, to go on from.
     left = [path for path in left if path.parent.name != "out.nc.work" or path.name.startswith(".")]
-    left = [path for path in left if path.name != "out.ipynb"]
     assert sorted(left) == sorted(old), left
     assert all(path.read_bytes() == OLD for path in old)
 

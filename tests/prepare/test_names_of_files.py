@@ -12,7 +12,7 @@ from conftest import make_content
 from PIL import Image
 
 import jne
-from jne.book.notebooks import existing_file
+from jne.book import existing_file
 from jne.cli import main
 from jne.features import FeatureWriter, read_feature_file
 
