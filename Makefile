@@ -40,7 +40,7 @@ batch: setup  ## run the grid book/grids/GRID.yml (GRID=quick|paper) into _build
 	$(BIN)/jne batch book/grids/$(GRID).yml
 
 test: setup-test lint  ## run the tests, side by side on the cores there are
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "not browser"
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser"
 	@echo "Tests passed. Settings: pyproject.toml; one kind only: $(BIN)/python -m pytest -m slow"
 
 bench: setup  ## measure speed, memory and accuracy (about 11 minutes; nothing else should run)

@@ -21,23 +21,13 @@ def pytest_xdist_auto_num_workers(config):
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config, items):
-    """Tests that share a fixture of their file run in one worker, so that it is made once; others go anywhere."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs.values()
-        if any(fixture[-1].scope in ("class", "module") for fixture in fixtures):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def results_of_fixtures(tmp_path_factory):
-    """What is made once for several tests is not kept where a user's results are."""
+    """The folder that keeps what is made once for several tests: not that of a user's results."""
+    folder = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
-        yield
+        patch.setenv("JNE_RESULTS", str(folder))
+        yield folder
 
 
 @pytest.fixture(autouse=True)

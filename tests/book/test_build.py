@@ -133,7 +133,7 @@ def test_stage_mirrors_the_repository(book):
     assert all(cell.execution_count for cell in executed.cells if cell.cell_type == "code")
     assert (stage / "_toc.yml").read_text() == (root / "_toc.yml").read_text()
     assert yaml.safe_load((stage / "_config.yml").read_text())["only_build_toc_files"] is True
-    for path in ("book/method.md", "book/references.bib", "book/_static/jne.css"):
+    for path in ("book/glossary.md", "book/references.bib", "book/_static/jne.css"):
         assert (stage / path).read_bytes() == (root / path).read_bytes()
     assert not nbformat.read(root / "book/hierarchy.ipynb", as_version=4).cells[2].outputs
 
