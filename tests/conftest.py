@@ -31,9 +31,10 @@ def results_of_fixtures(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def own_results(tmp_path_factory, monkeypatch):
-    """Every test has its own results folder: nothing is found that another test left."""
-    monkeypatch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
+def own_results(results_of_fixtures, tmp_path_factory, monkeypatch):
+    """Every test has its own results folder, unless its file says another: nothing is found that another test left."""
+    if os.environ["JNE_RESULTS"] == str(results_of_fixtures):
+        monkeypatch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
 
 
 def make_content(n_stimuli=60, n_voxels=8, seed=0) -> xr.Dataset:

@@ -119,8 +119,7 @@ def test_errors_fall_with_the_root_of_the_number_of_stimuli(converged):
     assert error.loc["mean_deviation", 200] < error.loc["jne", 200] < error.loc["jne_ss", 200]
 
 
-def test_an_experiment_is_computed_once(simulations, results_of_fixtures, monkeypatch):
-    monkeypatch.setenv("JNE_RESULTS", str(results_of_fixtures))
+def test_an_experiment_is_computed_once(simulations, monkeypatch):
     monkeypatch.setattr("jne.simulations.recovery._recover", None)
     again = recover(0, n_train=FEW, **QUICK["recovery_options"])
     np.testing.assert_array_equal(simulations[FEW][0].jne, again.jne)
