@@ -248,6 +248,8 @@ def test_nothing_happens_in_the_browser(book, batch):
         page.on("pageerror", lambda error: trouble.append(str(error)))
         for html in (book, batch[1]):
             pages = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+            # One that only leads to another leaves while it is asked.
+            pages = [path for path in pages if 'http-equiv="refresh"' not in path.read_text().lower()]
             addresses = [path.as_uri() for path in pages]
             # A title is listed where half of it is asked for.
             asked = [
