@@ -1,4 +1,6 @@
 import os
+import signal
+from contextlib import contextmanager
 
 # One thread each keeps small problems quick, workers out of each other's way, and results the same on any machine: said
 # before anything that makes threads is imported, and to the processes that tests start.
@@ -35,6 +37,22 @@ def own_results(results_of_fixtures, tmp_path_factory, monkeypatch):
     """Every test has its own results folder, unless its file says another: nothing is found that another test left."""
     if os.environ["JNE_RESULTS"] == str(results_of_fixtures):
         monkeypatch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
+
+
+@contextmanager
+def no_longer_than(seconds):
+    """Whatever waits in the block is told so."""
+
+    def late(*_):
+        raise TimeoutError("it waits")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def make_content(n_stimuli=60, n_voxels=8, seed=0) -> xr.Dataset:

@@ -19,6 +19,7 @@ from jne._core.files import DiskFullError as DiskFullError
 from jne._core.files import alone as alone
 from jne._core.files import atomic_folder as atomic_folder
 from jne._core.files import atomic_path as atomic_path
+from jne._core.files import existing_parent as existing_parent
 from jne._core.files import is_full as is_full
 from jne._core.files import need_space as need_space
 from jne._core.files import one_at_a_time as one_at_a_time

@@ -106,7 +106,7 @@ def kept(
     with lock(path):
         if not path.exists():
             write(compute(), path)
-    if beside is not None and beside.exists():
+    if beside is not None:
         shutil.rmtree(beside, ignore_errors=True)
     return read(path)
 

@@ -66,20 +66,11 @@ def atomic_path(path: str | Path, size: int = 0) -> Iterator[Path]:
         If the disk is full; what was at ``path`` is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    part = path.with_name(f"{_stem(path)}{os.getpid()}.{secrets.token_hex(8)}.part")
-    try:
+    with _part_of(path, size) as part:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         need_space(path, size)
         yield part
         os.replace(part, path)
-    except Exception as error:
-        if is_full(error) and not isinstance(error, DiskFullError):
-            raise DiskFullError(path, size, part) from error
-        raise
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -98,23 +89,53 @@ def atomic_folder(path: str | Path, size: int = 0) -> Iterator[Path]:
         If the disk is full; what was at ``path`` is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    part, old = (path.with_name(f"{_stem(path)}{os.getpid()}.{secrets.token_hex(8)}.part") for _ in range(2))
-    try:
+    with _part_of(path, size) as part:
         part.mkdir()
         need_space(path, size)
         yield part
+        old = _hidden_name(path)
         if path.exists():
             path.rename(old)
-        part.rename(path)
+        try:
+            part.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _part_of(path: Path, size: int) -> Iterator[Path]:
+    """A hidden name beside ``path`` for what becomes it; what is left there is removed, and a full disk is said."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    part = _hidden_name(path)
+    try:
+        yield part
     except Exception as error:
         if is_full(error) and not isinstance(error, DiskFullError):
-            raise DiskFullError(path, size) from error
+            raise DiskFullError(path, size, part) from error
         raise
     finally:
-        for leftover in (part, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _remove(part)
+
+
+def _hidden_name(path: Path) -> Path:
+    return path.with_name(f"{_stem(path)}{os.getpid()}.{secrets.token_hex(8)}.part")
+
+
+def _remove(path: Path) -> None:
+    """A file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def existing_parent(path: Path) -> Path:
+    """The innermost folder above ``path`` that is there."""
+    return next(folder for folder in path.absolute().parents if folder.exists())
 
 
 def size_of(folder: Path) -> int:
@@ -155,11 +176,8 @@ def _remove_leftovers(path: Path) -> None:
     for name in os.listdir(path.parent):
         if name.startswith(stem) and name.endswith(".part"):
             pid = name.removeprefix(stem).split(".")[0]
-            left = path.with_name(name)
-            if pid.isdigit() and not _alive(int(pid)) and left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left, ignore_errors=True)
-            elif pid.isdigit() and not _alive(int(pid)):
-                left.unlink(missing_ok=True)
+            if pid.isdigit() and not _alive(int(pid)):
+                _remove(path.with_name(name))
 
 
 def _alive(pid: int) -> bool:

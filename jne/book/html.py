@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from jne._core import DiskFullError, atomic_folder, need_space, size_of
+from jne._core import DiskFullError, atomic_folder, existing_parent, need_space, size_of
 from jne.book.execute import BookError
 from jne.book.measured import measured, put_in
 
@@ -114,8 +114,3 @@ def publish(html: Path, out: Path) -> None:
         for item in html.iterdir():
             shutil.move(item, part)
     html.rmdir()
-
-
-def existing_parent(path: Path) -> Path:
-    """The innermost folder above ``path`` that is there."""
-    return next(folder for folder in path.absolute().parents if folder.exists())

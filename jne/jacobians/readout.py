@@ -75,6 +75,7 @@ def split_readout(model: object, X_probe: torch.Tensor) -> tuple[nn.Module, torc
     return (trunk, weight) if right else None
 
 
+@matrix_precision("float32")  # the rounding of TF32 would look like a wrong way
 def linear_end(problem: Problem) -> Readout | None:
     """Trunk and weight of a model that ends in a linear layer, beside its samples; None of another model."""
     split = split_readout(problem.model, problem.probe)
@@ -85,7 +86,6 @@ def linear_end(problem: Problem) -> Readout | None:
     return trunk, weight
 
 
-@matrix_precision("float32")  # the rounding of TF32 would look like a wrong way
 def choose_readout(problem: Problem, readout: str | bool | Readout) -> Readout | None:
     """Trunk and weight, beside the samples, where a readout is to be used; see `jne.nonlinearity`."""
     if isinstance(readout, tuple):
@@ -104,6 +104,7 @@ def choose_readout(problem: Problem, readout: str | bool | Readout) -> Readout |
     return found if passes <= 2 * passes_general else None
 
 
+@matrix_precision("float32")
 def _given(problem: Problem, readout: Readout) -> Readout:
     problems = "readout=(trunk, weight) does not fit model"
     if len(readout) != 2 or not callable(readout[0]):

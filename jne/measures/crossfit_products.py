@@ -27,6 +27,7 @@ Readouts = tuple[Readout, Readout]
 Products = tuple[torch.Tensor, torch.Tensor]
 
 
+@torch.no_grad()
 def split_pair(pair: Pair) -> Readouts | None:
     """Trunk and readout weight of both functions; None where one of them does not end in a linear layer."""
     one, two = map(linear_end, pair)

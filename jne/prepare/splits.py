@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from jne._core import alone
+from jne._core import alone, existing_parent
 from jne.datasets import MINIMUM_TEST_STIMULI
 
 _MINIMUM = {"train": 2, "validation": 1, "test": MINIMUM_TEST_STIMULI}
@@ -22,7 +22,7 @@ def check_out(out: str | Path) -> Path:
         raise ValueError(f"out: {out} is a folder; needed: the path of a file that ends in .nc")
     if out.suffix != ".nc":
         raise ValueError(f"out: {out} ends in {out.suffix!r}; needed: the path of a file that ends in '.nc'")
-    parent = next(p for p in out.absolute().parents if p.exists())
+    parent = existing_parent(out)
     if not parent.is_dir():
         raise ValueError(f"out: {out} cannot be written, because {parent} is a file, not a folder")
     return out

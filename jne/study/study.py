@@ -209,12 +209,12 @@ def run_study(
             straight = _fitted(reference, folder, "linear", data, layer, progress)
         else:
             path = folder / "nonlinear.nc"
+        folds = folder / "folds.fits"
 
         def measure() -> xr.Dataset:
             write_json(parameters, folder / "parameters.json")
             return _measure(data, fitted, straight, parameters, max_memory, progress, folds)
 
-        folds = folder / "folds.fits"
         result = kept(path, measure, beside=folds)
     if few := too_few_bootstraps(result["p_value"].values, n_bootstrap, q):
         warnings.warn(few, stacklevel=2)

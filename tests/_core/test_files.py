@@ -4,10 +4,11 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from jne._core import DiskFullError, alone, atomic_path, folder_name, write_json, write_text
+from jne._core import DiskFullError, alone, atomic_folder, atomic_path, folder_name, write_json, write_text
 
 
 def dead_process() -> int:
@@ -88,3 +89,20 @@ def test_one_process_at_a_time_makes_a_file(tmp_path):
 @pytest.mark.parametrize("stem", ["..", ".", "...", ".git", "html", "HTML"])
 def test_names_of_folders_lead_nowhere_else(stem):
     assert folder_name(stem, {"html"}) == f"_{stem}" and folder_name("a..b", {"html"}) == "a..b"
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_one_that_is_there(tmp_path, monkeypatch):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/index.html").write_text("the last good book")
+    rename = Path.rename
+
+    def refused(self, target):
+        if target.name == "book" and not (self / "index.html").exists():
+            raise PermissionError("not here")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(PermissionError), atomic_folder(tmp_path / "book"):
+        pass
+    assert (tmp_path / "book/index.html").read_text() == "the last good book"
+    assert [path.name for path in tmp_path.iterdir()] == ["book"]

@@ -3,10 +3,10 @@
 import errno
 import json
 import os
-import signal
 
 import nbformat
 import pytest
+from conftest import no_longer_than
 from test_batch import write_grid, write_notebook
 
 from jne.batch import read_grid, summary_table
@@ -16,14 +16,8 @@ from jne.book import chapter_records, declared_parameters, read_notebook, read_r
 
 @pytest.fixture(autouse=True)
 def no_waiting():
-    def late(*_):
-        raise TimeoutError("it waits")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(20):
+        yield
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import json
 import os
 import pickle
 import shutil
-import signal
 import zipfile
 
 import pytest
 import torch
+from conftest import no_longer_than
 from safetensors.torch import load_file, save_file
 
 from jne.features.vision_transformers import TransformersBackbone
@@ -30,16 +30,9 @@ def model(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
     """A question is answered with yes; whatever would wait is told so."""
-
-    def late(*_):
-        raise TimeoutError("it waits")
-
     monkeypatch.setattr("builtins.input", lambda *_: "y")
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(30)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(30):
+        yield
 
 
 def change(path, **values):

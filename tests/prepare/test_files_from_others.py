@@ -5,7 +5,6 @@ import gzip
 import os
 import re
 import shutil
-import signal
 import tracemalloc
 import zipfile
 import zlib
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import make_content
+from conftest import make_content, no_longer_than
 from PIL import Image
 from scipy.io import savemat
 
@@ -48,15 +47,8 @@ XML_BUFFER = 40_000_000
 @pytest.fixture(autouse=True)
 def no_waiting():
     """Whatever would wait is told so."""
-
-    def late(*_):
-        raise TimeoutError("it waits")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with no_longer_than(20):
+        yield
 
 
 # Files that pull in other files

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jne._core import Budget, format_bytes, parse_bytes
+from jne._core import Budget, existing_parent, format_bytes, parse_bytes
 from jne.prepare.nsd.betas import BLOCK_BYTES
 from jne.prepare.nsd.features import ImageFeatures
 from jne.prepare.nsd.sessions import HEADER_BYTES, VOXEL_BLOCK, session_groups
@@ -84,7 +84,7 @@ class Estimate:
         """
         less = "take fewer voxels (--mask nsdgeneral)"
         Budget(parse_bytes(max_memory)).reserve(self.memory, self._what, less)
-        there = next(parent for parent in out.absolute().parents if parent.exists())
+        there = existing_parent(out)
         # What an interrupted call left is used again or replaced.
         left = [*folder.glob("session_*.h5"), *out.parent.glob(f".{escape(out.name)}.*.part")]
         done = sum(path.stat().st_size for path in left)
