@@ -1,7 +1,8 @@
 """Deviations of ``J[n] = W A[n]`` whose rows are z-scored over features, in two passes of the product.
 
 ``Z[n, v, d] = (J[n, v, d] - mean_d J) / sd_d J`` divides every row by its own size, so that its mean over samples is no
-product of the readout with anything: the first pass is for ``Zbar``, the second for the deviations from it.
+product of the readout with anything: the first pass is for ``Zbar``, the second for the deviations from it. The mean
+over features is one, though: rows of the product are centred where those of the trunk's Jacobian are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jne._core import spans
 from jne.jacobians.engine import Trunk
 from jne.measures.deviations import Block, Work
 from jne.measures.factorised import metric_by_voxel, plan_tiles, products, readout_products, side_by_side, trunk_means
-from jne.measures.readings import zscore_rows
+from jne.measures.readings import spread
 
 
 def factorised_zscored(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block]:
@@ -26,27 +27,35 @@ def factorised_zscored(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterat
     # Raw: a small row is z-scored like a large one, and what is left of it after a difference would have lost digits.
     A = trunk_means(trunk, X, tiling.samples, tiling.keep, raw=True)
     AF = A.mean @ factor
+    factor_sum = factor.sum(0)
     by_voxel = metric_by_voxel(n_voxels, n_hidden, n_features, rank)
     S = None if by_voxel else X.new_zeros(n_hidden, n_hidden, dtype=torch.float64)
     for voxels in spans(n_voxels, tiling.voxels):
         W = weight[voxels]
-        Jbar = W @ A.mean
+        Jbar_mean = W @ A.mean.mean(-1)
+        Jbar = W @ A.mean - Jbar_mean[:, None]
         total = Jbar.new_zeros(Jbar.shape, dtype=torch.float64)
-        deviation = W.new_zeros(n_samples, len(W))
+        scales = deviation = W.new_zeros(n_samples, len(W))
         dispersion = W.new_zeros(len(W), dtype=torch.float64)
-        for _, values in A.values():
+        for chunk, values in A.values():
             if S is not None and voxels.start == 0:
                 G = side_by_side((values - A.mean) @ factor)
                 S += (G @ G.T).double() / n_samples
-            for _, part, J in products(W, values, tiling.rows, work.step):
+            means = values.mean(-1)
+            for samples, part, J in products(W, values - means[..., None], tiling.rows, work.step):
+                mean = means[samples] @ W[part].T
                 if S is None and rank:
-                    dispersion[part] += ((J - Jbar[part]) @ factor).square_().sum((0, 2)) / n_samples
-                total[part] += zscore_rows(J).sum(0)
+                    dJ = (J - Jbar[part]) @ factor + (mean - Jbar_mean[part])[..., None] * factor_sum
+                    dispersion[part] += dJ.square_().sum((0, 2)) / n_samples
+                here = slice(chunk.start + samples.start, chunk.start + samples.stop), part
+                scales[here] = spread(mean, torch.linalg.vector_norm(J, dim=-1) / n_features**0.5)
+                total[part] += J.div_(scales[here][..., None]).sum(0)
         Zbar = total.div_(n_samples).to(W)
         for chunk, values in A.values():
-            for samples, part, J in products(W, values, tiling.rows, work.step):
-                Z = zscore_rows(J).sub_(Zbar[part])
-                deviation[chunk.start + samples.start : chunk.start + samples.stop, part] = reading.size(Z)
+            for samples, part, J in products(W, values - values.mean(-1, keepdim=True), tiling.rows, work.step):
+                here = slice(chunk.start + samples.start, chunk.start + samples.stop), part
+                # The deviation takes the place of the row's standard deviation, which nothing needs any more.
+                scales[here] = reading.size(J.div_(scales[here][..., None]).sub_(Zbar[part]))
             work.tick(len(W) * len(values))
         if S is not None:
             dispersion = readout_products(W, S, W, tiling.rows)
