@@ -17,6 +17,7 @@ from jne.jacobians import jacobian as jacobian
 from jne.jacobians import split_readout as split_readout
 from jne.measures import crossfit_nonlinearity as crossfit_nonlinearity
 from jne.measures import nonlinearity as nonlinearity
+from jne.measures import validated_share as validated_share
 from jne.simulations import activation_network as activation_network
 from jne.simulations import closed_form as closed_form
 from jne.simulations import mixed_response as mixed_response

@@ -4,6 +4,7 @@ from jne.measures.crossfit import crossfit_nonlinearity
 from jne.measures.crossfit_shares import SHARES, TERMS, Terms, share
 from jne.measures.nonlinearity import nonlinearity
 from jne.measures.registry import REGISTRY, Measure, label_of, short_label
+from jne.measures.validated_share import validated_share
 from jne.measures.variants import VARIANTS, gain_change, variants
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "nonlinearity",
     "share",
     "short_label",
+    "validated_share",
     "variants",
 ]

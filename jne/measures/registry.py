@@ -141,6 +141,16 @@ REGISTRY = {entry.key: entry for entry in (
         "share of the variance of predictions that their best linear map leaves",
     ),
     Measure(
+        "validated_share", "validated share", NUMBER,
+        "cov(y, r) / cov(y, f) of held-out responses y, a prediction f, and what the best linear map leaves of f, r",
+    ),
+    Measure(
+        "validated_nonlinear", "confirmed nonlinear covariance", NUMBER, "cov(y, r) over the variance of y", of="r2",
+    ),
+    Measure(
+        "validated_predicted", "covariance with the prediction", NUMBER, "cov(y, f) over the variance of y", of="r2",
+    ),
+    Measure(
         "null_share", "share, responses shuffled", NUMBER,
         "nonlinear share of an encoder fitted to responses shuffled over stimuli", of="nonlinear_share",
     ),

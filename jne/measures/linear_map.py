@@ -1,0 +1,67 @@
+"""The best linear map of the features to predictions, and what is left of them, from as many stimuli as there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Directions whose variance is smaller than this part of the largest are rounding of float32 features.
+_RANK_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """Projection on the linear functions of the features, over ``n_all`` stimuli of which some are test stimuli.
+
+    ``basis`` is ``(n_all, rank)``, orthonormal and without mean in any fold; ``rows`` are the test stimuli's;
+    ``leverage (n_test,)`` is how much of a test stimulus' own prediction its linear map takes up.
+    """
+
+    basis: np.ndarray
+    rows: np.ndarray
+    leverage: np.ndarray
+    folds: np.ndarray
+
+    def split(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Linear part and what is left of ``predictions (n_all, n)``, at the test stimuli, without the mean."""
+        centred = centre(predictions, self.folds)
+        linear = self.basis @ (self.basis.T @ centred)
+        # Once more: the basis is orthonormal up to rounding, and what is left may be small.
+        linear += self.basis @ (self.basis.T @ (centred - linear))
+        return linear[self.rows], (centred - linear)[self.rows]
+
+
+def linear_map(features: np.ndarray, rows: np.ndarray, folds: np.ndarray, n_components: int | None) -> LinearMap:
+    """The map on ``features (n_all, n_features)``, z-scored, or on the first principal components of these."""
+    X = centre(features, folds)
+    scale = np.sqrt((X**2).mean(axis=0))
+    # A feature that never varies maps nothing.
+    X = X[:, scale > 0] / scale[scale > 0]
+    values, vectors = np.linalg.eigh(X.T @ X)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = int((values > _RANK_TOLERANCE * values[0]).sum()) if len(values) else 0
+    kept = kept if n_components is None else min(kept, n_components)
+    basis = X @ (vectors[:, :kept] / np.sqrt(values[:kept]))
+    counts = np.bincount(folds)[folds]
+    return LinearMap(basis, rows, ((basis**2).sum(axis=1) + 1 / counts)[rows], folds)
+
+
+def centre(values: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """``values (n, k)`` less their mean over each fold, float64."""
+    out = np.array(values, np.float64)
+    for fold in np.unique(folds):
+        out[folds == fold] -= out[folds == fold].mean(axis=0)
+    return out
+
+
+def find_rows(features: np.ndarray, all_features: np.ndarray) -> np.ndarray:
+    """Where each of ``features (n, d)`` stands among ``all_features (n_all, d)``, to the last bit; -1 where nowhere.
+
+    Of equal rows the first is found once, the second once, and so on.
+    """
+    places: dict[bytes, list[int]] = {}
+    for place, row in enumerate(np.ascontiguousarray(all_features)[::-1]):
+        places.setdefault(row.tobytes(), []).append(len(all_features) - 1 - place)
+    found = [places.get(row.tobytes()) for row in np.ascontiguousarray(features)]
+    return np.array([entry.pop() if entry else -1 for entry in found], int)

@@ -1,0 +1,236 @@
+"""The share of an encoder's nonlinearity that the responses themselves confirm, from one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from jne._core import as_numbers, spans, whole_number
+from jne.accuracy import significant_voxels
+from jne.measures.linear_map import find_rows, linear_map
+from jne.measures.registry import known_measure
+from jne.measures.validated_products import Estimate, Products, by_group, products_of, ratio_of
+
+LEAST_STIMULI = 8
+"""Test stimuli below which the error of a mean is not known."""
+_BLOCK = 2**22  # numbers of a block of voxels
+
+
+def validated_share(
+    predictions: ArrayLike,
+    responses: ArrayLike,
+    features: ArrayLike,
+    *,
+    all_predictions: ArrayLike | None = None,
+    all_features: ArrayLike | None = None,
+    category: Sequence | None = None,
+    area: Sequence | None = None,
+    fold: Sequence | None = None,
+    n_components: int | None = None,
+    q: float = 0.05,
+) -> xr.Dataset:
+    """How much of what an encoder predicts is nonlinear in its features, and confirmed by responses it never saw.
+
+    With f the prediction, r_f what is left of it after its best linear map of the features, and y the test response,
+    the share is ``cov(y, r_f) / cov(y, f)`` over test stimuli. The noise of y is independent of the fit, so it raises
+    neither covariance: a nonlinearity that the encoder made up from noise does not count. Before, y loses its
+    regression on the linear part of f, which makes the first covariance less variable and leaves its mean. And r_f is
+    that of a map fitted without the stimulus itself (the residual over one less its leverage), or the map would take
+    up a part of every nonlinearity.
+
+    The share is that of the *predicted* signal, given these features: what the encoder has not learnt is not in it. It
+    has no form for single stimuli, but one for groups of them.
+
+    Parameters
+    ----------
+    predictions, responses : array ``(n_test, n_voxels)``
+        Of stimuli whose responses the encoder was not fitted to.
+    features : array ``(n_test, n_features)``
+        What the encoder predicts from.
+    all_predictions, all_features : array ``(n_all, n_voxels)`` and ``(n_all, n_features)``, optional
+        The encoder's predictions of any stimuli, with or without responses, and their features, for the linear map;
+        the test stimuli are added where they are not among them. By default the test stimuli alone. The more the
+        better: a map of many features from few stimuli costs most of the power.
+    category : sequence ``(n_test,)``, optional
+        One label a test stimulus. Adds ``by_category``.
+    area : sequence ``(n_voxels,)``, optional
+        One label a voxel, empty for none. Adds areas, as ratios of sums over their voxels.
+    fold : sequence ``(n_test,)``, optional
+        Where predictions are cross-validated, the fold of each stimulus: each has its own mean. The linear map is then
+        that of these predictions, and ``all_predictions`` are refused.
+    n_components : int, optional
+        Take the linear map of the first principal components of the z-scored features. What is linear in the others
+        then counts as nonlinear.
+    q : float
+        False discovery rate of ``confirmed``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``voxel``: ``validated_share``, NaN where cov(y, f) is not two standard errors above zero (the encoder
+        predicts nothing there); ``validated_share_se``, from its influence function over test stimuli; ``p_value``,
+        one-sided, of the hypothesis that y is linear in the features (Student's t of cov(y, r_f)); ``confirmed``, what
+        passes the Benjamini-Hochberg procedure at ``q``; ``validated_nonlinear`` and ``validated_predicted``, the two
+        covariances over the variance of y, sums of which make an area's share. With ``area``, over ``area``:
+        ``area_share``, ``area_share_se``, ``area_p_value``. With ``category``: ``by_category (category, voxel)``, the
+        mean of the first product over a category's stimuli, over cov(y, f) of all, and ``by_category_se``; with both
+        also ``area_by_category (category, area)`` and its error.
+        Attributes: ``n_samples``, ``n_all``, ``n_features``, ``linear_map`` in words; ``reason`` where stimuli are too
+        few. A prediction that is linear has share 0 and no p value.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a value is not finite, or there are fewer than 8 test stimuli.
+
+    Notes
+    -----
+    With more features than half of the stimuli, a linear map reproduces the predictions or nearly so, and the test
+    would run on what chance leaves of them: all is NaN then, unless ``n_components`` is given.
+
+    Examples
+    --------
+    >>> import numpy as np, jne
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(4000, 1))
+    >>> signal = np.concatenate([x, (x + (x**2 - 1) / np.sqrt(2))], axis=1)  # linear, and half of its variance so
+    >>> responses = signal + rng.normal(size=signal.shape)
+    >>> result = jne.validated_share(signal + 0.5 * np.cos(9 * x), responses, x)  # what nothing confirms is added
+    >>> abs(result.validated_share.values.round(1)), result.confirmed.values
+    (array([0. , 0.5]), array([False,  True]))
+    """
+    f, y, X = _numbers(predictions, "predictions"), _numbers(responses, "responses"), _numbers(features, "features")
+    if not (f.shape == y.shape and len(X) == len(y) >= LEAST_STIMULI):
+        raise ValueError(
+            f"predictions has shape {f.shape}, responses {y.shape} and features {X.shape}; needed: (n_test, n_voxels) "
+            f"twice and (n_test, n_features), with at least {LEAST_STIMULI} stimuli"
+        )
+    category, fold = _labels(category, "category", len(y)), _labels(fold, "fold", len(y))
+    area = _labels(area, "area", y.shape[1])
+    f_all, X_all, rows = _all_stimuli(f, X, all_predictions, all_features, fold)
+    folds = np.zeros(len(X_all), int) if fold is None else np.unique(fold, return_inverse=True)[1]
+    used = X.shape[1]
+    if n_components is not None:
+        used = min(used, whole_number(n_components, "n_components", 1))
+    attributes = {"n_samples": len(y), "n_all": len(X_all), "n_features": X.shape[1], "q": q}
+    projection = None
+    if 2 * used > len(X_all):
+        attributes["reason"] = (
+            f"a linear map of {used} features needs at least {2 * used} stimuli, and there are {len(X_all)}: give more "
+            f"(those without responses count), or n_components of at most {len(X_all) // 2}"
+        )
+    else:
+        projection = linear_map(X_all, rows, folds, used if used < X.shape[1] else None)
+        attributes["linear_map"] = _in_words(used, X.shape[1], len(X_all))
+    found = _Collected(category, area)
+    for voxels in spans(y.shape[1], max(1, _BLOCK // len(f_all))):
+        found.add(voxels, products_of(f_all[:, voxels], y[:, voxels], rows, folds, projection))
+    return found.dataset(q).assign_attrs(attributes)
+
+
+def _numbers(values: ArrayLike, name: str) -> np.ndarray:
+    array = as_numbers(values, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; needed: two dimensions, the first over stimuli")
+    if bad := np.count_nonzero(~np.isfinite(array)):
+        raise ValueError(
+            f"{name} holds {bad} values that are not finite, of {array.size}; leave out what they stand for"
+        )
+    return array
+
+
+def _labels(values: Sequence | None, name: str, size: int) -> np.ndarray | None:
+    if values is None:
+        return None
+    labels = np.asarray(values).astype(str)
+    if labels.shape != (size,):
+        over = "voxel" if name == "area" else "test stimulus"
+        raise ValueError(f"{name} has shape {labels.shape}; needed: ({size},), one label a {over}")
+    return labels
+
+
+def _all_stimuli(
+    f: np.ndarray, X: np.ndarray, all_predictions: ArrayLike | None, all_features: ArrayLike | None, fold
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions and features for the linear map, and the rows of the test stimuli among them."""
+    if (all_predictions is None) != (all_features is None):
+        raise ValueError("give all_predictions and all_features together: one row of each is one stimulus")
+    if all_predictions is None or all_features is None:
+        return f, X, np.arange(len(X))
+    if fold is not None:
+        raise ValueError(
+            "with fold, predictions are those of several encoders: all_predictions has no place; leave it out"
+        )
+    more, X_more = _numbers(all_predictions, "all_predictions"), _numbers(all_features, "all_features")
+    if len(more) != len(X_more) or more.shape[1] != f.shape[1] or X_more.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"all_predictions has shape {more.shape} and all_features {X_more.shape}; needed: (n_all, {f.shape[1]}) "
+            f"and (n_all, {X.shape[1]})"
+        )
+    rows = find_rows(X.astype(X_more.dtype), X_more)
+    absent = np.flatnonzero(rows < 0)
+    rows[absent] = len(X_more) + np.arange(len(absent))
+    return np.concatenate([more, f[absent]]), np.concatenate([X_more, X[absent]]), rows
+
+
+def _in_words(used: int, n_features: int, n_stimuli: int) -> str:
+    if used == n_features:
+        return f"of {n_features} features, from {n_stimuli} stimuli"
+    return (
+        f"of the first {used} principal components of {n_features} features, from {n_stimuli} stimuli; what is linear "
+        "in the others counts as nonlinear"
+    )
+
+
+class _Collected:
+    """The parts of a result, voxels at a time."""
+
+    def __init__(self, category: np.ndarray | None, area: np.ndarray | None):
+        self.categories = None if category is None else np.unique(category)
+        self.members = None if category is None else category[:, None] == self.categories
+        self.area = area
+        self.areas = None if area is None else np.unique(area[area != ""])
+        self.voxels: list[Estimate] = []
+        self.groups: list[np.ndarray] = []
+        self.sums: list[np.ndarray] | None = None
+
+    def add(self, voxels: slice, products: Products) -> None:
+        self.voxels.append(ratio_of(products))
+        if self.members is not None:
+            self.groups.append(by_group(products, self.members))
+        if self.area is not None and self.areas is not None:
+            members = (self.area[voxels, None] == self.areas).astype(float)
+            sums = [np.nan_to_num(values) @ members for values in products]
+            self.sums = sums if self.sums is None else [a + b for a, b in zip(self.sums, sums, strict=True)]
+
+    def dataset(self, q: float) -> xr.Dataset:
+        whole = Estimate(*(np.concatenate(parts) for parts in zip(*self.voxels, strict=True)))
+        names = ("validated_nonlinear", "validated_predicted", "validated_share")
+        content = {name: ("voxel", values, _described(name)) for name, values in zip(names, whole, strict=False)}
+        content["validated_share_se"] = "voxel", whole.se
+        content["p_value"] = "voxel", whole.p_value
+        content["confirmed"] = "voxel", significant_voxels(whole.p_value, q)
+        coordinates = {}
+        if self.categories is not None:
+            coordinates["category"] = self.categories
+            values = np.concatenate(self.groups, axis=-1)
+            content |= {f"by_category{end}": (("category", "voxel"), values[i]) for i, end in enumerate(("", "_se"))}
+        if self.areas is not None:
+            coordinates["area"] = self.areas
+            products = Products(*self.sums)
+            share = ratio_of(products)
+            content |= {"area_share": ("area", share.share), "area_share_se": ("area", share.se)}
+            content["area_p_value"] = "area", share.p_value
+            if self.members is not None:
+                values = by_group(products, self.members)
+                dims = "category", "area"
+                content |= {f"area_by_category{end}": (dims, values[i]) for i, end in enumerate(("", "_se"))}
+        return xr.Dataset(content, coordinates)
+
+
+def _described(name: str) -> dict[str, str]:
+    measure = known_measure(name)
+    return {"long_name": measure.definition, "units": measure.unit}

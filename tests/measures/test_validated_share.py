@@ -1,0 +1,230 @@
+"""The share that responses confirm, against a brute-force oracle, planted truths and the size of its test."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from scipy.stats import t as student_t
+
+import jne
+
+SPECTRUM = -0.5
+
+
+def world(
+    seed, n_all, n_test, n_features=48, n_voxels=100, alpha=0.0, ceiling=0.3, noise="normal", clusters=0, weights=None
+):
+    """Features, predictions of all stimuli, responses of the last ``n_test``; nonlinear parts have no linear part.
+
+    The prediction's linear part is off, and a nonlinear part of its own is added, which no response confirms. With
+    ``weights``, a seed, the voxels are the same whatever ``seed``.
+    """
+    stimuli = rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_all, n_features))
+    if clusters:
+        X += 1.5 * rng.normal(size=(clusters, n_features))[rng.integers(clusters, size=n_all)]
+    X *= np.arange(1, n_features + 1.0) ** SPECTRUM
+    rng = stimuli if weights is None else np.random.default_rng(weights)
+    truth, made_up = (_nonlinear(rng, X, n_voxels, clusters) for _ in range(2))
+    linear, other = (_unit(X @ rng.normal(size=(n_features, n_voxels))) for _ in range(2))
+    signal = np.sqrt(1 - alpha) * linear + np.sqrt(alpha) * truth
+    f = np.sqrt(1 - alpha) * (0.8 * linear + 0.4 * other) + 0.7 * np.sqrt(alpha) * truth + 0.3 * made_up
+    signal = signal[-n_test:]
+    e = stimuli.normal(size=signal.shape)
+    if noise == "t":
+        e = stimuli.standard_t(3, size=signal.shape) / np.sqrt(3)
+    if noise == "growing":
+        e *= np.abs(signal) / np.sqrt((signal**2).mean(axis=0))
+    return X, f, signal + np.sqrt((1 - ceiling) / ceiling) * e, signal
+
+
+def _unit(values):
+    return (values - values.mean(axis=0)) / values.std(axis=0)
+
+
+def _nonlinear(rng, X, n_voxels, clusters):
+    """Sums of rectified projections less their linear part: known for Gaussian features, else from many stimuli."""
+    units = X @ rng.normal(size=(X.shape[1], 40))
+    scale = units.std(axis=0)
+    kinks = rng.normal(0, 0.5, 40)
+    if clusters:
+        design = np.column_stack([np.ones(len(X)), X])
+        rectified = np.maximum(units / scale - kinks, 0)
+        return _unit((rectified - design @ np.linalg.lstsq(design, rectified)[0]) @ rng.normal(size=(40, n_voxels)))
+    rest = np.maximum(units / scale - kinks, 0) - norm.cdf(-kinks) * units / scale
+    return _unit(rest @ rng.normal(size=(40, n_voxels)))
+
+
+def validated(X, f, y, **options):
+    n = len(y)
+    return jne.validated_share(f[-n:], y, X[-n:], all_predictions=f, all_features=X, **options)
+
+
+def test_the_definition_stimulus_by_stimulus():
+    X, f, y, _ = world(0, n_all=60, n_test=20, n_features=5, n_voxels=4, alpha=0.4)
+    found = validated(X, f, y)
+    design = np.column_stack([np.ones(60), X])
+    whole = design @ np.linalg.lstsq(design, f, rcond=None)[0]
+    linear = whole[-20:] - f.mean(axis=0)
+    centred = y - y.mean(axis=0)
+    rest = np.empty_like(y)
+    for place in range(20):
+        others = np.delete(np.arange(60), 40 + place)
+        slopes = np.linalg.lstsq(design[others], f[others], rcond=None)[0]
+        rest[place] = f[40 + place] - design[40 + place] @ slopes
+    linear -= linear.mean(axis=0)
+    slope = (centred * linear).sum(axis=0) / (linear**2).sum(axis=0)
+    u = (centred - slope * linear) * rest
+    covariance = np.array([np.cov(y[:, v], f[-20:, v])[0, 1] for v in range(4)])
+    predicted = found.validated_predicted.values * y.var(axis=0)
+    np.testing.assert_allclose(predicted, covariance, rtol=1e-9)
+    np.testing.assert_allclose(found.validated_nonlinear * y.var(axis=0), u.mean(axis=0), rtol=1e-8)
+    share = u.mean(axis=0) / covariance
+    kept = np.isfinite(found.validated_share.values)
+    np.testing.assert_allclose(found.validated_share.values[kept], share[kept], rtol=1e-8)
+    t = u.mean(axis=0) / (u.std(axis=0, ddof=1) / np.sqrt(20))
+    np.testing.assert_allclose(found.p_value, student_t.sf(t, 18), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_all", [400, 2000])
+def test_it_is_the_planted_share_of_a_perfect_prediction_whatever_the_map_is_taken_from(n_all):
+    alpha = np.linspace(0, 1, 60)
+    shares = []
+    for seed in range(10):
+        X, _, _, signal = world(seed, n_all=n_all, n_test=n_all, n_features=100, n_voxels=60, alpha=alpha)
+        shares.append(jne.validated_share(signal, signal, X).validated_share.values)
+    # A map of 100 features from 400 stimuli takes up a quarter of what it should leave; the correction gives it back.
+    np.testing.assert_allclose(np.mean(shares, axis=0), alpha, atol=0.06)
+    assert abs((np.mean(shares, axis=0) - alpha).mean()) < 0.01
+
+
+def test_noise_of_the_responses_does_not_move_its_mean():
+    alpha = np.linspace(0, 0.8, 300)
+    means = {}
+    for ceiling in (0.6, 0.2):
+        X, f, y, _ = world(1, n_all=4000, n_test=2000, n_features=24, n_voxels=300, alpha=alpha, ceiling=ceiling)
+        means[ceiling] = float(validated(X, f, y).validated_share.mean())
+    assert abs(means[0.6] - means[0.2]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("noise", "clusters", "n_all", "n_features"),
+    [("normal", 0, 600, 48), ("t", 0, 600, 48), ("growing", 0, 600, 48), ("normal", 6, 600, 48),
+     ("normal", 0, 300, 150), ("normal", 0, 1200, 300)],
+)  # fmt: skip
+def test_size_on_linear_voxels(noise, clusters, n_all, n_features):
+    sets = 20 if n_features < 300 else 8
+    rates = []
+    for seed in range(sets):
+        n_test = min(n_all, 600)
+        X, f, y, _ = world((3, seed), n_all, n_test, n_features, noise=noise, clusters=clusters)
+        rates.append((validated(X, f, y).p_value < 0.05).mean())
+    assert np.mean(rates) <= 0.065
+
+
+def test_power():
+    calls = [(validated(*world((4, seed), 1200, 600, alpha=0.15)[:3]).p_value < 0.05).mean() for seed in range(5)]
+    assert np.mean(calls) >= 0.75
+
+
+def test_the_error_is_the_spread_over_sets_of_stimuli():
+    draws = [validated(*world((5, s), 1500, 500, 12, 40, 0.3, 0.5, weights=0)[:3]) for s in range(40)]
+    spread = np.std([d.validated_share for d in draws], axis=0, ddof=1)
+    error = np.sqrt(np.mean([d.validated_share_se**2 for d in draws], axis=0))
+    assert np.median(error / spread) == pytest.approx(1, abs=0.15)
+
+
+def test_stimuli_for_the_map_may_hold_the_test_stimuli_or_not():
+    X, f, y, _ = world(6, n_all=300, n_test=100, n_features=10, n_voxels=3)
+    X, f = X.astype(np.float32), f.astype(np.float32)
+    both = validated(X, f, y)
+    apart = jne.validated_share(f[-100:], y, X[-100:], all_predictions=f[:-100], all_features=X[:-100])
+    assert both.attrs["n_all"] == apart.attrs["n_all"] == 300
+    np.testing.assert_allclose(both.validated_share, apart.validated_share, rtol=1e-9)
+    doubled = jne.validated_share(f[[0, 0, *range(9)]], y[:11], X[[0, 0, *range(9)]], n_components=2)
+    assert doubled.attrs["n_all"] == 11
+
+
+def test_too_many_features_are_said_and_principal_components_are_named():
+    X, f, y, _ = world(7, n_all=90, n_test=50, n_features=48, n_voxels=3)
+    found = validated(X, f, y)
+    assert np.isnan(found.validated_share).all() and np.isnan(found.p_value).all() and not found.confirmed.any()
+    assert "48 features needs at least 96 stimuli" in found.attrs["reason"]
+    fewer = validated(X, f, y, n_components=20)
+    assert "first 20 principal components of 48" in fewer.attrs["linear_map"] and np.isfinite(fewer.p_value).all()
+    # What is linear in the components left out counts as nonlinear, as it says.
+    X = np.random.default_rng(0).normal(size=(2000, 8))
+    values = (X - X.mean(axis=0)) / X.std(axis=0)
+    last = values @ np.linalg.svd(values, full_matrices=False)[2][-1:].T
+    told = jne.validated_share(last, last, X, n_components=7)
+    assert float(told.validated_share[0]) == pytest.approx(1, abs=0.05)
+
+
+def test_a_linear_prediction_has_share_0_and_no_test():
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(200, 6)).astype(np.float32)
+    f = (X @ rng.normal(size=(6, 4)) + 100).astype(np.float32)
+    found = jne.validated_share(f, f + rng.normal(size=f.shape), X)
+    assert (found.validated_share == 0).all() and np.isnan(found.p_value).all()
+
+
+def test_where_nothing_is_predicted_there_is_no_share():
+    X, f, y, _ = world(9, n_all=600, n_test=600, n_features=12, alpha=0.5)
+    shuffled = validated(X, f, np.random.default_rng(0).permutation(y))
+    assert np.isnan(shuffled.validated_share).mean() > 0.9
+    y[:, 0] = 3.0
+    assert np.isnan(validated(X, f, y).validated_share[0])
+
+
+def test_areas_are_ratios_of_sums_and_categories_average_to_the_whole():
+    X, f, y, _ = world(10, n_all=400, n_test=300, n_features=8, n_voxels=6, alpha=0.5, ceiling=0.8)
+    category, area = np.tile(["face", "scene", "word"], 100), ["V1", "V1", "", "PPA", "PPA", "PPA"]
+    found = validated(X, f, y, category=category, area=area)
+    assert list(found.area.values) == ["PPA", "V1"] and list(found.category.values) == ["face", "scene", "word"]
+    sums = found[["validated_nonlinear", "validated_predicted"]].isel(voxel=slice(0, 2)).sum()
+    ratio = float(sums.validated_nonlinear / sums.validated_predicted)
+    assert float(found.area_share.sel(area="V1")) == pytest.approx(ratio)
+    np.testing.assert_allclose(found.by_category.mean("category"), found.validated_share, rtol=1e-9)
+    np.testing.assert_allclose(found.area_by_category.mean("category"), found.area_share, rtol=1e-9)
+
+
+def test_a_category_with_all_of_the_nonlinearity():
+    rng = np.random.default_rng(11)
+    x, face = rng.normal(size=(6000, 1)), np.arange(6000) % 4 == 0
+    signal = x + np.where(face[:, None], (x**2 - 1) / np.sqrt(2), 0)
+    found = jne.validated_share(signal, signal + rng.normal(size=signal.shape), x, category=np.where(face, "a", "b"))
+    # The variance of the quadratic part is 1 among the faces; that of the whole prediction 1 + 1/4.
+    np.testing.assert_allclose(found.by_category[:, 0], [1 / 1.25, 0], atol=4 * found.by_category_se[:, 0].max())
+    assert float(found.by_category_se[0, 0]) < 0.08
+
+
+def test_folds_have_means_of_their_own():
+    X, f, y, _ = world(12, n_all=300, n_test=300, n_features=10, n_voxels=5, alpha=0.4)
+    fold = np.arange(300) % 3
+    shifted = jne.validated_share(f + 5.0 * fold[:, None], y - 2.0 * fold[:, None], X, fold=fold)
+    plain = jne.validated_share(f, y, X, fold=fold)
+    np.testing.assert_allclose(shifted.validated_share, plain.validated_share, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"responses": np.zeros((20, 3))}, "needed"),
+        ({"all_predictions": np.zeros((30, 2))}, "together"),
+        ({"all_predictions": np.zeros((30, 2)), "all_features": np.zeros((30, 5))}, "all_features"),
+        ({"fold": np.zeros(20), "all_predictions": np.zeros((30, 2)), "all_features": np.zeros((30, 4))}, "with fold"),
+        ({"category": ["a"] * 3}, "category has shape"),
+        ({"area": ["a"] * 3}, "area has shape"),
+        ({"n_components": 0}, "n_components=0"),
+        ({"features": np.full((20, 4), np.nan)}, "not finite"),
+        ({"predictions": np.zeros(20)}, "two dimensions"),
+    ],
+)
+def test_wrong_arguments_are_named(change, message):
+    given = {"predictions": np.zeros((20, 2)), "responses": np.zeros((20, 2)), "features": np.zeros((20, 4))}
+    with pytest.raises(ValueError, match=message):
+        jne.validated_share(**{**given, **change})
+
+
+def test_few_stimuli_are_refused():
+    with pytest.raises(ValueError, match="at least 8"):
+        jne.validated_share(np.zeros((7, 1)), np.zeros((7, 1)), np.zeros((7, 1)))
