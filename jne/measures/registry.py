@@ -100,6 +100,14 @@ REGISTRY = {entry.key: entry for entry in (
         "nonlinear_share", "nonlinear share", NUMBER, "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
     ),
     Measure(
+        "jne_by_seed", "JNE of each fit", GRADIENT, "JNE of each of several fits, which differ in their seed",
+        rotation=False, of="jne",
+    ),
+    Measure(
+        "nonlinear_share_by_seed", "nonlinear share of each fit", NUMBER,
+        "nonlinear share of each of several fits, which differ in their seed", of="nonlinear_share",
+    ),
+    Measure(
         "crossfit_nonlinear", "cross-fitted C", SQUARED_RESPONSE,
         "C: mean over samples of <J1 - J1bar, J2 - J2bar> in the metric of the feature covariance",
     ),

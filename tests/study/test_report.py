@@ -65,6 +65,24 @@ def test_too_few_bootstraps_are_told():
     assert sum("200 bootstraps are too few" in warning for warning in summarise(result, *rest)["warnings"]) == 1
 
 
+def test_how_far_seeds_agree_is_said_in_words():
+    result, *rest = parts()
+    rng = np.random.default_rng(0)
+    signal, noise = rng.normal(size=101), rng.normal(size=(400, 101))
+    alike, unlike = (np.sqrt(share) * signal + np.sqrt(1 - share) * noise for share in (0.95, 0.2))
+    result["jne_by_seed"], result["nonlinear_share_by_seed"] = (("seed", "voxel"), unlike), (("seed", "voxel"), alike)
+    content = summarise(result, *rest)
+    agreement, text = content["seeds"]["agreement"], " ".join(report_text(content).split())
+    scale = signal.var(ddof=1)  # the share of variance that is the targets', as drawn
+    expected = {"jne": 0.2 * scale / (0.2 * scale + 0.8), "nonlinear_share": 0.95 * scale / (0.95 * scale + 0.05)}
+    assert agreement == pytest.approx(expected, abs=0.02) and content["seeds"]["n"] == 400
+    assert f"JNE, as published: poorly ({agreement['jne']:.2f}); nonlinear share: closely (0.9" in text
+    (warning,) = content["warnings"]
+    assert "Two seeds' maps of the JNE, as published agree poorly" in warning
+    assert "seeds" not in summarise(*parts())
+    json.dumps(content, allow_nan=False)
+
+
 def test_undefined_values_are_counted_and_never_numbers():
     values = np.full(101, np.nan)
     values[:3] = [0.1, 0.2, 0.3]
