@@ -26,11 +26,15 @@ class Measure:
     rotation: bool = True  # whether that of a function stays when features and their covariance are rotated
     short: str = ""  # name where there is little room; by default the label
     axis: str = ""  # name on an axis of its own, with the unit; by default the label
+    signed: bool = False  # whether it turns its sign where the responses do
     of: str = ""  # key of the measure that this one is of another function or other responses; empty where it is itself
 
     @property
     def response_power(self) -> int:
-        """Responses times c (and with them the function fitted to them) are the measure times ``|c|`` to this power."""
+        """Responses times c (and with them the function fitted to them) are the measure times ``|c|`` to this power.
+
+        Times the sign of c, too, where it is ``signed``.
+        """
         return {NUMBER: 0, GRADIENT: 1}.get(self.unit, 2)
 
     def unit_of(self, zscored: bool) -> str:
@@ -70,6 +74,13 @@ REGISTRY = {entry.key: entry for entry in (
     ),
     Measure("gain", "gain", GRADIENT, "L1 norm of the mean Jacobian", rotation=False),
     Measure("relative", "relative L1 deviation", NUMBER, "mean deviation over gain", rotation=False),
+    Measure(
+        "mean_jacobian", "mean slope", GRADIENT, "mean of the Jacobian over samples, Jbar", rotation=False, signed=True,
+    ),
+    Measure(
+        "feature_variance", "variance of a slope", SQUARED_GRADIENT, "variance over samples of the slope along a feature",
+        rotation=False,
+    ),
     Measure(
         "jne_l2", "JNE, L2 norm", GRADIENT,
         "standard deviation over samples of the L2 deviation of the Jacobian from its mean", short="L2",
@@ -139,6 +150,11 @@ REGISTRY = {entry.key: entry for entry in (
     Measure(
         "r2_linear", "R², linear encoder", NUMBER, "R² of the same encoder without its activation",
         short="R², linear", of="r2",
+    ),
+    Measure(
+        "r2_linearised", "R², mean Jacobian", NUMBER,
+        "R² of the mean-Jacobian model: mean prediction plus mean Jacobian times the features less their mean",
+        short="R², mean Jacobian", of="r2",
     ),
     Measure(
         "r2_difference", "R²(nonlinear) − R²(linear)", NUMBER,
