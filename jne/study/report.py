@@ -15,12 +15,13 @@ from jne.study.seeds import BY_SEED
 from jne.study.study import Study
 
 _LISTED = (
-    "r2", "r2_linear", "noise_ceiling", "jne", "nonlinear_share", "prediction_share", "crossfit_share", "null_share"
+    "r2", "r2_linear", "r2_linearised", "noise_ceiling", "jne", "nonlinear_share", "prediction_share", "crossfit_share",
+    "null_share",
 )  # fmt: skip
 MEASURES = {name: REGISTRY[name].label for name in _LISTED}
 """What a report lists, with the words it uses."""
 
-_OF_ALL = ("r2", "r2_linear", "noise_ceiling")
+_OF_ALL = ("r2", "r2_linear", "r2_linearised", "noise_ceiling")
 _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "crossfit_share")
 STRONG = 0.3
 """Rank correlation with the noise ceiling from which a measure is said to follow it."""
@@ -122,8 +123,24 @@ def summarise(
         "voxels": voxels,
         "measures": measures,
         **({"seeds": seeds} if seeds else {}),
-        "warnings": [*_warnings(measures, voxels, facts, values, _too_few(result)), *_seed_warnings(seeds)],
+        "warnings": [
+            *_warnings(measures, voxels, facts, values, _too_few(result)),
+            *_linearised_warnings(result, predicted),
+            *_seed_warnings(seeds),
+        ],
     }
+
+
+def _linearised_warnings(result: xr.Dataset, predicted: np.ndarray) -> list[str]:
+    if "r2_linearised" not in result or not predicted.any():
+        return []
+    gain = float(np.nanmedian((result["r2"] - result["r2_linearised"]).values[predicted]))
+    if gain > 0:
+        return []
+    return [
+        f"The mean Jacobian alone predicts as well as the encoder (median difference of R² {gain:+.3f} over significant "
+        "voxels): the responses do not confirm what its Jacobian does from stimulus to stimulus."
+    ]
 
 
 def _seeds(result: xr.Dataset, predicted: np.ndarray) -> dict:

@@ -32,7 +32,7 @@ from jne.accuracy import (
 )
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
 from jne.encoders import Encoder, ResidualEncoder, load_encoder
-from jne.measures import nonlinearity
+from jne.measures import linearised_predictions, nonlinearity
 from jne.study import refits as _refits
 from jne.study.seeds import combined, each_seed, measure_seeds
 
@@ -49,7 +49,8 @@ class Study:
         `run_study`); None where there is none.
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
-        ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
+        ``r2_linearised``, of `jne.measures.linearised_predictions` at the test stimuli, of which mean prediction and
+        mean Jacobian are, too (not of a dataset with folds: its one encoder saw most of them); ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
         of its voxels. Over ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. With several seeds
         ``jne_by_seed`` and ``nonlinear_share_by_seed (seed, voxel)``, of each fit, and ``jne_seed_se`` and
         ``nonlinear_share_seed_se (voxel)``, the standard error of the mean over fits. Its attributes hold every
@@ -273,8 +274,12 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     X, Y = data.features(split, nonlinear.layer_), data.responses(split)
     predictions = _predict(nonlinear, data, X, progress, folds)
     accuracy = bootstrap_r2(Y, predictions, parameters["n_bootstrap"], random_state=parameters["seed"])
-    measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)
+    held_out = data.folds is None
+    measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress, mean_jacobian=held_out)
+    slopes, measured = measured.get("mean_jacobian"), measured.drop_vars("mean_jacobian", errors="ignore")
     result = xr.merge([accuracy, measured], combine_attrs="drop")
+    if slopes is not None:
+        result["r2_linearised"] = "voxel", r2_score(Y, linearised_predictions(nonlinear, X, slopes.values))
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
     if linear is not None:
         result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress, folds))

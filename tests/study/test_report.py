@@ -25,7 +25,9 @@ def parts(n=101, seed=0, **changes):
               "significant": np.ones(n, bool), "reliable": np.ones(n, bool)}  # fmt: skip
     values |= changes
     pack = lambda *names: xr.Dataset({name: ("voxel", values[name]) for name in names if values[name] is not None})  # noqa: E731
-    result = pack("r2", "r2_linear", "noise_ceiling", "jne", "nonlinear_share", "significant")
+    result = pack(
+        "r2", "r2_linear", *({"r2_linearised"} & {*values}), "noise_ceiling", "jne", "nonlinear_share", "significant"
+    )
     crossfit = pack("crossfit", "reliable").rename(crossfit="nonlinear_share")
     return result, crossfit, pack("null").rename(null="null_share"), None, FACTS
 
@@ -48,6 +50,7 @@ def test_a_clean_study_gets_no_warning():
         ),
         ({"noise_ceiling": None}, "noise ceiling is not known"),
         ({"r2": np.full(101, 0.1), "r2_linear": np.full(101, 0.2)}, "predicts no better than the linear one"),
+        ({"r2_linearised": np.linspace(0.1, 0.9, 101) / 2 + 0.06}, "The mean Jacobian alone predicts as well"),
         ({"null": np.full(101, 0.4)}, "fitting noise alone can make a share of this size"),
         ({"crossfit": np.full(101, 0.05)}, "less than half of the plain one"),
         ({"reliable": np.arange(101) < 7}, "Only 7 of 101 voxels are reliable"),

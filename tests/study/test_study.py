@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import make_content
+from oracles import encoder_jacobian
 
 import jne
 from jne import EncodingDataset, run_study
@@ -26,6 +27,9 @@ def test_the_result_is_what_its_parts_give(study, tiny_dataset):
     direct = jne.nonlinearity(study.encoder, X)
     np.testing.assert_allclose(study.result.jne, direct.jne, rtol=1e-6)
     np.testing.assert_allclose(study.result.jne_ss, direct.jne_ss, rtol=1e-6)
+    slopes = encoder_jacobian(study.encoder, X).mean(0)
+    linearised = study.encoder.predict(X).mean(0) + (X - X.mean(0)) @ slopes.T
+    np.testing.assert_allclose(study.result.r2_linearised, jne.r2_score(Y, linearised), rtol=1e-4)
     np.testing.assert_allclose(study.result.noise_ceiling, jne.noise_ceiling(tiny_dataset.repeats()))
     assert study.linear.activation is None and study.encoder.activation == "relu"
     assert list(study.result.roi.values) == ["V1", "V4"] * 4
@@ -169,6 +173,7 @@ def test_a_dataset_with_folds_is_predicted_by_cross_validation(tiny_content):
     study = run_study(data, **OPTIONS)
     predictions = jne.ResidualEncoder(**OPTIONS["encoder_options"]).cross_predict(data)
     np.testing.assert_allclose(study.result.r2, jne.r2_score(data.responses(), predictions))
+    assert "r2_linearised" not in study.result
     assert study.result.sizes["sample"] == 60 and "R² cross-validated over 4 folds" in study.result.attrs["evaluation"]
 
 
