@@ -122,8 +122,9 @@ def plan(
 ) -> tuple[int, int, bool]:
     """How many directions and samples of X at a time, and whether all samples of a block of directions are kept.
 
-    ``width`` is what one direction gives per sample, ``held`` the bytes that the caller holds of it for all samples. Where not even one direction of all samples fits, the block is
-    computed twice: for its mean and for the deviation from it.
+    ``width`` is what one direction gives per sample, ``held`` the bytes that the caller holds of it for all samples.
+    Where not even one direction of all samples fits, the block is computed twice: for its mean and for the deviation
+    from it.
     """
     n_samples, size = len(X), X.element_size()
     one = derivative.direction_bytes + 3 * size * width

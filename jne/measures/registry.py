@@ -78,8 +78,8 @@ REGISTRY = {entry.key: entry for entry in (
         "mean_jacobian", "mean slope", GRADIENT, "mean of the Jacobian over samples, Jbar", rotation=False, signed=True,
     ),
     Measure(
-        "feature_variance", "variance of a slope", SQUARED_GRADIENT, "variance over samples of the slope along a feature",
-        rotation=False,
+        "feature_variance", "variance of a slope", SQUARED_GRADIENT,
+        "variance over samples of the slope along a feature", rotation=False,
     ),
     Measure(
         "jne_l2", "JNE, L2 norm", GRADIENT,
@@ -117,6 +117,18 @@ REGISTRY = {entry.key: entry for entry in (
     Measure(
         "nonlinear_share_by_seed", "nonlinear share of each fit", NUMBER,
         "nonlinear share of each of several fits, which differ in their seed", of="nonlinear_share",
+    ),
+    Measure(
+        "jne_mean_model", "JNE of the mean model", GRADIENT,
+        "JNE of the mean of several fits, which differ in their seed", rotation=False, of="jne",
+    ),
+    Measure(
+        "nonlinear_share_mean_model", "nonlinear share of the mean model", NUMBER,
+        "nonlinear share of the mean of several fits, which differ in their seed", of="nonlinear_share",
+    ),
+    Measure(
+        "jne_mean_of_fits", "mean of the fits' JNE", GRADIENT,
+        "mean over several fits, which differ in their seed, of each one's JNE", rotation=False, of="jne",
     ),
     Measure(
         "crossfit_nonlinear", "cross-fitted C", SQUARED_RESPONSE,

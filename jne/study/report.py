@@ -138,8 +138,8 @@ def _linearised_warnings(result: xr.Dataset, predicted: np.ndarray) -> list[str]
     if gain > 0:
         return []
     return [
-        f"The mean Jacobian alone predicts as well as the encoder (median difference of R² {gain:+.3f} over significant "
-        "voxels): the responses do not confirm what its Jacobian does from stimulus to stimulus."
+        f"The mean Jacobian alone predicts as well as the encoder (median difference of R² {gain:+.3f} over "
+        "significant voxels): the responses do not confirm what its Jacobian does from stimulus to stimulus."
     ]
 
 

@@ -50,11 +50,11 @@ class Study:
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
         ``r2_linearised``, of `jne.measures.linearised_predictions` at the test stimuli, of which mean prediction and
-        mean Jacobian are, too (not of a dataset with folds: its one encoder saw most of them); ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
-        of its voxels. Over ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. With several seeds
-        ``jne_by_seed`` and ``nonlinear_share_by_seed (seed, voxel)``, of each fit, and ``jne_seed_se`` and
-        ``nonlinear_share_seed_se (voxel)``, the standard error of the mean over fits. Its attributes hold every
-        parameter.
+        mean Jacobian are, too (not of a dataset with folds: its one encoder saw most of them); ``correlation`` of the
+        nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows of its voxels. Over
+        ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. With several seeds ``jne_by_seed`` and
+        ``nonlinear_share_by_seed (seed, voxel)``, of each fit, and ``jne_seed_se`` and ``nonlinear_share_seed_se
+        (voxel)``, the standard error of the mean over fits. Its attributes hold every parameter.
     folder : Path
         Where it is cached.
 
