@@ -114,7 +114,7 @@ def plan_tiles(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
     size, reading = weight.element_size(), work.reading
     # Beside the tiles: Abar in both precisions and its product with F; S in float64 and what is added to it.
     held = n_hidden * n_features * (8 + size) + rank * n_hidden * size
-    held += n_hidden * n_hidden * (16 + 2 * size) if rank else 0
+    held += 0 if metric_by_voxel(n_voxels, n_hidden, n_features, rank) else n_hidden * n_hidden * (16 + 2 * size)
     sample = trunk.sample_bytes + 2 * rank * n_hidden * size
     row, share = (n_features + rank) * size, _DEVIATIONS
     column = (0 if work.whole else n_samples * size) + work.slope_bytes(size) * n_features

@@ -1,5 +1,7 @@
 """The mean of fits is one network: its predictions, its Jacobian on either path, its file, and what it refuses."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,17 @@ def test_its_jacobian_is_the_mean_of_theirs_on_both_paths(arrays, options, reado
     for name in ("jne", "mean_deviation", "gain"):
         np.testing.assert_allclose(result[name], expected[name], rtol=1e-6, err_msg=name)
     np.testing.assert_allclose(result.nonlinear_share, expected["nonlinear_share"], rtol=1e-4)
+
+
+def test_memory_grows_as_the_number_of_fits_and_not_as_its_square():
+    network = nn.Sequential(nn.Linear(5, 300), nn.ReLU(), nn.Linear(300, 4))
+
+    def needed(n_fits):
+        with pytest.raises(ValueError, match="raise max_memory") as refusal:
+            jne.nonlinearity(mean_network([network] * n_fits, 5), torch.ones(3, 5), readout=True, max_memory="1kB")
+        return int(re.search(r"\((\d+) bytes\)", str(refusal.value))[1])
+
+    assert needed(8) < 9 * needed(1)
 
 
 def test_it_predicts_the_mean_prediction_and_fits_what_its_seeds_say(arrays):
