@@ -8,6 +8,7 @@ from jne.cortex import load_cortex as load_cortex
 from jne.datasets import EncodingDataset as EncodingDataset
 from jne.datasets import load_dataset as load_dataset
 from jne.datasets import save_dataset as save_dataset
+from jne.encoders import MeanEncoder as MeanEncoder
 from jne.encoders import ResidualEncoder as ResidualEncoder
 from jne.encoders import RidgeEncoder as RidgeEncoder
 from jne.encoders import load_encoder as load_encoder

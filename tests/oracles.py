@@ -59,6 +59,11 @@ def of_jacobian(J, sigma, norm="l1", zscore=False):
         }
 
 
+def of_slopes(J):
+    """What `jne.nonlinearity` gives of every feature, from a Jacobian ``(n, v, d)``."""
+    return {"mean_jacobian": J.mean(0), "feature_variance": J.var(0)}
+
+
 def of_variants(J):
     """The measures of `jne.measures.variants` beside JNE, from a Jacobian ``(n, v, d)``."""
     found = {}

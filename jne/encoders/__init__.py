@@ -3,11 +3,13 @@
 from jne.datasets import Training
 from jne.encoders.base import Encoder
 from jne.encoders.files import load_encoder
+from jne.encoders.mean import MeanEncoder
 from jne.encoders.residual import ResidualEncoder, ResidualNetwork
 from jne.encoders.ridge import RidgeEncoder
 
 __all__ = [
     "Encoder",
+    "MeanEncoder",
     "ResidualEncoder",
     "ResidualNetwork",
     "RidgeEncoder",

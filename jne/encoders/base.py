@@ -31,7 +31,8 @@ class Encoder(BaseEstimator, abc.ABC):
     That is all that `fit`, ``sklearn.base.clone``, `save`, `load_encoder`, `jne.nonlinearity`,
     `jne.crossfit_nonlinearity` and `jne.run_study` need. For a fit that starts from random weights there are two
     things more: a parameter ``random_state``, and `initial_module`. To be saved, parameters are numbers, texts, truth
-    values, None, or sequences of them; a file names the class, which must be defined before the file is loaded.
+    values, None, sequences of them, or unfitted encoders; a file names the class, which must be defined before the
+    file is loaded.
 
     Attributes
     ----------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def save_encoder(encoder: Encoder, path: str | Path) -> Path:
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(getattr(encoder, name))) for name in ARRAYS}
     header = {
         "class": type(encoder).__name__,
-        "parameters": encoder.get_params(deep=False),
+        "parameters": _plain(encoder.get_params(deep=False)),
         "layer": encoder.layer_,
         "history": encoder.history_,
         **provenance(),
@@ -68,11 +69,7 @@ def load_encoder(path: str | Path) -> Encoder:
         raise ValueError(f"{path} is a safetensors file, but not one written by an encoder of jne")
     if header["format_version"] > FORMAT_VERSION:
         raise ValueError(f"{path} has format_version {header['format_version']}; update jne to read it")
-    if header["class"] not in _CLASSES:
-        raise ValueError(f"{path} holds a {header['class']}; define that class, or import its module, and load again")
-    # JSON has no tuples, which sequences among parameters are by default.
-    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in header["parameters"].items()}
-    encoder = _CLASSES[header["class"]](**parameters)
+    encoder = _made(path, header["class"], header["parameters"])
     encoder.layer_, encoder.history_ = header["layer"], header["history"]
     for name in ARRAYS:
         setattr(encoder, name, tensors.pop(name).numpy())
@@ -80,3 +77,28 @@ def load_encoder(path: str | Path) -> Encoder:
     encoder.module_.load_state_dict({name.removeprefix("module."): value for name, value in tensors.items()})
     encoder.module_.eval()
     return encoder
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a file holds them: of an unfitted encoder among them its class and its own."""
+    return {
+        name: _description(value) if hasattr(value, "_make_module") else value for name, value in parameters.items()
+    }
+
+
+def _description(encoder: Encoder) -> dict[str, Any]:
+    return {"class": type(encoder).__name__, "parameters": _plain(encoder.get_params(deep=False))}
+
+
+def _made(path: str | Path, name: str, parameters: Mapping[str, Any]) -> Encoder:
+    """An unfitted encoder from the name of its class and its parameters, as `_plain` gives them."""
+    if name not in _CLASSES:
+        raise ValueError(f"{path} holds a {name}; define that class, or import its module, and load again")
+
+    def restored(value: Any) -> Any:
+        if isinstance(value, dict) and value.keys() == {"class", "parameters"}:
+            return _made(path, value["class"], value["parameters"])
+        # JSON has no tuples, which sequences among parameters are by default.
+        return tuple(value) if isinstance(value, list) else value
+
+    return _CLASSES[name](**{key: restored(value) for key, value in parameters.items()})

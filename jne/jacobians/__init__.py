@@ -4,6 +4,6 @@
 """
 
 from jne.jacobians.jacobian import jacobian
-from jne.jacobians.readout import split_readout
+from jne.jacobians.readout import split_last_layer, split_readout
 
-__all__ = ["jacobian", "split_readout"]
+__all__ = ["jacobian", "split_last_layer", "split_readout"]

@@ -1,4 +1,4 @@
-"""The chain rule of a trunk of linear layers, elementwise activations and sums, written out as matrix products.
+"""The chain rule of a trunk of linear layers, elementwise activations, sums and what is put side by side, as products.
 
 Each operation makes a `Value`, what a step gives and its Jacobian, of the values that it reads. Where an
 activation's slope is 0 (half of a ReLU layer) the rows and columns of the products are left out.
@@ -26,6 +26,7 @@ _ACTIVATION_FUNCTIONS = {
 _ACTIVATION_METHODS = {"relu", "relu_", "tanh", "sigmoid"}
 _PASSED_ON = (nn.Identity, nn.Dropout)
 _SUMS = {operator.add, operator.iadd, torch.add}
+_SIDE_BY_SIDE = {torch.cat, torch.concat, torch.concatenate}
 # Leaving out zero rows pays once products are large against a copy of their rows.
 _MASK_FROM = 2**22
 
@@ -70,6 +71,18 @@ def add(a: Value, b: Value) -> Value:
     return Value(a.h + b.h, a.jacobian + b.jacobian, active=active, owned=True)
 
 
+def concatenate(*values: Value) -> Value:
+    """``y = (a, b, ...)`` side by side, so ``J_y`` is ``J_a`` above ``J_b`` and so on; each was made on its own."""
+    parts = [value.settled() for value in values]
+    jacobians = [part.jacobian for part in parts]
+    n = max(map(len, jacobians))
+    active = None
+    if any(part.active is not None for part in parts):
+        active = torch.cat([torch.ones_like(p.h, dtype=torch.bool) if p.active is None else p.active for p in parts], 1)
+    h = torch.cat([part.h for part in parts], 1)
+    return Value(h, torch.cat([J.expand(n, -1, -1) for J in jacobians], 1), active=active, owned=True)
+
+
 @dataclass(frozen=True)
 class Linear:
     """``y = W x + b``, so ``J_y = W J_x``; the product waits for an activation, which may spare rows of it."""
@@ -105,7 +118,7 @@ class Step:
 
 
 def recognise(module: Callable[[torch.Tensor], torch.Tensor]) -> list[Step] | None:
-    """The operations of a trunk of linear layers, activations and sums, in order; None for any other."""
+    """The operations of a trunk of layers, activations, sums and concatenations, in order; None for any other."""
     try:
         traced = fx.symbolic_trace(module)
     except Exception:  # a forward method may raise anything at all when it is traced; it is then not recognised
@@ -137,6 +150,8 @@ def _step(node: fx.Node, module: nn.Module | None) -> Step | None:
         return None if node.prev.name else Step(node.name, pass_on, ("",))
     if node.op == "call_function" and node.target in _SUMS:
         return Step(node.name, add, inputs) if len(inputs) == 2 == len(node.args) and not node.kwargs else None
+    if node.op == "call_function" and node.target in _SIDE_BY_SIDE:
+        return _concatenation(node)
     if len(inputs) != 1:
         return None
     if node.op == "output" or isinstance(module, _PASSED_ON):
@@ -145,6 +160,16 @@ def _step(node: fx.Node, module: nn.Module | None) -> Step | None:
         return Step(node.name, Linear(module), inputs)
     function = _elementwise(node, module)
     return None if function is None else Step(node.name, Activation(function), inputs)
+
+
+def _concatenation(node: fx.Node) -> Step | None:
+    """``torch.cat`` of values along their features; None for any other."""
+    given = {**dict(zip(("tensors", "dim"), node.args, strict=False)), **node.kwargs}
+    tensors, dim = given.pop("tensors", None), given.pop("dim", 0)
+    if given or dim not in (1, -1) or not isinstance(tensors, list | tuple) or not tensors:
+        return None
+    names = tuple(part.name for part in tensors if isinstance(part, fx.Node))
+    return Step(node.name, concatenate, names) if len(names) == len(tensors) else None
 
 
 def _elementwise(node: fx.Node, module: nn.Module | None) -> Callable[[torch.Tensor], torch.Tensor] | None:

@@ -112,16 +112,23 @@ def _record(call: Call, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def plan(
-    derivative: Derivative, X: torch.Tensor, n_directions: int, width: int, budget: Budget, step: int | None
+    derivative: Derivative,
+    X: torch.Tensor,
+    n_directions: int,
+    width: int,
+    budget: Budget,
+    step: int | None,
+    held: int = 0,
 ) -> tuple[int, int, bool]:
     """How many directions and samples of X at a time, and whether all samples of a block of directions are kept.
 
-    ``width`` is what one direction gives per sample. Where not even one direction of all samples fits, the block is
-    computed twice: for its mean and for the deviation from it.
+    ``width`` is what one direction gives per sample, ``held`` the bytes that the caller holds of it for all samples.
+    Where not even one direction of all samples fits, the block is computed twice: for its mean and for the deviation
+    from it.
     """
     n_samples, size = len(X), X.element_size()
     one = derivative.direction_bytes + 3 * size * width
-    mean = 12 * width
+    mean = 12 * width + held
     what = "one row of one sample's Jacobian"
     free = budget.reserve(derivative.sample_bytes + one + mean, what, "give smaller inputs")
     # A third each for what is kept, for what is on the way, and for what the allocator wastes.

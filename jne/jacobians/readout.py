@@ -44,8 +44,14 @@ def split_readout(model: object, X_probe: torch.Tensor) -> tuple[nn.Module, torc
     >>> trunk(torch.randn(4, 5)).shape, weight.shape
     (torch.Size([4, 8]), torch.Size([3, 8]))
     """
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, nn.Module) or (split := split_last_layer(model, X_probe)) is None:
         return None
+    trunk, layer = split
+    return trunk, layer.weight.detach()
+
+
+def split_last_layer(model: nn.Module, X_probe: torch.Tensor) -> tuple[nn.Module, nn.Linear] | None:
+    """As `split_readout`, with the linear layer itself, bias and all."""
     X_probe = own_place(model, X_probe)
     calls: list[tuple[nn.Linear, torch.Tensor, int]] = []
     layers = {layer for layer in model.modules() if isinstance(layer, nn.Linear)}
@@ -70,9 +76,8 @@ def split_readout(model: object, X_probe: torch.Tensor) -> tuple[nn.Module, torc
             rebuilt = nn.functional.linear(hidden, readout.weight, readout.bias)
     except (RuntimeError, AttributeError, TypeError, ValueError):
         return None  # it looks into its readout, or cannot be copied
-    weight = readout.weight.detach()
     right = hidden.ndim == 2 and rebuilt.shape == output.shape and close(rebuilt, output)
-    return (trunk, weight) if right else None
+    return (trunk, readout) if right else None
 
 
 @matrix_precision("float32")  # the rounding of TF32 would look like a wrong way

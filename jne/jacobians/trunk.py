@@ -13,7 +13,7 @@ import torch
 
 from jne._core import Budget, clamp, matrix_precision, spans
 from jne.jacobians.calls import Call, as_outputs, close
-from jne.jacobians.chain_rule import Activation, Linear, chain_rule, recognise
+from jne.jacobians.chain_rule import Activation, Linear, chain_rule, concatenate, recognise
 from jne.jacobians.derivatives import Derivative, differentiate, pull_autograd
 
 
@@ -36,7 +36,10 @@ def make_trunk(module: Call, X: torch.Tensor, n_hidden: int, budget: Budget) -> 
         jacobians = partial(chain_rule, steps)
         if close(cotangent @ jacobians(X), pull_autograd(call, X, cotangent)):
             operations = [step.operation for step in steps]
-            widths = [operation.layer.out_features for operation in operations if isinstance(operation, Linear)]
+            layers = [operation.layer for operation in operations if isinstance(operation, Linear)]
+            widths = [layer.out_features for layer in layers]
+            if concatenate in operations:  # what is put side by side is read by a layer, or is what the trunk gives
+                widths += [n_hidden, *(layer.in_features for layer in layers)]
             constant = not any(isinstance(operation, Activation) for operation in operations)
             return Trunk("products", jacobians, 4 * size * n_features * max(widths, default=n_features), constant)
     derivative = differentiate(call, X, n_hidden, forward=n_features <= n_hidden)

@@ -2,6 +2,7 @@
 
 from jne.measures.crossfit import crossfit_nonlinearity
 from jne.measures.crossfit_shares import SHARES, TERMS, Terms, share
+from jne.measures.linearised import linearised_predictions
 from jne.measures.nonlinearity import nonlinearity
 from jne.measures.registry import REGISTRY, Measure, label_of, short_label
 from jne.measures.validated_share import validated_share
@@ -17,6 +18,7 @@ __all__ = [
     "crossfit_nonlinearity",
     "gain_change",
     "label_of",
+    "linearised_predictions",
     "nonlinearity",
     "share",
     "short_label",

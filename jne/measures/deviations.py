@@ -5,6 +5,7 @@ With ``J[n, v, d] = d y_v / d x_d``, ``Jbar = mean_n J`` and a factor F of the f
 - ``deviation[n, v] = sum_d |J[n, v, d] - Jbar[v, d]|``
 - ``gain[v] = sum_d |Jbar[v, d]|``, both as `jne.measures.readings` has it: these are the published ones
 - ``dispersion[v] = mean_n ||(J[n, v] - Jbar[v]) F||^2`` (Q) and ``linear[v] = ||Jbar[v] F||^2`` (Q0)
+- on request ``mean = Jbar`` and ``variance[v, d] = mean_n (J[n, v, d] - Jbar[v, d])^2``
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ class Work:
     whole: bool  # all voxels in one block where there is a choice, because the caller keeps their deviations anyway
     tick: Callable[[int], object]  # told of every voxel that is done
     reading: Reading = PUBLISHED
+    mean: bool = False  # whether the mean Jacobian is asked for
+    variance: bool = False  # whether the variance of every slope is
+
+    def slope_bytes(self, size: int) -> int:
+        """What is held of a voxel and feature beside deviations, of numbers of so many bytes."""
+        return size * self.mean + (8 + size) * self.variance
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,10 @@ class Block:
     gain: torch.Tensor
     dispersion: torch.Tensor
     linear: torch.Tensor
+    mean: torch.Tensor | None = (
+        None  # ``(n, n_features)``, as the next, in the precision of X, and None if not asked for
+    )
+    variance: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +106,15 @@ def centre(
 def by_rows(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block]:
     """Deviations of any function's Jacobian in reverse mode, one backward pass per voxel."""
     X, factor, n_samples, reading = work.X, work.factor, len(work.X), work.reading
-    rows, samples, keep = plan(derivative, X, n_voxels, len(factor), work.budget, work.step)
+    held = work.slope_bytes(X.element_size()) * len(factor)
+    rows, samples, keep = plan(derivative, X, n_voxels, len(factor), work.budget, work.step, held)
 
     # A function of its own, so that what it keeps is gone before the next block is computed.
     def block(voxels: slice) -> Block:
         outputs = unit_vectors(voxels, n_voxels, X)
         deviation = X.new_zeros(n_samples, len(outputs))
         dispersion, linear = X.new_zeros(2, len(outputs), dtype=torch.float64)
+        variance = X.new_zeros(len(outputs), len(factor), dtype=torch.float64) if work.variance else None
 
         def rows_at(chunk: slice) -> torch.Tensor:
             return derivative.product(X[chunk], outputs)
@@ -122,9 +135,12 @@ def by_rows(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block
         for chunk, dJ in J.deviations():
             if not reading.zscore:
                 add_metric(dJ)
+            if variance is not None:
+                variance += dJ.square().sum(0) / n_samples
             deviation[chunk] = reading.size(dJ if reading.centred else dJ.add_(J.mean))
             work.tick(len(outputs) * len(dJ))
-        return Block(voxels, deviation, reading.size(J.mean).double(), dispersion, linear)
+        slopes = J.mean.clone() if work.mean else None, None if variance is None else variance.to(X)
+        return Block(voxels, deviation, reading.size(J.mean).double(), dispersion, linear, *slopes)
 
     yield from map(block, spans(n_voxels, rows))
 
@@ -134,10 +150,12 @@ def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Bl
     X, factor, (n_samples, n_features), reading = work.X, work.factor, (len(work.X), len(work.factor)), work.reading
     held = 0 if work.whole else n_samples * n_voxels * X.element_size()
     held += reading.zscore * 2 * n_samples * n_voxels * X.element_size()
+    held += work.slope_bytes(X.element_size()) * n_features * n_voxels
     budget = work.budget.reserve(held, "deviations of all samples and voxels", "give fewer samples")
-    columns, samples, keep = plan(derivative, X, n_features, n_voxels, budget, None)
+    columns, samples, keep = plan(derivative, X, n_features, n_voxels, budget, None, 8 * n_voxels * work.variance)
     deviation = X.new_zeros(n_samples, n_voxels)
     gain, dispersion, linear = X.new_zeros(3, n_voxels, dtype=torch.float64)
+    mean, variance = (X.new_zeros(n_voxels, n_features) if asked else None for asked in (work.mean, work.variance))
     centres = scales = X.new_empty(0)
     if reading.zscore:
         centres, scales = _row_moments(work, derivative, columns, samples, n_voxels)
@@ -152,9 +170,16 @@ def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Bl
     # Functions of their own, so that what they keep is gone before the next block is computed.
     def add_features(features: slice) -> None:
         J = centred(unit_vectors(features, n_features, X), reading.zscore)
+        total = torch.zeros_like(J.mean, dtype=torch.float64)
         for chunk, dJ in J.deviations():
+            if variance is not None:
+                total += dJ.square().sum(0) / n_samples
             deviation[chunk] += reading.parts(dJ if reading.centred else dJ.add_(J.mean), 1)
         work.tick(n_samples * n_voxels * len(J.mean) // n_features)
+        if variance is not None:
+            variance[:, features] = total.T.to(X)
+        if mean is not None:
+            mean[:, features] = J.mean.T
         gain.add_(reading.parts(J.mean, 0))
 
     def add_metric(directions: torch.Tensor) -> None:
@@ -167,7 +192,7 @@ def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Bl
         add_features(features)
     for columns_of_factor in spans(factor.shape[1], columns):
         add_metric(factor.T[columns_of_factor].contiguous())
-    yield Block(slice(0, n_voxels), reading.whole(deviation), reading.whole(gain), dispersion, linear)
+    yield Block(slice(0, n_voxels), reading.whole(deviation), reading.whole(gain), dispersion, linear, mean, variance)
 
 
 def zscored(compute: Callable[[slice], torch.Tensor]) -> Callable[[slice], torch.Tensor]:

@@ -44,6 +44,7 @@ def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block
         Jbar = None if reading.centred else W @ A.mean
         deviation = W.new_zeros(n_samples, len(W))
         dispersion = W.new_zeros(len(W), dtype=torch.float64)
+        variance = W.new_zeros(len(W), n_features, dtype=torch.float64) if work.variance else None
         for chunk, dA in A.deviations():
             if S is not None and voxels.start == 0:
                 G = side_by_side(dA @ factor)
@@ -51,6 +52,8 @@ def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block
             for samples, part, dJ in products(W, dA, tiling.rows, work.step):
                 if S is None:
                     dispersion[part] += (dJ @ factor).square_().sum((0, 2)) / n_samples
+                if variance is not None:
+                    variance[part] += dJ.square().sum(0) / n_samples
                 if Jbar is not None:
                     dJ += Jbar[part]
                 # delta[n, v] = sum_d |dJ[n, v, d]|
@@ -64,7 +67,8 @@ def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block
         if trunk.constant:
             deviation += 0 if reading.centred else gain
             work.tick(len(W) * n_samples)
-        yield Block(voxels, deviation, gain, dispersion, linear)
+        slopes = W @ A.mean if work.mean else None, None if variance is None else variance.to(X)
+        yield Block(voxels, deviation, gain, dispersion, linear, *slopes)
 
 
 def metric_by_voxel(n_voxels: int, n_hidden: int, n_features: int, rank: int) -> bool:
@@ -110,10 +114,11 @@ def plan_tiles(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
     size, reading = weight.element_size(), work.reading
     # Beside the tiles: Abar in both precisions and its product with F; S in float64 and what is added to it.
     held = n_hidden * n_features * (8 + size) + rank * n_hidden * size
-    held += n_hidden * n_hidden * (16 + 2 * size) if rank else 0
+    held += 0 if metric_by_voxel(n_voxels, n_hidden, n_features, rank) else n_hidden * n_hidden * (16 + 2 * size)
     sample = trunk.sample_bytes + 2 * rank * n_hidden * size
     row, share = (n_features + rank) * size, _DEVIATIONS
-    column = 0 if work.whole else n_samples * size
+    column = (0 if work.whole else n_samples * size) + work.slope_bytes(size) * n_features
+    row += n_features * size * work.variance  # the squares of a product
     if not reading.centred:
         column += n_features * size  # Jbar
     if reading.zscore:

@@ -26,11 +26,15 @@ class Measure:
     rotation: bool = True  # whether that of a function stays when features and their covariance are rotated
     short: str = ""  # name where there is little room; by default the label
     axis: str = ""  # name on an axis of its own, with the unit; by default the label
+    signed: bool = False  # whether it turns its sign where the responses do
     of: str = ""  # key of the measure that this one is of another function or other responses; empty where it is itself
 
     @property
     def response_power(self) -> int:
-        """Responses times c (and with them the function fitted to them) are the measure times ``|c|`` to this power."""
+        """Responses times c (and with them the function fitted to them) are the measure times ``|c|`` to this power.
+
+        Times the sign of c, too, where it is ``signed``.
+        """
         return {NUMBER: 0, GRADIENT: 1}.get(self.unit, 2)
 
     def unit_of(self, zscored: bool) -> str:
@@ -71,6 +75,13 @@ REGISTRY = {entry.key: entry for entry in (
     Measure("gain", "gain", GRADIENT, "L1 norm of the mean Jacobian", rotation=False),
     Measure("relative", "relative L1 deviation", NUMBER, "mean deviation over gain", rotation=False),
     Measure(
+        "mean_jacobian", "mean slope", GRADIENT, "mean of the Jacobian over samples, Jbar", rotation=False, signed=True,
+    ),
+    Measure(
+        "feature_variance", "variance of a slope", SQUARED_GRADIENT,
+        "variance over samples of the slope along a feature", rotation=False,
+    ),
+    Measure(
         "jne_l2", "JNE, L2 norm", GRADIENT,
         "standard deviation over samples of the L2 deviation of the Jacobian from its mean", short="L2",
     ),
@@ -98,6 +109,26 @@ REGISTRY = {entry.key: entry for entry in (
     ),
     Measure(
         "nonlinear_share", "nonlinear share", NUMBER, "(Q/2) / (Q/2 + Q0) in the metric of the feature covariance",
+    ),
+    Measure(
+        "jne_by_seed", "JNE of each fit", GRADIENT, "JNE of each of several fits, which differ in their seed",
+        rotation=False, of="jne",
+    ),
+    Measure(
+        "nonlinear_share_by_seed", "nonlinear share of each fit", NUMBER,
+        "nonlinear share of each of several fits, which differ in their seed", of="nonlinear_share",
+    ),
+    Measure(
+        "jne_mean_model", "JNE of the mean model", GRADIENT,
+        "JNE of the mean of several fits, which differ in their seed", rotation=False, of="jne",
+    ),
+    Measure(
+        "nonlinear_share_mean_model", "nonlinear share of the mean model", NUMBER,
+        "nonlinear share of the mean of several fits, which differ in their seed", of="nonlinear_share",
+    ),
+    Measure(
+        "jne_mean_of_fits", "mean of the fits' JNE", GRADIENT,
+        "mean over several fits, which differ in their seed, of each one's JNE", rotation=False, of="jne",
     ),
     Measure(
         "crossfit_nonlinear", "cross-fitted C", SQUARED_RESPONSE,
@@ -131,6 +162,11 @@ REGISTRY = {entry.key: entry for entry in (
     Measure(
         "r2_linear", "R², linear encoder", NUMBER, "R² of the same encoder without its activation",
         short="R², linear", of="r2",
+    ),
+    Measure(
+        "r2_linearised", "R², mean Jacobian", NUMBER,
+        "R² of the mean-Jacobian model: mean prediction plus mean Jacobian times the features less their mean",
+        short="R², mean Jacobian", of="r2",
     ),
     Measure(
         "r2_difference", "R²(nonlinear) − R²(linear)", NUMBER,

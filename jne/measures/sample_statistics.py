@@ -29,7 +29,7 @@ def resamples(n_samples: int, n_bootstrap: int, random_state: int) -> torch.Tens
 def collect(
     blocks: Iterable[Block], n_voxels: int, counts: torch.Tensor, columns: int, return_samples: bool
 ) -> dict[str, np.ndarray]:
-    """Run through the blocks, ``columns`` voxels at a time, and turn them into arrays over voxels."""
+    """Run through the blocks, ``columns`` voxels at a time, and turn them into arrays whose last axis is voxels."""
     variables: dict[str, np.ndarray] = {}
 
     def put(name: str, voxels: slice, values: torch.Tensor) -> None:
@@ -43,6 +43,9 @@ def collect(
 
     for block in blocks:
         put("gain", block.voxels, block.gain)
+        for name, slopes in (("mean_jacobian", block.mean), ("feature_variance", block.variance)):
+            if slopes is not None:
+                put(name, block.voxels, slopes.T)
         # share = (Q/2) / (Q/2 + Q0)
         put("nonlinear_share", block.voxels, (block.dispersion / 2) / (block.dispersion / 2 + block.linear))
         sign = torch.empty_like(block.deviation, dtype=torch.int8) if return_samples else None

@@ -23,7 +23,7 @@ from jne.simulations.inputs import (
     sweep_features,
 )
 from jne.simulations.networks import layer_subsets, survey_networks, survey_subsets
-from jne.simulations.recovery import MEASURES, SHARES, bias_table, recover, recovery_table, simulated_voxels
+from jne.simulations.recovery import MEASURES, OF_SEVERAL, SHARES, bias_table, recover, recovery_table, simulated_voxels
 from jne.simulations.residual_networks import LAWS, LAYOUTS, PLACES, ResidualNetwork, survey_residual
 from jne.simulations.residual_tables import place_order, scale_changes, scale_means
 from jne.simulations.responses import ACTIVATIONS, activation_label, activation_network, mix, mixed_response
@@ -37,6 +37,7 @@ __all__ = [
     "LAWS",
     "LAYOUTS",
     "MEASURES",
+    "OF_SEVERAL",
     "PLACES",
     "PUBLISHED_ACTIVATIONS",
     "SHARES",

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jne._core import cached
+from jne._core import cached, whole_number
 from jne.accuracy import prediction_share, r2_score
 from jne.datasets import EncodingDataset
-from jne.encoders import ResidualEncoder
+from jne.encoders import Encoder, MeanEncoder, ResidualEncoder
 from jne.measures import REGISTRY, crossfit_nonlinearity, nonlinearity
 from jne.simulations.responses import mixed_response
 from jne.statistics import partial_spearman, spearman
@@ -21,6 +21,11 @@ from jne.statistics import partial_spearman, spearman
 SHARES = ("nonlinear_share", "prediction_share", "crossfit_share", "crossfit_prediction_share")
 MEASURES = {name: REGISTRY[name].label for name in ("jne", "mean_deviation", "relative", *SHARES, "r2_difference")}
 """What is put to the trial, with its label."""
+
+OF_SEVERAL = {
+    name: REGISTRY[name].label for name in ("jne_mean_model", "nonlinear_share_mean_model", "jne_mean_of_fits")
+}
+"""What several fits give beside it: the measures of their mean, and the mean of their measures."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class RecoverySettings:
     n_splits: int
     n_groups: int
     encoder_options: Mapping
+    n_seeds: int = 1
 
 
 def power_law_features(rng: np.random.Generator, n_samples: int, n_features: int) -> np.ndarray:
@@ -89,6 +95,7 @@ def recover(
     n_splits: int = 1,
     n_groups: int = 4,
     encoder_options: Mapping | None = None,
+    n_seeds: int = 1,
 ) -> xr.Dataset:
     """Simulate voxels, fit `jne.ResidualEncoder` to their noisy responses, and measure every voxel.
 
@@ -106,15 +113,19 @@ def recover(
         Of `jne.crossfit_nonlinearity`.
     encoder_options : mapping, optional
         Of `jne.ResidualEncoder`.
+    n_seeds : int
+        Fits of the encoder, from seeds that follow each other. The `MEASURES` are those of the first; of several there
+        is `OF_SEVERAL`, too.
 
     Returns
     -------
     xarray.Dataset
-        Over ``voxel``: ``true_nonlinearity`` (the planted share), ``noise_ceiling``, ``r2`` and the `MEASURES`. Cached.
+        Over ``voxel``: ``true_nonlinearity`` (the planted share), ``noise_ceiling``, ``r2``, the `MEASURES` and, of
+        several seeds, `OF_SEVERAL`. Cached.
     """
     settings = RecoverySettings(
         random_state, n_train, n_validation, n_test, n_features, n_voxels, list(noise_ceilings), n_splits, n_groups,
-        dict(encoder_options or {}),
+        dict(encoder_options or {}), whole_number(n_seeds, "n_seeds", 1),
     )  # fmt: skip
     return cached("simulation", "recovery", asdict(settings), lambda: _recover(settings))
 
@@ -127,10 +138,9 @@ def _recover(settings: RecoverySettings) -> xr.Dataset:
     )  # fmt: skip
     (X, X_val, X_test), (Y, Y_val, Y_test) = (np.split(a, ends) for a in (X, Y))
     options = {"random_state": settings.random_state, **settings.encoder_options}
-    encoder = ResidualEncoder(**options).fit(X, Y, X_val, Y_val)
+    seeds = range(options["random_state"], options["random_state"] + settings.n_seeds)
+    fits = [ResidualEncoder(**{**options, "random_state": seed}).fit(X, Y, X_val, Y_val) for seed in seeds]
     linear = ResidualEncoder(**{**options, "activation": None}).fit(X, Y, X_val, Y_val)
-    result = nonlinearity(encoder, X_test, return_samples=False)
-    r2 = r2_score(Y_test, encoder.predict(X_test))
     crossfit = crossfit_nonlinearity(
         lambda seed: ResidualEncoder(**{**settings.encoder_options, "random_state": seed}),
         (X, Y, X_val, Y_val, X_test),
@@ -138,19 +148,42 @@ def _recover(settings: RecoverySettings) -> xr.Dataset:
         n_groups=settings.n_groups,
         random_state=settings.random_state,
     )
-    everything = np.concatenate([X, X_val, X_test])
-    extra = {
+    measured = nonlinearity(fits[0], X_test, return_samples=False)
+    everything, mean = np.concatenate([X, X_val, X_test]), MeanEncoder.of(fits)
+    found = {
         "true_nonlinearity": alpha,
         "noise_ceiling": ceiling,
-        "r2": r2,
-        "r2_difference": r2 - r2_score(Y_test, linear.predict(X_test)),
-        "prediction_share": prediction_share(everything, encoder.predict(everything)),
+        **_of_predictions(fits[0], linear, everything, Y_test),
         "crossfit_share": crossfit["nonlinear_share"].values,
         "crossfit_prediction_share": crossfit["prediction_share"].values,
+        **_of_several(fits, mean, X_test),
     }
-    return result[["jne", "mean_deviation", "relative", "nonlinear_share"]].assign(
-        {name: ("voxel", values) for name, values in extra.items()}
+    return measured[["jne", "mean_deviation", "relative", "nonlinear_share"]].assign(
+        {name: ("voxel", values) for name, values in found.items()}
     )
+
+
+def _of_predictions(encoder: Encoder, linear: Encoder, X: np.ndarray, Y_test: np.ndarray) -> dict[str, np.ndarray]:
+    """R², what it is beyond a linear encoder's, and the share from predictions; test stimuli are the last of X."""
+    X_test = X[-len(Y_test) :]
+    r2 = r2_score(Y_test, encoder.predict(X_test))
+    return {
+        "r2": r2,
+        "r2_difference": r2 - r2_score(Y_test, linear.predict(X_test)),
+        "prediction_share": prediction_share(X, encoder.predict(X)),
+    }
+
+
+def _of_several(fits: Sequence[Encoder], mean: Encoder, X_test: np.ndarray) -> dict[str, np.ndarray]:
+    """`OF_SEVERAL`, nothing of a single fit."""
+    if len(fits) == 1:
+        return {}
+    of_mean, *single = (nonlinearity(fit, X_test, return_samples=False) for fit in (mean, *fits))
+    return {
+        "jne_mean_model": of_mean["jne"].values,
+        "nonlinear_share_mean_model": of_mean["nonlinear_share"].values,
+        "jne_mean_of_fits": np.mean([one["jne"].values for one in single], axis=0),
+    }
 
 
 def recovery_table(results: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -159,12 +192,14 @@ def recovery_table(results: Sequence[xr.Dataset]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``measure``, ``simulation``, ``n_train``, Spearman correlation ``with_truth`` and ``with_ceiling``, and each
-        given the other variable: ``partial_truth``, ``partial_ceiling``; over the voxels that have a value.
+        ``measure`` (those of `OF_SEVERAL`, too, where there are several fits), ``simulation``, ``n_train``, Spearman
+        correlation ``with_truth`` and ``with_ceiling``, and each given the other variable: ``partial_truth``,
+        ``partial_ceiling``; over the voxels that have a value.
     """
     rows = []
     for number, result in enumerate(results):
-        for name, label in MEASURES.items():
+        labels = {name: label for name, label in {**MEASURES, **OF_SEVERAL}.items() if name in result}
+        for name, label in labels.items():
             kept = np.isfinite(result[name].values)
             names = (name, "true_nonlinearity", "noise_ceiling")
             values, alpha, ceiling = (result[one].values[kept] for one in names)

@@ -11,6 +11,7 @@ from jne.statistics.area_tables import (
     predicted_voxels,
     spearman,
 )
+from jne.statistics.intraclass_correlation import intraclass_correlation
 from jne.statistics.map_agreement import agreement_table
 from jne.statistics.selectivity import called_selective, calling_rates, can_test, interaction_test, shuffle_test
 from jne.statistics.subject_tables import (
@@ -43,6 +44,7 @@ __all__ = [
     "followed_table",
     "headline",
     "interaction_test",
+    "intraclass_correlation",
     "layer_table",
     "level_trend",
     "level_trend_table",

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from jne._core import hash_parameters, kept, provenance, whole_number
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, training_arrays
 from jne.measures import crossfit_nonlinearity, nonlinearity, variants
+from jne.study.seeds import single_fit
 
 if TYPE_CHECKING:
     from jne.study.study import Study
@@ -23,7 +24,7 @@ def crossfit(study: Study, max_memory: str, progress: bool, **settings) -> xr.Da
 
     def compute() -> xr.Dataset:
         return crossfit_nonlinearity(
-            study.encoder.with_seed,
+            single_fit(study).with_seed,
             study.data,
             layer=study.encoder.layer_,
             max_memory=max_memory,
@@ -46,7 +47,7 @@ def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr
         rng = np.random.default_rng(random_state)
         folds = np.zeros(len(arrays.X)) if arrays.groups is None else arrays.groups
         order, order_val = shuffle_within(folds, rng), rng.permutation(len(arrays.X_val))
-        encoder = clone(study.encoder)
+        encoder = clone(single_fit(study))
         given = arrays.X, arrays.Y[order], arrays.X_val, arrays.Y_val[order_val]
         encoder.fit(*given, progress=progress, folder=fits)
         X = data.features("test" if data.folds is None else "all", layer)

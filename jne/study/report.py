@@ -10,21 +10,25 @@ import xarray as xr
 
 from jne.accuracy import prediction_share, too_few_bootstraps
 from jne.measures import REGISTRY
-from jne.statistics import predicted_voxels, spearman
+from jne.statistics import intraclass_correlation, predicted_voxels, spearman
+from jne.study.seeds import BY_SEED
 from jne.study.study import Study
 
 _LISTED = (
-    "r2", "r2_linear", "noise_ceiling", "jne", "nonlinear_share", "prediction_share", "crossfit_share", "null_share"
+    "r2", "r2_linear", "r2_linearised", "noise_ceiling", "jne", "nonlinear_share", "prediction_share", "crossfit_share",
+    "null_share",
 )  # fmt: skip
 MEASURES = {name: REGISTRY[name].label for name in _LISTED}
 """What a report lists, with the words it uses."""
 
-_OF_ALL = ("r2", "r2_linear", "noise_ceiling")
+_OF_ALL = ("r2", "r2_linear", "r2_linearised", "noise_ceiling")
 _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "crossfit_share")
 STRONG = 0.3
 """Rank correlation with the noise ceiling from which a measure is said to follow it."""
 FEW_STIMULI = 200
 """Below so many held-out stimuli JNE is known to no better than about 5 % (chapter on trust)."""
+AGREEMENT = {0.5: "poorly", 0.75: "moderately", 0.9: "well", np.inf: "closely"}
+"""Words for an intraclass correlation below each of these (Koo and Li 2016)."""
 
 
 def report(
@@ -34,7 +38,8 @@ def report(
 
     Beside what the study holds, it takes the cross-fitted share (`jne.crossfit_nonlinearity`) and the share of an
     encoder fitted to responses shuffled over stimuli, both cached in the study's folder. The first is slow: with the
-    default arguments, 20 fits.
+    default arguments, 20 fits. Of a study with several seeds both are of single fits: the plain share is that of their
+    mean.
 
     Parameters
     ----------
@@ -54,7 +59,9 @@ def report(
         reliable (cross-fitted) ones; ``measures``: for each of `MEASURES` that there is, ``n`` (finite values),
         ``q25``, ``median``, ``q75``, and ``with_noise_ceiling``, the rank correlation over voxels with the noise
         ceiling (None where it is not known), over significant voxels but for R² and the noise ceiling, which are over
-        all; ``warnings``: sentences. NaN is None.
+        all; ``seeds``, of a study with several: ``n`` and ``agreement``, for JNE and the nonlinear share the intraclass
+        correlation of two seeds' maps over significant voxels (`jne.statistics.intraclass_correlation`); ``warnings``:
+        sentences. NaN is None.
 
     Examples
     --------
@@ -110,12 +117,62 @@ def summarise(
         "significant": int(result["significant"].sum()),
         "reliable": int(crossfit["reliable"].sum()),
     }
+    seeds = _seeds(result, predicted)
     return {
         "data": dict(facts),
         "voxels": voxels,
         "measures": measures,
-        "warnings": _warnings(measures, voxels, facts, values, _too_few(result)),
+        **({"seeds": seeds} if seeds else {}),
+        "warnings": [
+            *_warnings(measures, voxels, facts, values, _too_few(result)),
+            *_linearised_warnings(result, predicted),
+            *_seed_warnings(seeds),
+        ],
     }
+
+
+def _linearised_warnings(result: xr.Dataset, predicted: np.ndarray) -> list[str]:
+    if "r2_linearised" not in result or not predicted.any():
+        return []
+    gain = float(np.nanmedian((result["r2"] - result["r2_linearised"]).values[predicted]))
+    if gain > 0:
+        return []
+    return [
+        f"The mean Jacobian alone predicts as well as the encoder (median difference of R² {gain:+.3f} over "
+        "significant voxels): the responses do not confirm what its Jacobian does from stimulus to stimulus."
+    ]
+
+
+def _seeds(result: xr.Dataset, predicted: np.ndarray) -> dict:
+    """How far two seeds' maps agree; empty of a study with one."""
+    names = [name for name in BY_SEED if f"{name}_by_seed" in result]
+    if not names:
+        return {}
+    found = {name: intraclass_correlation(result[f"{name}_by_seed"].values[:, predicted]) for name in names}
+    agreement = {name: value if np.isfinite(value) else None for name, value in found.items()}
+    return {"n": int(result.sizes["seed"]), "agreement": agreement}
+
+
+def _seed_warnings(seeds: Mapping) -> list[str]:
+    low = {name: value for name, value in seeds.get("agreement", {}).items() if value is not None and value < 0.5}
+    return [
+        f"Two seeds' maps of the {MEASURES[name]} agree poorly (intraclass correlation {value:.2f}): more of such a "
+        "map comes from the seed of the fit than from the voxel. The mean of more fits has less of it."
+        for name, value in low.items()
+    ]
+
+
+def _seed_lines(seeds: Mapping, width: int) -> list[str]:
+    """How far maps of single fits agree, in words; nothing of a study with one seed."""
+    if not seeds:
+        return []
+    words = []
+    for name, value in seeds["agreement"].items():
+        known = value is not None
+        word = next(word for limit, word in AGREEMENT.items() if value < limit) if known else "not known"
+        words.append(f"{MEASURES[name]}: {word}" + (f" ({value:.2f})" if known else ""))
+    text = f"Mean of {seeds['n']} fits. How far the maps of two of them agree (intraclass correlation): "
+    return ["", *textwrap.wrap(text + "; ".join(words) + ".", width, initial_indent="  ", subsequent_indent="  ")]
 
 
 def _measure(values: np.ndarray, ceiling: np.ndarray | None) -> dict:
@@ -198,6 +255,7 @@ def report_text(content: Mapping, width: int = 100) -> str:
         cells = "".join(_number(numbers[key], "9.3f") for key in ("q25", "median", "q75"))
         rho = _number(numbers["with_noise_ceiling"], "+11.2f")
         lines.append(f"  {MEASURES[name]:<28}{numbers['n']:>7}{cells}{rho}")
+    lines += _seed_lines(content.get("seeds", {}), width)
     lines += ["", "Warnings" if content["warnings"] else "No warnings."]
     warnings = [textwrap.fill(f"- {warning}", width, subsequent_indent="  ") for warning in content["warnings"]]
     return "\n".join(lines + warnings)

@@ -18,6 +18,7 @@ from jne._core import (
     one_at_a_time,
     provenance,
     results_dir,
+    whole_number,
     write_json,
 )
 from jne.accuracy import (
@@ -31,8 +32,9 @@ from jne.accuracy import (
 )
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
 from jne.encoders import Encoder, ResidualEncoder, load_encoder
-from jne.measures import nonlinearity
+from jne.measures import linearised_predictions, nonlinearity
 from jne.study import refits as _refits
+from jne.study.seeds import combined, each_seed, measure_seeds
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Study:
     ----------
     data : EncodingDataset
     encoder, linear : Encoder
-        The nonlinear encoder, and its linear reference (see `run_study`); None where there is none.
+        The nonlinear encoder (with several seeds a `jne.MeanEncoder` of the fits), and its linear reference (see
+        `run_study`); None where there is none.
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
-        ``correlation`` of the nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows
-        of its voxels. Over ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. Its attributes
-        hold every parameter.
+        ``r2_linearised``, of `jne.measures.linearised_predictions` at the test stimuli, of which mean prediction and
+        mean Jacobian are, too (not of a dataset with folds: its one encoder saw most of them); ``correlation`` of the
+        nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows of its voxels. Over
+        ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. With several seeds ``jne_by_seed`` and
+        ``nonlinear_share_by_seed (seed, voxel)``, of each fit, and ``jne_seed_se`` and ``nonlinear_share_seed_se
+        (voxel)``, the standard error of the mean over fits. Its attributes hold every parameter.
     folder : Path
         Where it is cached.
 
@@ -82,7 +88,8 @@ class Study:
         """Cross-fit encoders with the study's options; see `jne.crossfit_nonlinearity` for arguments and result.
 
         Cached in the study's folder; finished splits are kept, so that an interrupted call goes on, and one with more
-        splits fits only the new ones. The result also has what the dataset knows of its voxels and stimuli.
+        splits fits only the new ones. The result also has what the dataset knows of its voxels and stimuli. Of a study
+        with several seeds, too, each half is fitted once.
         """
         settings = {"n_splits": n_splits, "n_groups": n_groups, "random_state": random_state, "refit": refit}
         return _refits.crossfit(self, max_memory, progress, return_samples=return_samples, **settings)
@@ -92,7 +99,7 @@ class Study:
 
         Whole responses (all voxels together) change places within the training stimuli and within the validation
         stimuli, or within each fold. What a measure gives here is what it gives without any relation of responses and
-        stimuli, real or nonlinear. Cached in the study's folder.
+        stimuli, real or nonlinear. Of a study with several seeds, too, it is one fit. Cached in the study's folder.
 
         Returns
         -------
@@ -130,6 +137,7 @@ def run_study(
     folder: str | Path | None = None,
     wait: bool = True,
     linear: bool = True,
+    n_seeds: int = 1,
 ) -> Study:
     """Fit a nonlinear and a linear encoder, test their predictions, and measure the nonlinearity of every voxel.
 
@@ -168,6 +176,10 @@ def run_study(
     linear : bool
         Whether to fit the linear reference. Without it the result has no ``r2_linear``, unless the cache has one that
         does.
+    n_seeds : int
+        Fits of the nonlinear encoder, with the seeds ``seed``, ``seed + 1``, ...; each is kept where the study of that
+        seed alone has it. What is tested and measured is their mean (`jne.MeanEncoder`): its predictions, its Jacobian.
+        The linear reference is one fit.
 
     Returns
     -------
@@ -175,6 +187,8 @@ def run_study(
 
     Raises
     ------
+    ValueError
+        If ``n_seeds`` is above 1 and the study cannot set the encoder's seed.
     BlockingIOError
         If another process is at this study, and not ``wait``.
 
@@ -200,20 +214,29 @@ def run_study(
         "data_hash": data.hash,
         "code_hash": code_hash("study"),
     }
-    folder = Path(folder or results_dir() / "studies") / hash_parameters(parameters)
+    root, n_seeds = Path(folder or results_dir() / "studies"), whole_number(n_seeds, "n_seeds", 1)
+    starts = each_seed(prototype, parameters, n_seeds)
+    homes = [root / hash_parameters(own) for _, own in starts]
+    parameters |= {"n_seeds": n_seeds} if n_seeds > 1 else {}
+    folder = root / hash_parameters(parameters)
     path = folder / "study.nc"
     with one_at_a_time(path, wait=wait):
-        fitted = _fitted(prototype, folder, "nonlinear", data, layer, progress)
-        straight = None
+        fits = [
+            _fitted(start, home, "nonlinear", data, layer, progress)
+            for (start, _), home in zip(starts, homes, strict=True)
+        ]
+        fitted, straight = combined(fits), None
         if linear or path.exists():
-            straight = _fitted(reference, folder, "linear", data, layer, progress)
+            straight = _fitted(reference, homes[0], "linear", data, layer, progress)
         else:
             path = folder / "nonlinear.nc"
         folds = folder / "folds.fits"
 
         def measure() -> xr.Dataset:
             write_json(parameters, folder / "parameters.json")
-            return _measure(data, fitted, straight, parameters, max_memory, progress, folds)
+            result = _measure(data, fitted, straight, parameters, max_memory, progress, folds)
+            X = data.features("test" if data.folds is None else "all", fitted.layer_)
+            return result.merge(measure_seeds(fits, X, seed, max_memory, progress))
 
         result = kept(path, measure, beside=folds)
     if few := too_few_bootstraps(result["p_value"].values, n_bootstrap, q):
@@ -251,8 +274,12 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     X, Y = data.features(split, nonlinear.layer_), data.responses(split)
     predictions = _predict(nonlinear, data, X, progress, folds)
     accuracy = bootstrap_r2(Y, predictions, parameters["n_bootstrap"], random_state=parameters["seed"])
-    measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress)
+    held_out = data.folds is None
+    measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress, mean_jacobian=held_out)
+    slopes, measured = measured.get("mean_jacobian"), measured.drop_vars("mean_jacobian", errors="ignore")
     result = xr.merge([accuracy, measured], combine_attrs="drop")
+    if slopes is not None:
+        result["r2_linearised"] = "voxel", r2_score(Y, linearised_predictions(nonlinear, X, slopes.values))
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
     if linear is not None:
         result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress, folds))

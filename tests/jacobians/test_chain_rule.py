@@ -14,6 +14,7 @@ class Trunk(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(3))
+        self.wide = nn.Linear(8, 4)
         self.same = nn.Identity()
         self.wire = forward
 
@@ -34,6 +35,10 @@ WIRINGS = {
     ),
     "the input itself": lambda m, x: x + F.relu(m.a(x)) + x,
     "two linear layers in a row": lambda m, x: F.gelu(m.b(m.a(x))) + m.c(m.b(x)),
+    "trunks side by side": lambda m, x: torch.cat([F.relu(m.c(F.relu(m.a(x)))), torch.tanh(m.b(x))], 1),
+    "side by side, read by a layer": lambda m, x: F.relu(m.wide(torch.cat((F.relu(m.a(x)), x), dim=-1))),
+    "side by side, some of it twice": lambda m, x: torch.cat([h := F.relu(m.a(x)), m.b(x), h], 1),
+    "side by side, all of it linear": lambda m, x: torch.concat([m.a(x), x], 1),
     "nothing nonlinear": lambda m, x: m.b(m.a(x)) + x,
 }
 
@@ -47,8 +52,8 @@ def test_jacobians_are_those_of_autograd_and_weights_stay_as_they_were(wiring, m
     X = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     steps = recognise(module)
     for _ in range(2):  # what the first call would leave behind, the second would find
-        J = chain_rule(steps, X).expand(6, 4, 4)
-        expected = torch.func.vmap(torch.func.jacrev(module))(X)
+        expected = torch.func.vmap(torch.func.jacrev(lambda x: module(x[None])[0]))(X)
+        J = chain_rule(steps, X).expand(expected.shape)
         torch.testing.assert_close(J, expected, rtol=1e-12, atol=1e-12)
     assert all(map(torch.equal, weights, module.parameters()))
 
@@ -62,7 +67,14 @@ def test_a_sum_uses_the_memory_of_a_jacobian_that_is_its_own(owned):
 
 
 @pytest.mark.parametrize(
-    "forward", [lambda m, x: m.a(x) * m.b(x), lambda m, x: torch.add(m.a(x), x, alpha=2), lambda m, x: m.a(x) + 1]
+    "forward",
+    [
+        lambda m, x: m.a(x) * m.b(x),
+        lambda m, x: torch.add(m.a(x), x, alpha=2),
+        lambda m, x: m.a(x) + 1,
+        lambda m, x: torch.cat([m.a(x), x]),
+        lambda m, x: torch.cat([m.a(x), torch.zeros(1, 4)], 1),
+    ],
 )
 def test_what_it_does_not_know_is_not_recognised(forward):
     assert recognise(Trunk(forward)) is None

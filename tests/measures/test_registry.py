@@ -29,6 +29,7 @@ def every_oracle(factor=1.0, rotation=None):
     groups = [tuple(factor**2 * term for term in group) for group in groups]
     return {
         **oracles.of_jacobian(J[0], sigma),
+        **oracles.of_slopes(J[0]),
         **oracles.of_variants(J[0]),
         **oracles.of_two_jacobians(*J, sigma),
         **oracles.of_two_predictions(X, *P),
@@ -54,7 +55,8 @@ def test_an_oracle_that_is_no_measure_s_is_not_kept():
 @pytest.mark.parametrize("key", every_oracle())
 def test_a_measure_scales_with_the_responses_as_its_entry_says(key):
     before, after = every_oracle()[key], every_oracle(-3.0)[key]
-    np.testing.assert_allclose(after.astype(float), 3.0 ** REGISTRY[key].response_power * before, rtol=1e-9)
+    factor = (-1 if REGISTRY[key].signed else 1) * 3.0 ** REGISTRY[key].response_power
+    np.testing.assert_allclose(after.astype(float), factor * before, rtol=1e-9)
 
 
 @pytest.mark.parametrize("key", every_oracle())

@@ -9,7 +9,17 @@ import yaml
 
 import jne
 from jne.accuracy import prediction_share
-from jne.simulations import MEASURES, SHARES, bias_table, converge, recover, recovery_table, simulated_voxels, vary
+from jne.simulations import (
+    MEASURES,
+    OF_SEVERAL,
+    SHARES,
+    bias_table,
+    converge,
+    recover,
+    recovery_table,
+    simulated_voxels,
+    vary,
+)  # fmt: skip
 from jne.simulations.responses import mixed_response
 from jne.statistics import partial_spearman
 
@@ -63,6 +73,19 @@ def test_cross_fitted_shares_follow_the_truth_and_not_the_ceiling(followed):
         row = followed.loc[MANY, MEASURES[name]]
         assert row.partial_truth > 0.85 and abs(row.partial_ceiling) < 0.2
         assert abs(row.partial_ceiling) < abs(followed.loc[MANY, MEASURES["nonlinear_share"]].partial_ceiling)
+
+
+def test_the_mean_of_three_fits_follows_the_truth_where_the_mean_of_three_measures_does_not(simulations):
+    one = simulations[FEW][0]
+    three = recover(0, n_train=FEW, **{**QUICK["recovery_options"], "n_seeds": 3})
+    for name in MEASURES:  # of the first fit
+        np.testing.assert_array_equal(one[name], three[name])
+    assert not set(OF_SEVERAL) & set(one) and set(OF_SEVERAL) <= set(three)
+    row = recovery_table([three]).set_index("measure")
+    single, model, averaged = (row.loc[label] for label in (MEASURES["jne"], *list(OF_SEVERAL.values())[::2]))
+    assert model.with_truth > max(single.with_truth, averaged.with_truth) + 0.1
+    assert model.with_ceiling < min(single.with_ceiling, averaged.with_ceiling)
+    assert len(recovery_table([one])) == len(MEASURES) and len(row) == len(MEASURES) + len(OF_SEVERAL)
 
 
 def test_the_bias_of_the_plain_share_changes_with_the_ceiling_more_than_that_of_the_cross_fitted(simulations):

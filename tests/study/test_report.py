@@ -25,7 +25,9 @@ def parts(n=101, seed=0, **changes):
               "significant": np.ones(n, bool), "reliable": np.ones(n, bool)}  # fmt: skip
     values |= changes
     pack = lambda *names: xr.Dataset({name: ("voxel", values[name]) for name in names if values[name] is not None})  # noqa: E731
-    result = pack("r2", "r2_linear", "noise_ceiling", "jne", "nonlinear_share", "significant")
+    result = pack(
+        "r2", "r2_linear", *({"r2_linearised"} & {*values}), "noise_ceiling", "jne", "nonlinear_share", "significant"
+    )
     crossfit = pack("crossfit", "reliable").rename(crossfit="nonlinear_share")
     return result, crossfit, pack("null").rename(null="null_share"), None, FACTS
 
@@ -48,6 +50,7 @@ def test_a_clean_study_gets_no_warning():
         ),
         ({"noise_ceiling": None}, "noise ceiling is not known"),
         ({"r2": np.full(101, 0.1), "r2_linear": np.full(101, 0.2)}, "predicts no better than the linear one"),
+        ({"r2_linearised": np.linspace(0.1, 0.9, 101) / 2 + 0.06}, "The mean Jacobian alone predicts as well"),
         ({"null": np.full(101, 0.4)}, "fitting noise alone can make a share of this size"),
         ({"crossfit": np.full(101, 0.05)}, "less than half of the plain one"),
         ({"reliable": np.arange(101) < 7}, "Only 7 of 101 voxels are reliable"),
@@ -63,6 +66,24 @@ def test_too_few_bootstraps_are_told():
     result, *rest = parts(significant=np.zeros(101, bool), reliable=np.ones(101, bool))
     result = result.assign(p_value=("voxel", np.r_[1 / 201, np.full(100, 0.5)])).assign_attrs(n_bootstrap=200, q=0.05)
     assert sum("200 bootstraps are too few" in warning for warning in summarise(result, *rest)["warnings"]) == 1
+
+
+def test_how_far_seeds_agree_is_said_in_words():
+    result, *rest = parts()
+    rng = np.random.default_rng(0)
+    signal, noise = rng.normal(size=101), rng.normal(size=(400, 101))
+    alike, unlike = (np.sqrt(share) * signal + np.sqrt(1 - share) * noise for share in (0.95, 0.2))
+    result["jne_by_seed"], result["nonlinear_share_by_seed"] = (("seed", "voxel"), unlike), (("seed", "voxel"), alike)
+    content = summarise(result, *rest)
+    agreement, text = content["seeds"]["agreement"], " ".join(report_text(content).split())
+    scale = signal.var(ddof=1)  # the share of variance that is the targets', as drawn
+    expected = {"jne": 0.2 * scale / (0.2 * scale + 0.8), "nonlinear_share": 0.95 * scale / (0.95 * scale + 0.05)}
+    assert agreement == pytest.approx(expected, abs=0.02) and content["seeds"]["n"] == 400
+    assert f"JNE, as published: poorly ({agreement['jne']:.2f}); nonlinear share: closely (0.9" in text
+    (warning,) = content["warnings"]
+    assert "Two seeds' maps of the JNE, as published agree poorly" in warning
+    assert "seeds" not in summarise(*parts())
+    json.dumps(content, allow_nan=False)
 
 
 def test_undefined_values_are_counted_and_never_numbers():

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
+from conftest import make_content
+from oracles import encoder_jacobian
 
 import jne
 from jne import EncodingDataset, run_study
 from jne.statistics import area_samples, area_table, category_table, level_trend, spearman
+from jne.study import shuffle_within
 from jne.study.study import _measure
 
 OPTIONS = {"encoder_options": {"hidden_size": 16, "max_epochs": 30, "device": "cpu"}, "n_bootstrap": 50}
@@ -24,6 +27,9 @@ def test_the_result_is_what_its_parts_give(study, tiny_dataset):
     direct = jne.nonlinearity(study.encoder, X)
     np.testing.assert_allclose(study.result.jne, direct.jne, rtol=1e-6)
     np.testing.assert_allclose(study.result.jne_ss, direct.jne_ss, rtol=1e-6)
+    slopes = encoder_jacobian(study.encoder, X).mean(0)
+    linearised = study.encoder.predict(X).mean(0) + (X - X.mean(0)) @ slopes.T
+    np.testing.assert_allclose(study.result.r2_linearised, jne.r2_score(Y, linearised), rtol=1e-4)
     np.testing.assert_allclose(study.result.noise_ceiling, jne.noise_ceiling(tiny_dataset.repeats()))
     assert study.linear.activation is None and study.encoder.activation == "relu"
     assert list(study.result.roi.values) == ["V1", "V4"] * 4
@@ -95,12 +101,79 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tiny_dataset, monkeypatch
     assert not fits and np.isfinite(resumed.result.r2).all()
 
 
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory):
+    """A study of three seeds, and the folder of it and of those of one seed."""
+    folder = tmp_path_factory.mktemp("seeds")
+    data = EncodingDataset(make_content())
+    return run_study(data, seed=2, n_seeds=3, folder=folder, **OPTIONS), folder
+
+
+def test_several_seeds_are_studied_as_one_model(seeded):
+    study, folder = seeded
+    X, Y = study.data.features("test"), study.data.responses("test")
+    alone = [run_study(study.data, seed=seed, folder=folder, linear=False, **OPTIONS) for seed in (2, 3, 4)]
+    predictions = np.mean([one.encoder.predict(X) for one in alone], axis=0)
+    np.testing.assert_allclose(study.result.r2, jne.r2_score(Y, predictions), rtol=1e-5)
+    maps = np.stack([one.result.jne for one in alone])
+    np.testing.assert_allclose(study.result.jne_by_seed, maps, rtol=1e-6)
+    np.testing.assert_allclose(study.result.jne_seed_se, maps.std(0, ddof=1) / np.sqrt(3), rtol=1e-6)
+    direct = jne.nonlinearity(jne.MeanEncoder.of([one.encoder for one in alone]), X)
+    np.testing.assert_allclose(study.result.jne, direct.jne, rtol=1e-6)
+    np.testing.assert_allclose(study.result.nonlinear_share, direct.nonlinear_share, rtol=1e-6)
+    assert list(study.result.seed) == [2, 3, 4] and study.result.attrs["n_seeds"] == 3
+    assert (
+        study.linear.random_state == 2
+        and study.encoder.describe() == jne.MeanEncoder.of([one.encoder for one in alone]).describe()
+    )
+
+
+def test_fits_are_those_of_the_studies_of_one_seed_and_fitted_once(seeded, monkeypatch):
+    study, folder = seeded
+    monkeypatch.setattr(jne.ResidualEncoder, "fit", None)
+    again = run_study(study.data, seed=2, n_seeds=2, folder=folder, **OPTIONS)
+    assert again.result.sizes["seed"] == 2 and again.folder != study.folder
+    xr.testing.assert_identical(run_study(study.data, seed=2, n_seeds=3, folder=folder, **OPTIONS).result, study.result)
+    names = {path.name for path in folder.glob("*/*.safetensors")}
+    assert names == {"nonlinear.safetensors", "linear.safetensors"}
+
+
+def test_refits_of_several_seeds_are_single_fits(seeded):
+    study, _ = seeded
+    crossfit = study.crossfit(n_splits=1, n_groups=4, refit=False)
+    single = study.encoder.single()
+    assert crossfit.attrs["encoder"].startswith("ResidualEncoder(") and single.random_state == 2
+    X, Y, X_val, Y_val = (
+        read(split) for split in ("train", "validation") for read in (study.data.features, study.data.responses)
+    )
+    rng = np.random.default_rng(0)
+    order, order_val = shuffle_within(np.zeros(len(X)), rng), rng.permutation(len(X_val))
+    null = jne.nonlinearity(single.fit(X, Y[order], X_val, Y_val[order_val]), study.data.features("test"))
+    np.testing.assert_allclose(study.null().null_jne, null.jne, rtol=1e-6)
+
+
+def test_one_seed_has_the_key_and_the_variables_that_it_always_had(tiny_dataset, study):
+    again = run_study(tiny_dataset, n_seeds=1, **OPTIONS)
+    assert again.folder == study.folder and "n_seeds" not in again.result.attrs
+    assert not [name for name in again.result.variables if "seed" in name]
+
+
+def test_seeds_that_would_change_nothing_are_refused(tiny_dataset):
+    with pytest.raises(ValueError, match=r"n_seeds=2, but the encoder \(RidgeEncoder\) was given a random_state"):
+        run_study(tiny_dataset, encoder=jne.RidgeEncoder, encoder_options={"random_state": 1}, n_seeds=2)
+    with pytest.raises(ValueError, match="n_seeds=0 is not a whole number of at least 1"):
+        run_study(tiny_dataset, n_seeds=0)
+    with pytest.raises(ValueError, match=r"n_seeds=2, but the encoder \(MeanEncoder\) has no random_state"):
+        run_study(tiny_dataset, encoder=jne.MeanEncoder(jne.ResidualEncoder(8)), n_seeds=2)
+
+
 def test_a_dataset_with_folds_is_predicted_by_cross_validation(tiny_content):
     folds = np.arange(60) % 4
     data = EncodingDataset(tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", folds)))
     study = run_study(data, **OPTIONS)
     predictions = jne.ResidualEncoder(**OPTIONS["encoder_options"]).cross_predict(data)
     np.testing.assert_allclose(study.result.r2, jne.r2_score(data.responses(), predictions))
+    assert "r2_linearised" not in study.result
     assert study.result.sizes["sample"] == 60 and "R² cross-validated over 4 folds" in study.result.attrs["evaluation"]
 
 
