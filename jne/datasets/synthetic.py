@@ -115,8 +115,8 @@ def _check(profiles: dict, numbers: dict) -> None:
         raise ValueError(f"gate={profiles['gate']!r}; accepted are True and False")
     if profiles["gate"] and "layer" in profiles:
         raise ValueError(
-            f"gate=True with layer={profiles['layer']!r}; accepted is gate=False: the gate is a function of one layer's "
-            "features, so planted in several it would be another one in every level"
+            f"gate=True with layer={profiles['layer']!r}; accepted is gate=False: the gate is a function of one "
+            "layer's features, so planted in several it would be another one in every level"
         )
     for name, least in _LEAST.items():
         whole_number(numbers[name], name, least)
