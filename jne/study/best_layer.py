@@ -203,7 +203,11 @@ def assemble(parts: Mapping[str, xr.Dataset], voxels: Callable[[str], np.ndarray
             continue
         pieces = [variable, *(other.variables[name] for other in others)]
         if "voxel" in variable.dims:
-            joined[name] = xr.Variable.concat(pieces, "voxel").isel(voxel=order)
+            # Not xarray's concat, which cuts text to the length of the first part's.
+            axis = variable.dims.index("voxel")
+            values = np.take(np.concatenate([piece.values for piece in pieces], axis), order, axis)
+            values = values.astype(object) if values.dtype.kind == "U" else values
+            joined[name] = xr.Variable(variable.dims, values, variable.attrs)
         elif all(variable.equals(piece) for piece in pieces):
             joined[name] = variable
     attributes = {name: value for name, value in first.attrs.items()
