@@ -140,7 +140,7 @@ def run_best_layer(
             write_json(parameters, own / "parameters.json")
             results = {name: part.result for name, part in studies.items()}
             result = assemble(results, lambda name: np.flatnonzero(layer == name))
-            result["layer"] = "voxel", layer.astype(object)
+            result["layer"] = "voxel", layer.astype(object), {"layers": data.layers}
             if "fold_layer" in choice:
                 result = result.assign(_nested_accuracy(data, choice, studies, parameters, settings.get("progress")))
             result["significant"] = "voxel", significant_voxels(result["p_value"].values, q)

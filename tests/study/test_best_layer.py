@@ -150,9 +150,16 @@ def test_every_setting_of_a_study_is_handed_on(content, monkeypatch):
 
 def test_assembly_leaves_out_what_differs_by_layer():
     layer = np.array(["b", "a", "b"])
-    part = lambda values, width: xr.Dataset(  # noqa: E731
-        {"jne": ("voxel", values), "roi": ("voxel", ["V1" if value == 1 else "higher" for value in values]), "by_feature": (("voxel", "feature"), np.ones((len(values), width))),
-         "stimulus_id": ("sample", ["x", "y"])}, attrs={"seed": 0, "data_hash": str(values)})  # fmt: skip
+
+    def part(values, width):
+        variables = {
+            "jne": ("voxel", values),
+            "roi": ("voxel", ["V1" if value == 1 else "higher" for value in values]),
+            "by_feature": (("voxel", "feature"), np.ones((len(values), width))),
+            "stimulus_id": ("sample", ["x", "y"]),
+        }
+        return xr.Dataset(variables, attrs={"seed": 0, "data_hash": str(values)})
+
     found = assemble({"a": part([1.0], 2), "b": part([0.0, 2.0], 3)}, lambda name: np.flatnonzero(layer == name))
     assert found.jne.values.tolist() == [0, 1, 2] and "by_feature" not in found
     assert found.roi.values.tolist() == ["higher", "V1", "higher"]
