@@ -62,8 +62,8 @@ def _layer_hierarchy(part: dict) -> str:
               for choice, value in ratio.items()}  # fmt: skip
     return (
         f"Over {part['seeds']} cortices of this kind (`benchmarks/layers.py`), JNE of the last level is "
-        f"{spread['last']} that of the first with the last layer, and {spread['best']} with the best layer of each voxel; for the share "
-        f"these are {share['last']:.2f} and {share['best']:.2f}"
+        f"{spread['last']} that of the first with the last layer, and {spread['best']} with the best layer of each "
+        f"voxel; for the share these are {share['last']:.2f} and {share['best']:.2f}"
     )
 
 
