@@ -15,7 +15,8 @@ NOT_YET = "nobody has measured yet"
 def measured(root: Path) -> dict[str, str]:
     """Markdown for ``{{name}}`` in the pages.
 
-    ``encoder_difference`` is from `benchmarks/encoders.py`, ``quick_time`` and ``demo_time`` are from
+    ``encoder_difference`` is from `benchmarks/encoders.py`, ``layer_hierarchy`` and ``layer_rise`` from
+    `benchmarks/layers.py`, ``quick_time`` and ``demo_time`` are from
     `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling`` and ``batch_overhead`` from
     `benchmarks/batch.py`.
     """
@@ -25,6 +26,9 @@ def measured(root: Path) -> dict[str, str]:
     texts["batch_machine"] = _machine(batch["grid"]["machine"]) if "grid" in batch else NOT_YET
     encoders = _read(root / RESULTS / "encoders.json")
     texts["encoder_difference"] = _encoders(encoders) if encoders else f"That {NOT_YET}"
+    layers = _read(root / RESULTS / "layers.json")
+    texts["layer_hierarchy"] = _layer_hierarchy(layers) if layers else f"How much, {NOT_YET}"
+    texts["layer_rise"] = _layer_rise(layers) if layers else f"Whether it stays visible, {NOT_YET}"
     return texts | _book_times(_read(root / RESULTS / "book.json"))
 
 
@@ -47,6 +51,29 @@ def _encoders(part: dict) -> str:
         f"and {release['r2']:.3f} without, and JNE follows the planted share with ρ = {other[share]:.2f} and "
         f"{release[share]:.2f}; their maps of JNE correlate with ρ = {other[map_of]:.2f}, where the same encoder from "
         f"another seed gives {again[map_of]:.2f}"
+    )
+
+
+def _layer_hierarchy(part: dict) -> str:
+    """What JNE makes of a cortex without any nonlinearity, from the last layer and from the best ones."""
+    ratio = {choice: row["jne, ratio"] for choice, row in part["summary"]["linear"].items()}
+    share = {choice: row["nonlinear_share, ratio"]["mean"] for choice, row in part["summary"]["linear"].items()}
+    spread = {choice: f"{value['mean']:.2f} times ({value['min']:.2f} to {value['max']:.2f})"
+              for choice, value in ratio.items()}  # fmt: skip
+    return (
+        f"Over {part['seeds']} cortices of this kind (`benchmarks/layers.py`), JNE of the last level is "
+        f"{spread['last']} that of the first with the last layer, and {spread['best']} with the best layer of each "
+        f"voxel; for the share these are {share['last']:.2f} and {share['best']:.2f}"
+    )
+
+
+def _layer_rise(part: dict) -> str:
+    """How a planted rise is seen with the best layers."""
+    rising = part["summary"]["rising"]
+    rho = {choice: row["nonlinear_share, rho with the share"]["mean"] for choice, row in rising.items()}
+    return (
+        f"Where the planted share does rise, the measured one follows it over voxels with ρ = {rho['best']:.2f} with "
+        f"the best layers and {rho['last']:.2f} with the last"
     )
 
 

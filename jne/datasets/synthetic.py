@@ -11,10 +11,12 @@ from jne import cortex
 from jne._core import code_hash, hash_parameters, kept, results_dir, whole_number, zscore
 from jne.accuracy import noise_ceiling
 from jne.datasets.dataset import EncodingDataset, load_dataset, save_dataset
-from jne.datasets.synthetic_areas import PROFILES, gate_categories, planted_profile, thinned_vertices
-from jne.datasets.synthetic_stimuli import N_UNITS, TRUE_LAYER, Stimuli, draw_stimuli, hidden_units, stream
+from jne.datasets.synthetic_areas import PROFILES, gate_categories, planted_profile, thinned_vertices, true_layers
+from jne.datasets.synthetic_stimuli import LAYERS, N_UNITS, TRUE_LAYER, Stimuli, draw_stimuli, hidden_units, stream
 
 SUBJECTS = (1, 2, 3, 4)
+PLACEMENTS = {"shared": {"alpha": "rising", "gate": True}, "deepening": {"alpha": "flat", "gate": False}}
+"""Which layers the levels are planted in, with the defaults that go with it."""
 N_REPEATS = 3
 
 _LEAST = {"subject": 1, "n_train": 2, "n_validation": 2, "n_test": 3, "n_features": 16, "thin": 1, "seed": 0}
@@ -23,9 +25,10 @@ _LEAST = {"subject": 1, "n_train": 2, "n_validation": 2, "n_test": 3, "n_feature
 def synthetic_cortex(
     subject: int = 1,
     *,
-    alpha: str = "rising",
+    alpha: str | None = None,
     ceiling: str = "flat",
-    gate: bool = True,
+    gate: bool | None = None,
+    layer: str = "shared",
     n_train: int = 2400,
     n_validation: int = 300,
     n_test: int = 300,
@@ -56,11 +59,18 @@ def synthetic_cortex(
         Subjects share the profiles of the levels, the test stimuli and the hidden units; everything else is redrawn.
     alpha, ceiling : {"flat", "rising"}
         Profile of the nonlinear share and of the noise ceiling from V1 to the higher areas; see `PROFILES`. With flat
-        x rising, a measure that follows the signal-to-noise ratio invents a hierarchy.
-    gate : bool
+        x rising, a measure that follows the signal-to-noise ratio invents a hierarchy. ``alpha`` may also be "none":
+        every vertex is linear. By default it is rising, or flat where layers deepen.
+    gate : bool, optional
         Whether the nonlinear part of the category areas is gated by their category: FFC by faces, PHA1-3, POS1, DVT
         and ProS by scenes, V4t, MT, MST and FST by bodies. The gate is the probability of the category given the
-        features. Nothing else depends on it.
+        features. Nothing else depends on it. By default it is on, or off where layers deepen.
+    layer : {"shared", "deepening"}
+        The true layer: one for all vertices, layer3, or a deeper one for later levels, as for a cortex whose areas
+        compute one after the other what a network's layers do. From V1 to the higher areas these are layers 1, 2, 2,
+        3, 3 and 4: six levels spaced evenly over the four layers there are. What is linear in an early layer need be
+        neither linear nor to be had in the last one, which is the default layer then, as it is the paper's. The gate
+        must be off: it is a function of layer3 and, planted in another layer, would be another one in every level.
     n_train, n_validation, n_test : int
         Number of stimuli of each split; ``n_train`` is at least twice ``n_features``.
     n_features : int
@@ -77,9 +87,16 @@ def synthetic_cortex(
     -------
     EncodingDataset
         Beside what every dataset has: ``level``, ``true_nonlinearity`` (alpha), ``true_noise_ceiling`` and
-        ``gate_category`` (empty where there is no gate), all ``(voxel)``.
+        ``gate_category`` (empty where there is no gate), all ``(voxel)``. The true layer is an attribute; where layers
+        deepen, ``true_layer (voxel)``, and ``true_nonlinearity`` is that in it.
     """
-    profiles = {"alpha": alpha, "ceiling": ceiling, "gate": gate}
+    if layer not in PLACEMENTS:
+        raise ValueError(f"layer={layer!r}; accepted are {', '.join(PLACEMENTS)}")
+    given = {"alpha": alpha, "ceiling": ceiling, "gate": gate}
+    profiles = given | {name: value for name, value in PLACEMENTS[layer].items() if given[name] is None}
+    if layer != "shared":
+        # Nothing is added to the parameters of a dataset that could be made before there was a choice.
+        profiles["layer"] = layer
     numbers = {"subject": subject, "n_train": n_train, "n_validation": n_validation, "n_test": n_test}
     numbers |= {"n_features": n_features, "thin": thin, "seed": seed}
     _check(profiles, numbers)
@@ -96,6 +113,11 @@ def _check(profiles: dict, numbers: dict) -> None:
             raise ValueError(f"{name}={profiles[name]!r} is not a profile; accepted are {', '.join(PROFILES[name])}")
     if not isinstance(profiles["gate"], bool):
         raise ValueError(f"gate={profiles['gate']!r}; accepted are True and False")
+    if profiles["gate"] and "layer" in profiles:
+        raise ValueError(
+            f"gate=True with layer={profiles['layer']!r}; accepted is gate=False: the gate is a function of one "
+            "layer's features, so planted in several it would be another one in every level"
+        )
     for name, least in _LEAST.items():
         whole_number(numbers[name], name, least)
     if numbers["subject"] not in SUBJECTS:
@@ -115,11 +137,13 @@ def _generate(parameters: dict, block_size: int = 512) -> xr.Dataset:
     kept = thinned_vertices(parameters["thin"])
     gate = gate_categories()[kept] if parameters["gate"] else np.full(len(kept), "")
     truth = {name: planted_profile(name, parameters[name], subject, seed)[kept] for name in ("alpha", "ceiling")}
+    placement = parameters.get("layer", "shared")
+    layer = true_layers(placement)[kept]
 
     n_test = parameters["n_test"]
     responses = np.empty((len(stimuli.split), len(kept)), np.float32)
     repeats = np.empty((n_test, N_REPEATS, len(kept)), np.float32)
-    for block, signal in _signals(stimuli, kept, truth["alpha"], gate, subject, seed, block_size):
+    for block, signal in _signals(stimuli, kept, truth["alpha"], gate, layer, subject, seed, block_size):
         _add_noise(
             signal, truth["ceiling"][block], kept[block], subject, seed, responses[:, block], repeats[..., block]
         )
@@ -136,6 +160,10 @@ def _generate(parameters: dict, block_size: int = 512) -> xr.Dataset:
         "true_nonlinearity": truth["alpha"].astype(np.float32),
         "true_noise_ceiling": truth["ceiling"].astype(np.float32),
     }
+    where, name = {"true_layer": TRUE_LAYER, "default_layer": TRUE_LAYER}, ""
+    if placement == "deepening":
+        voxel["true_layer"] = layer
+        where, name = {"default_layer": list(LAYERS)[-1]}, ", layers deepening"
     content = xr.Dataset(
         {
             **{name: (("stimulus", f"feature_{name}"), values) for name, values in stimuli.layers.items()},
@@ -148,10 +176,9 @@ def _generate(parameters: dict, block_size: int = 512) -> xr.Dataset:
         },
         attrs={
             "name": f"Synthetic cortex, subject {subject} (nonlinearity {parameters['alpha']}, "
-            f"noise ceiling {parameters['ceiling']}, gate {'on' if parameters['gate'] else 'off'})",
+            f"noise ceiling {parameters['ceiling']}, gate {'on' if parameters['gate'] else 'off'}{name})",
             "synthetic": 1,
-            "true_layer": TRUE_LAYER,
-            "default_layer": TRUE_LAYER,
+            **where,
             "feature_model": "clusters in a latent space with a power-law spectrum",
             "n_repeats": N_REPEATS,
             "licence": "CC0-1.0",
@@ -165,21 +192,31 @@ def _generate(parameters: dict, block_size: int = 512) -> xr.Dataset:
 
 
 def _signals(
-    stimuli: Stimuli, kept: np.ndarray, alpha: np.ndarray, gate: np.ndarray, subject: int, seed: int, block_size: int
+    stimuli: Stimuli,
+    kept: np.ndarray,
+    alpha: np.ndarray,
+    gate: np.ndarray,
+    layer: np.ndarray,
+    subject: int,
+    seed: int,
+    block_size: int,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Noise-free responses in blocks of vertices: the block's slice and ``(n_vertices_block, n_stimuli)``."""
-    features = stimuli.layers[TRUE_LAYER].astype(float)
-    features = _grid((features - features.mean(axis=0)).T, 20)
-    units = {category: _grid(hidden_units(stimuli, seed, category), 20) for category in np.unique(gate)}
+    features, units = {}, {}
+    for name, category in sorted(set(zip(layer, gate, strict=True))):
+        values = stimuli.layers[name].astype(float)
+        features[name] = _grid((values - values.mean(axis=0)).T, 20)
+        units[name, category] = _grid(hidden_units(stimuli, seed, category, name), 20)
     for start in range(0, len(kept), block_size):
         block = slice(start, min(start + block_size, len(kept)))
         keys = [_vertex_key(index, subject, seed) for index in kept[block]]
-        linear = _weights("linear", keys, len(features)) @ features
-        weights = _weights("nonlinear", keys, N_UNITS)
-        nonlinear = np.empty_like(linear)
-        for category, library in units.items():
-            rows = np.flatnonzero(gate[block] == category)
-            nonlinear[rows] = weights[rows] @ library
+        weights = _weights("linear", keys, len(next(iter(features.values()))))
+        mixing = _weights("nonlinear", keys, N_UNITS)
+        linear, nonlinear = np.empty((2, len(keys), len(stimuli.split)))
+        for (name, category), library in units.items():
+            rows = np.flatnonzero((layer[block] == name) & (gate[block] == category))
+            linear[rows] = weights[rows] @ features[name]
+            nonlinear[rows] = mixing[rows] @ library
         share = alpha[block, None]
         yield block, np.sqrt(1 - share) * zscore(linear, axis=1) + np.sqrt(share) * zscore(nonlinear, axis=1)
 

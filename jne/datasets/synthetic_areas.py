@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from jne import cortex
-from jne.datasets.synthetic_stimuli import stream
+from jne.datasets.synthetic_stimuli import LAYERS, TRUE_LAYER, stream
 
 PROFILES = {
-    "alpha": {"flat": (0.40,) * 6, "rising": (0.15, 0.25, 0.35, 0.45, 0.55, 0.65)},
+    "alpha": {"flat": (0.40,) * 6, "rising": (0.15, 0.25, 0.35, 0.45, 0.55, 0.65), "none": (0.0,) * 6},
     "ceiling": {"flat": (0.50,) * 6, "rising": (0.25, 0.35, 0.45, 0.55, 0.65, 0.75)},
 }
 """Expected nonlinear share and noise ceiling of each level, V1 to higher. Choices, not findings."""
@@ -26,15 +26,17 @@ def planted_profile(name: str, profile: str, subject: int, seed: int) -> np.ndar
     Parameters
     ----------
     name : {"alpha", "ceiling"}
-    profile : {"flat", "rising"}
+    profile : {"flat", "rising"}, or "none" of alpha
     subject, seed : int
 
     Returns
     -------
     numpy.ndarray, ``(n_vertices,)``
-        The level's value plus a smooth Gaussian field, the same field for both profiles.
+        The level's value plus a smooth Gaussian field, the same field for both profiles; zeros with "none".
     """
     whole = cortex.load_cortex()
+    if profile == "none":
+        return np.zeros(len(whole))
     field = np.empty(len(whole))
     for side, hemisphere in enumerate(cortex.HEMISPHERES):
         here = whole.hemisphere == hemisphere
@@ -43,6 +45,23 @@ def planted_profile(name: str, profile: str, subject: int, seed: int) -> np.ndar
     field = np.clip((field - field.mean()) / field.std(), -2, 2)
     values = dict(zip(cortex.LEVELS, PROFILES[name][profile], strict=True))
     return np.array([values[level] for level in whole.level]) + SPREAD[name] * field
+
+
+def true_layers(placement: str) -> np.ndarray:
+    """Layer in which each vertex of the visual areas is planted, ``(n_vertices,)``.
+
+    Parameters
+    ----------
+    placement : {"shared", "deepening"}
+        `TRUE_LAYER` for all, or, for the levels from the first to the last, layers spaced evenly from the first to the
+        last.
+    """
+    level = cortex.load_cortex().level
+    if placement == "shared":
+        return np.full(len(level), TRUE_LAYER)
+    places = np.linspace(0, len(LAYERS) - 1, len(cortex.LEVELS))
+    layer = {name: list(LAYERS)[round(place)] for name, place in zip(cortex.LEVELS, places, strict=True)}
+    return np.array([layer[name] for name in level])
 
 
 def thinned_vertices(thin: int) -> np.ndarray:

@@ -114,10 +114,10 @@ def draw_stimuli(seed: int, subject: int, counts: dict[str, int], n_features: in
     )
 
 
-def hidden_units(stimuli: Stimuli, seed: int, gate: str = "") -> np.ndarray:
+def hidden_units(stimuli: Stimuli, seed: int, gate: str = "", layer: str = TRUE_LAYER) -> np.ndarray:
     """Responses of the library of hidden units, without their best linear fit.
 
-    Each unit is an activation of a random direction of the true layer's features. Its least-squares fit on these
+    Each unit is an activation of a random direction of the layer's features. Its least-squares fit on these
     features and an intercept, over all stimuli, is removed.
 
     Parameters
@@ -126,13 +126,15 @@ def hidden_units(stimuli: Stimuli, seed: int, gate: str = "") -> np.ndarray:
     seed : int
     gate : str
         Category whose gate multiplies every unit before the fit is removed; empty for none.
+    layer : str
+        The true layer of the vertices that combine these units.
 
     Returns
     -------
     numpy.ndarray, ``(N_UNITS, n_stimuli)``
-        Unit variance, uncorrelated with every feature.
+        Unit variance, uncorrelated with every feature of the layer.
     """
-    features = stimuli.layers[TRUE_LAYER].astype(float)
+    features = stimuli.layers[layer].astype(float)
     rng = stream("units", seed)
     drive = zscore(features @ rng.standard_normal((features.shape[1], N_UNITS)))
     shift = rng.uniform(-0.75, 0.75, N_UNITS)

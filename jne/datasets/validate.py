@@ -16,9 +16,9 @@ _SCAN_BYTES, _SCAN_COLUMNS = 2 * 2**20, 1024
 """How much of a variable is checked at a time, and the fewest columns of it."""
 
 STIMULUS_VARIABLES = ("responses", "stimulus_id", "split", "fold", "category", "thumbnail")
-VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity")
+VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity", "true_layer")
 CARRIED_VOXEL_VARIABLES = (
-    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
+    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling", "true_layer",
 )  # fmt: skip
 CARRIED_STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
 """What results over voxels, and over stimuli, take over from a dataset."""

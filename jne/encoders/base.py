@@ -72,7 +72,7 @@ class Encoder(BaseEstimator, abc.ABC):
 
     def fit(
         self,
-        data: EncodingDataset | np.ndarray,
+        data: EncodingDataset | Training | np.ndarray,
         Y: np.ndarray | None = None,
         X_val: np.ndarray | None = None,
         Y_val: np.ndarray | None = None,
@@ -85,7 +85,7 @@ class Encoder(BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        data : EncodingDataset or array ``(n_samples, n_features)``
+        data : EncodingDataset, jne.datasets.Training or array ``(n_samples, n_features)``
         Y : array ``(n_samples, n_voxels)``, optional
         X_val, Y_val : arrays of the validation stimuli, optional
             ``Y``, ``X_val`` and ``Y_val`` are needed with arrays. What validation is for, the class says.
@@ -113,6 +113,9 @@ class Encoder(BaseEstimator, abc.ABC):
         if isinstance(data, EncodingDataset):
             self.layer_ = layer or data.default_layer
             return self._fit_arrays(training_arrays(data, layer), progress, folder)
+        if isinstance(data, Training):
+            self.layer_ = None
+            return self._fit_arrays(data, progress, folder)
         if Y is None or X_val is None or Y_val is None:
             raise ValueError("fit takes a dataset, or the four arrays X, Y, X_val and Y_val")
         self.layer_ = None

@@ -9,6 +9,7 @@ from jne.plotting.figures import figure_accuracy, figure_confound, figure_hierar
 from jne.plotting.grids import figure_grid, figure_scalars, result_label
 from jne.plotting.idea import draw_idea
 from jne.plotting.inputs import figure_clusters, figure_sweeps
+from jne.plotting.layers import figure_best_layers, figure_depth
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.networks import figure_fitted, figure_order
 from jne.plotting.residual_networks import figure_amplitude, figure_residual
@@ -57,6 +58,7 @@ __all__ = [
     "figure_agreement",
     "figure_amplitude",
     "figure_areas",
+    "figure_best_layers",
     "figure_bias",
     "figure_blind_spots",
     "figure_called",
@@ -65,6 +67,7 @@ __all__ = [
     "figure_confound",
     "figure_convergence",
     "figure_crossfit",
+    "figure_depth",
     "figure_fitted",
     "figure_followed",
     "figure_grid",

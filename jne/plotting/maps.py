@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
@@ -23,6 +25,7 @@ from jne.cortex import (
     sulcal_depth,
     surface,
 )
+from jne.plotting.characters import plain
 
 NOT_SIGNIFICANT = "0.62"
 _MARGIN = 12.0  # millimetres of cortex around the data
@@ -46,6 +49,7 @@ def plot_flatmap(
     outlines: bool = True,
     fill: bool = True,
     mesh: str = MESH,
+    categories: Sequence[str] = (),
 ) -> Axes:
     """Draw values on the flat map of both hemispheres, cropped to the region that holds data.
 
@@ -77,6 +81,9 @@ def plot_flatmap(
         False draws nothing but the given vertices.
     mesh : str
         Mesh that ``vertex`` indexes. Only fsLR-32k has a flat map here.
+    categories : sequence of str
+        Names in their order, where values are places in it: one colour each, and each triangle has the value of one of
+        its vertices.
 
     Returns
     -------
@@ -100,8 +107,10 @@ def plot_flatmap(
         ax = plt.subplots(figsize=(7.5, 5.2), layout="constrained")[1]
     shown = values[significant & np.isfinite(values)]
     shown = shown if len(shown) else values[np.isfinite(values)]
-    cmap = colormaps.get_cmap(cmap).resampled(_N_COLOURS)
+    cmap = colormaps.get_cmap(cmap).resampled(len(categories) or _N_COLOURS)
     norm = Normalize(shown.min() if vmin is None else vmin, shown.max() if vmax is None else vmax)
+    if categories:
+        norm = Normalize(-0.5, len(categories) - 0.5)
 
     x_next, bottom, names, n_drawn = 0.0, 0.0, [], 0
     for side in (side for side in HEMISPHERES if side in hemisphere):
@@ -115,7 +124,7 @@ def plot_flatmap(
         x_next = corners[patch, 0].max() + _GAP
         bottom = min(bottom, corners[patch, 1].min())
         # Without filling, a vertex among others that have no value must show all the same.
-        _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, n_corners=2 if fill else 1)
+        _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, 2 if fill else 1, blend=not categories)
         if outlines:
             ax.add_collection(LineCollection(_borders(corners, triangles, areas), colors="k", linewidths=0.7, zorder=3))
             names += _names(corners, triangles, areas)
@@ -125,7 +134,9 @@ def plot_flatmap(
     ax.set_axis_off()
     # Inside the axes' own frame, so that the bar stays beside the map, whatever the shape of the axes.
     bar = ax.inset_axes((1.02, 0.15, 0.03, 0.7))
-    ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), cax=bar, label=label)
+    bar = ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), cax=bar, label=label)
+    if categories:
+        bar.set_ticks(range(len(categories)), labels=[plain(name) for name in categories])
     if title:
         ax.set_title(title, fontsize=11)
     _say(ax, significant.all(), np.count_nonzero(np.isfinite(values)), n_drawn)
@@ -157,8 +168,8 @@ def _crop(side: str, has_value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return corners, triangles, np.unique(triangles)
 
 
-def _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, n_corners) -> None:
-    """Sulci, and above them the triangles of which at least ``n_corners`` corners have a value."""
+def _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, n_corners, *, blend) -> None:
+    """Sulci, and above them the triangles of which at least ``n_corners`` corners have a value: their mean, or one."""
     depth = sulcal_depth(side)[triangles].mean(axis=1)
     common = {"antialiased": False, "rasterized": True}
     ax.tripcolor(*corners.T, triangles, facecolors=depth, cmap=_SULCI, vmin=-1.2, vmax=1.0, **common)
@@ -168,6 +179,9 @@ def _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, n_corners) -
     use = (label == majority[:, None]) & has_value & (majority != "")[:, None]
     count = use.sum(axis=1)
     drawn = (count > 0) & (has_value.sum(axis=1) >= n_corners)
+    if not blend:
+        use &= np.cumsum(use, axis=1) == 1
+        count = use.sum(axis=1)
     mean, share = (np.where(use, values[triangles], 0).sum(axis=1)[drawn] / count[drawn] for values in on_mesh)
     faces = triangles[drawn]
     if (share >= 0.5).any():

@@ -12,6 +12,7 @@ from jne.statistics.area_tables import (
     spearman,
 )
 from jne.statistics.intraclass_correlation import intraclass_correlation
+from jne.statistics.layer_confound import DEPTH_MEASURES, PREDICTED, depth_ratios, depth_table, depth_trends
 from jne.statistics.map_agreement import agreement_table
 from jne.statistics.selectivity import called_selective, calling_rates, can_test, interaction_test, shuffle_test
 from jne.statistics.subject_tables import (
@@ -29,7 +30,9 @@ from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test,
 from jne.statistics.variants import followed_table, variant_correlations
 
 __all__ = [
+    "DEPTH_MEASURES",
     "POOLED",
+    "PREDICTED",
     "agreement_table",
     "area_intervals",
     "area_recovery_table",
@@ -40,6 +43,9 @@ __all__ = [
     "calling_rates",
     "can_test",
     "category_table",
+    "depth_ratios",
+    "depth_table",
+    "depth_trends",
     "effect_sizes",
     "followed_table",
     "headline",

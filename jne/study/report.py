@@ -80,22 +80,29 @@ def report(
 
 
 def _facts(study: Study) -> dict:
-    attributes = study.result.attrs
+    attributes, parts = study.result.attrs, study.parts
+    layers = {layer: part.encoder.layer_ or "all layers side by side" for layer, part in parts.items()}
+    widths = sorted({len(part.encoder.x_mean_) for part in parts.values()})
     return {
         "name": study.data.name,
         "synthetic": bool(study.data.synthetic),
-        "layer": study.encoder.layer_ or "all layers side by side",
+        "layer": next(iter(layers.values())) if len(layers) == 1 else f"best of each voxel: {', '.join(layers)}",
         "evaluation": attributes["evaluation"],
         "n_samples": int(study.result.sizes["sample"]),
-        "n_features": len(study.encoder.x_mean_),
-        "encoder": study.encoder.describe(),
+        "n_features": widths[0] if len(widths) == 1 else f"{widths[0]} to {widths[-1]}",
+        "encoder": next(iter(parts.values())).encoder.describe(),
     }
 
 
 def _plain_share(study: Study) -> np.ndarray | None:
     """Share from the encoder's predictions at all stimuli; None where they are too few for a linear map."""
-    X = study.data.features("all", study.encoder.layer_)
-    return prediction_share(X, study.encoder.predict(X)) if len(X) >= X.shape[1] + 2 else None
+    shares = np.full(study.result.sizes["voxel"], np.nan)
+    for layer, part in study.parts.items():
+        X = study.data.features("all", part.encoder.layer_)
+        if len(X) < X.shape[1] + 2:
+            return None
+        shares[study.voxels_of(layer)] = prediction_share(X, part.encoder.predict(X))
+    return shares
 
 
 def summarise(

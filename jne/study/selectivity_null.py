@@ -15,6 +15,7 @@ from jne._core import cached, hash_parameters
 from jne.accuracy import prediction_share, remove_linear
 from jne.measures import nonlinearity
 from jne.statistics import category_table
+from jne.study.best_layer import assemble
 from jne.study.study import Study
 
 N_UNITS = 64
@@ -100,7 +101,8 @@ def ungated_tables(study: Study, n_draws: int, *, random_state: int = 0, max_mem
     """JNE-SS by area and category in ``n_draws`` studies like this one in which nothing is gated.
 
     Every draw simulates responses (`ungated_responses`), fits the study's encoder to them with a seed of its own, and
-    summarises its Jacobians at the test stimuli as `category_table` does. Cached draw by draw.
+    summarises its Jacobians at the test stimuli as `category_table` does. Cached draw by draw. Where voxels have layers
+    of their own, the voxels of each layer are simulated, and fitted, by themselves.
 
     Returns
     -------
@@ -121,6 +123,17 @@ def ungated_tables(study: Study, n_draws: int, *, random_state: int = 0, max_mem
 
 
 def _ungated(study: Study, draw: int, random_state: int, max_memory: str, fits: Path) -> xr.Dataset:
+    measured = {layer: _ungated_part(part, draw, random_state, max_memory, fits / layer)
+                for layer, part in study.parts.items()}  # fmt: skip
+    measured = assemble(measured, study.voxels_of)
+    measured = measured.assign({name: study.result[name] for name in ("roi", "category", "significant")})
+    tables = {name: category_table(measured, signed=signed) for name, signed in (("jne_ss", False), ("signed", True))}
+    first = tables["jne_ss"]
+    coords = {"area": first.index.to_numpy(object), "category": first.columns.to_numpy(object)}
+    return xr.Dataset({name: (("area", "category"), table) for name, table in tables.items()}, coords)
+
+
+def _ungated_part(study: Study, draw: int, random_state: int, max_memory: str, fits: Path) -> xr.Dataset:
     # Another seed for every dataset and layer, and the same one whatever the code around it.
     facts = {name: study.result.attrs[name] for name in ("data_hash", "layer")}
     key = int(hash_parameters(facts), 16)
@@ -128,9 +141,4 @@ def _ungated(study: Study, draw: int, random_state: int, max_memory: str, fits: 
     X, X_val, X_test = (study.data.features(split, study.encoder.layer_) for split in ("train", "validation", "test"))
     Y, Y_val = ungated_responses(study, seed)
     encoder = study.encoder.with_seed(seed % 2**31).fit(X, Y, X_val, Y_val, folder=fits)
-    measured = nonlinearity(encoder, X_test, covariance=False, max_memory=max_memory)
-    measured = measured.assign({name: study.result[name] for name in ("roi", "category", "significant")})
-    tables = {name: category_table(measured, signed=signed) for name, signed in (("jne_ss", False), ("signed", True))}
-    first = tables["jne_ss"]
-    coords = {"area": first.index.to_numpy(object), "category": first.columns.to_numpy(object)}
-    return xr.Dataset({name: (("area", "category"), table) for name, table in tables.items()}, coords)
+    return nonlinearity(encoder, X_test, covariance=False, max_memory=max_memory)

@@ -74,6 +74,15 @@ class Study:
     result: xr.Dataset
     folder: Path
 
+    @property
+    def parts(self) -> dict[str, Study]:
+        """Layer -> study of the voxels that have it: the study itself, but for one of best layers."""
+        return {self.result.attrs["layer"]: self}
+
+    def voxels_of(self, layer: str) -> np.ndarray:
+        """Places in ``result`` of the voxels of a layer's part, in the part's order, ``(n_voxels_part,)``."""
+        return np.arange(self.result.sizes["voxel"])
+
     def crossfit(
         self,
         n_splits: int = 4,
@@ -152,7 +161,10 @@ def run_study(
     ----------
     data : EncodingDataset
     layer : str, optional
-        Feature layer; by default the dataset's own default.
+        Feature layer; by default the dataset's own default. With ``"best"`` each voxel has its own, chosen by
+        `jne.study.best_layers` without test stimuli; the encoders of a layer are fitted to the voxels that chose it,
+        and the result is assembled from them, with ``layer (voxel)``. With folds, a stimulus is predicted from the
+        layer chosen without its fold. (A dataset's own layer of this name is just that.)
     seed : int
         Seeds the encoders and the bootstrap.
     encoder : Encoder or subclass of it
@@ -184,6 +196,7 @@ def run_study(
     Returns
     -------
     Study
+        With ``layer="best"`` a `jne.study.BestLayerStudy`.
 
     Raises
     ------
@@ -202,6 +215,14 @@ def run_study(
     >>> study.result.sizes["sample"], study.encoder.get_params()["hidden_size"]
     (50, 16)
     """
+    if layer == "best" and layer not in data.layers:
+        from jne.study.best_layer import run_best_layer  # here, as it runs studies
+
+        return run_best_layer(
+            data, seed=seed, encoder=encoder, encoder_options=encoder_options, n_bootstrap=n_bootstrap, q=q,
+            max_memory=max_memory, progress=progress, folder=folder, wait=wait, linear=linear,
+            n_seeds=n_seeds,
+        )  # fmt: skip
     prototype, reference = _prototypes(encoder, dict(encoder_options or {}), seed)
     parameters = {
         "layer": layer or data.default_layer or "all layers",

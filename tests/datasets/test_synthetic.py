@@ -10,7 +10,7 @@ from jne.cortex import AREAS, CATEGORY_AREAS, LEVELS, load_cortex
 from jne.datasets import synthetic
 from jne.datasets import synthetic_stimuli as _stimuli
 from jne.datasets.synthetic import synthetic_cortex
-from jne.datasets.synthetic_areas import planted_profile, thinned_vertices
+from jne.datasets.synthetic_areas import planted_profile, thinned_vertices, true_layers
 
 SMALL = {"n_train": 200, "n_validation": 20, "n_test": 60, "n_features": 32, "thin": 16}
 
@@ -25,7 +25,8 @@ def signals(data, subject=1, seed=0):
     stimuli = _stimuli.draw_stimuli(seed, subject, counts, SMALL["n_features"])
     alpha = planted_profile("alpha", data.attrs["alpha"], subject, seed)
     kept = thinned_vertices(data.attrs["thin"])
-    blocks = synthetic._signals(stimuli, kept, alpha[kept], data.get("gate_category"), subject, seed, 512)
+    layer = true_layers(data.attrs.get("layer", "shared"))[kept]
+    blocks = synthetic._signals(stimuli, kept, alpha[kept], data.get("gate_category"), layer, subject, seed, 512)
     return np.concatenate([signal for _, signal in blocks])
 
 
@@ -84,6 +85,28 @@ def test_gate_changes_only_the_nonlinear_part_of_category_areas(data, ungated):
     assert np.array_equal(same, ~gated)
     for name in ("true_nonlinearity", "true_noise_ceiling"):
         assert np.array_equal(data.get(name), ungated.get(name))
+
+
+def test_levels_deepen_from_the_first_layer_to_the_last():
+    data = small(layer="deepening")
+    pairs = set(zip(data.get("level"), data.get("true_layer"), strict=True))
+    assert sorted(layer for _, layer in pairs) == [f"layer{number}" for number in (1, 2, 2, 3, 3, 4)]
+    assert {("V1", "layer1"), ("V4", "layer3"), ("higher", "layer4")} < pairs
+    assert data.default_layer == "layer4" and "true_layer" not in data.attrs
+    assert data.attrs["alpha"] == "flat" and not data.attrs["gate"]
+
+
+@pytest.mark.parametrize("alpha", ["flat", "none"])
+def test_the_planted_share_of_a_deepening_cortex_is_exactly_what_its_own_layer_does_not_explain(alpha):
+    data = small(layer="deepening", alpha=alpha)
+    layer, found = data.get("true_layer"), np.empty(data.n_voxels)
+    for name in np.unique(layer):
+        signal = signals(data)[layer == name].T
+        design = np.column_stack([np.ones(data.n_stimuli), data.features("all", name)]).astype(float)
+        fit = design @ np.linalg.lstsq(design, signal, rcond=None)[0]
+        found[layer == name] = (signal - fit).var(axis=0) / signal.var(axis=0)
+    np.testing.assert_allclose(found, data.get("true_nonlinearity"), atol=1e-4)
+    assert (found.max() < 1e-8) == (alpha == "none")
 
 
 @pytest.mark.parametrize("category", ["faces", "scenes", "bodies"])
@@ -234,6 +257,8 @@ def test_features_have_a_power_law_spectrum():
         ({"alpha": "falling"}, "alpha='falling'.*flat, rising"),
         ({"ceiling": 0.5}, "ceiling=0.5.*flat, rising"),
         ({"gate": "on"}, "gate='on'.*True and False"),
+        ({"layer": "final"}, "layer='final'.*shared, deepening"),
+        ({"layer": "deepening", "gate": True}, "gate=True with layer='deepening'.*gate=False"),
         ({"subject": 5}, "subject=5.*1, 2, 3, 4"),
         ({"subject": True}, "subject=True"),
         ({"thin": 0}, "thin=0 .*at least 1"),
