@@ -5,10 +5,11 @@ from jne.measures.crossfit_shares import SHARES, TERMS, Terms, share
 from jne.measures.linearised import linearised_predictions
 from jne.measures.nonlinearity import nonlinearity
 from jne.measures.registry import REGISTRY, Measure, label_of, short_label
-from jne.measures.validated_share import validated_share
+from jne.measures.validated_share import LEAST_STIMULI, validated_share
 from jne.measures.variants import VARIANTS, gain_change, variants
 
 __all__ = [
+    "LEAST_STIMULI",
     "REGISTRY",
     "SHARES",
     "TERMS",

@@ -27,6 +27,7 @@ class Measure:
     short: str = ""  # name where there is little room; by default the label
     axis: str = ""  # name on an axis of its own, with the unit; by default the label
     signed: bool = False  # whether it turns its sign where the responses do
+    terms: tuple[str, ...] = ()  # keys of numerator and denominator, sums of which make an area's value
     of: str = ""  # key of the measure that this one is of another function or other responses; empty where it is itself
 
     @property
@@ -179,6 +180,7 @@ REGISTRY = {entry.key: entry for entry in (
     Measure(
         "validated_share", "validated share", NUMBER,
         "cov(y, r) / cov(y, f) of held-out responses y, a prediction f, and what the best linear map leaves of f, r",
+        terms=("validated_nonlinear", "validated_predicted"),
     ),
     Measure(
         "validated_nonlinear", "confirmed nonlinear covariance", NUMBER, "cov(y, r) over the variance of y", of="r2",

@@ -75,9 +75,11 @@ def validated_share(
         one-sided, of the hypothesis that y is linear in the features (Student's t of cov(y, r_f)); ``confirmed``, what
         passes the Benjamini-Hochberg procedure at ``q``; ``validated_nonlinear`` and ``validated_predicted``, the two
         covariances over the variance of y, sums of which make an area's share. With ``area``, over ``area``:
-        ``area_share``, ``area_share_se``, ``area_p_value``. With ``category``: ``by_category (category, voxel)``, the
-        mean of the first product over a category's stimuli, over cov(y, f) of all, and ``by_category_se``; with both
-        also ``area_by_category (category, area)`` and its error.
+        ``area_share``, ``area_share_se``, ``area_p_value``; and what these are made of, sums over voxels of the first
+        product at each stimulus, ``area_products (sample, area)``, and of the second covariance, ``area_predicted``.
+        With ``category``: ``by_category (category, voxel)``, the mean of the first product over a category's stimuli,
+        over cov(y, f) of all, and ``by_category_se``; with both also ``area_by_category (category, area)`` and its
+        error.
         Attributes: ``n_samples``, ``n_all``, ``n_features``, ``linear_map`` in words; ``reason`` where stimuli are too
         few. A prediction that is linear has share 0 and no p value.
 
@@ -223,7 +225,8 @@ class _Collected:
             products = Products(*self.sums)
             share = ratio_of(products)
             content |= {"area_share": ("area", share.share), "area_share_se": ("area", share.se)}
-            content["area_p_value"] = "area", share.p_value
+            content |= {"area_p_value": ("area", share.p_value), "area_predicted": ("area", share.predicted)}
+            content["area_products"] = ("sample", "area"), products.nonlinear
             if self.members is not None:
                 values = by_group(products, self.members)
                 dims = "category", "area"

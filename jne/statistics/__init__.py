@@ -11,6 +11,7 @@ from jne.statistics.area_tables import (
     predicted_voxels,
     spearman,
 )
+from jne.statistics.confirmed_categories import confirmed_table, confirmed_test, double_centred
 from jne.statistics.intraclass_correlation import intraclass_correlation
 from jne.statistics.layer_confound import DEPTH_MEASURES, PREDICTED, depth_ratios, depth_table, depth_trends
 from jne.statistics.map_agreement import agreement_table
@@ -43,9 +44,12 @@ __all__ = [
     "calling_rates",
     "can_test",
     "category_table",
+    "confirmed_table",
+    "confirmed_test",
     "depth_ratios",
     "depth_table",
     "depth_trends",
+    "double_centred",
     "effect_sizes",
     "followed_table",
     "headline",

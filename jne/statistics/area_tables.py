@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from jne._core import as_numbers
 from jne.cortex import AREAS, LEVELS
-from jne.measures import SHARES, TERMS, Terms, share
+from jne.measures import REGISTRY, SHARES, TERMS, Terms, share
 
 ACCURACY = ("r2", "r2_linear", "r2_difference", "correlation")
 """Measures whose means are over all voxels: over those with R² above zero, the worse encoder would look the better."""
@@ -36,7 +36,7 @@ def area_table(
         With ``roi (voxel)``, empty for no area, and the measures ``(voxel)``; NaN voxels are left out of a measure's
         mean. Without ``significant (voxel)``, all voxels are taken.
     measures : tuple of str
-        Those of `ACCURACY` are averaged over all voxels.
+        Those of `ACCURACY` are averaged over all voxels. The validated share of an area is a ratio of sums.
     significant : bool
         False: average everything over all voxels.
 
@@ -54,17 +54,24 @@ def area_table(
         frame[name] = np.where(kept, result[name].values, np.nan)
     if "level" in result:
         frame["level"] = result["level"].values.astype(str)
+    ratios = {name: REGISTRY[name].terms for name in measures if name in REGISTRY}
+    ratios = {name: terms for name, terms in ratios.items() if terms and all(term in result for term in terms)}
+    for term in {term for terms in ratios.values() for term in terms}:
+        frame[term] = np.where(predicted | (not significant), result[term].values, np.nan)
     groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
     table = groups[list(measures)].mean()
+    for name, (numerator, denominator) in ratios.items():
+        below = groups[denominator].sum()
+        table[name] = groups[numerator].sum() / below.where(below > 0)
     table.insert(0, "n_voxels", groups.size())
     if significant and "significant" in result:
         table.insert(1, "n_significant", groups["significant"].sum())
     if "level" in frame:
         table.insert(1, "level", groups["level"].first())
-    return _in_order(table)
+    return in_order(table)
 
 
-def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
     """A table of areas in the order of the hierarchy; unknown areas last, in the order they have."""
     known = {area: rank for rank, area in enumerate(AREAS)}
     return table.sort_index(key=lambda index: index.map(lambda area: known.get(area, len(known))), kind="stable")
@@ -135,7 +142,7 @@ def area_share(result: xr.Dataset, area: str | np.ndarray = "roi", share_name: s
             f"{share_name}_high": float(found.high),
             "reliable": bool(found.reliable),
         }
-    return _in_order(pd.DataFrame.from_dict(rows, orient="index").rename_axis("roi"))
+    return in_order(pd.DataFrame.from_dict(rows, orient="index").rename_axis("roi"))
 
 
 def _labels(result: xr.Dataset, area: str | np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,6 +140,7 @@ def run_best_layer(
             write_json(parameters, own / "parameters.json")
             results = {name: part.result for name, part in studies.items()}
             result = assemble(results, lambda name: np.flatnonzero(layer == name))
+            result = result.merge(_areas_of(results.values()))
             result["layer"] = "voxel", layer.astype(object), {"layers": data.layers}
             if "fold_layer" in choice:
                 result = result.assign(_nested_accuracy(data, choice, studies, parameters, settings.get("progress")))
@@ -213,6 +214,18 @@ def assemble(parts: Mapping[str, xr.Dataset], voxels: Callable[[str], np.ndarray
     attributes = {name: value for name, value in first.attrs.items()
                   if all(np.array_equal(other.attrs.get(name), value) for other in others)}  # fmt: skip
     return xr.Dataset(joined, attrs=attributes)
+
+
+def _areas_of(results: Iterable[xr.Dataset]) -> xr.Dataset:
+    """What responses confirm by area: sums over the voxels of all layers."""
+    names = ["validated_area_products", "validated_area_predicted"]
+    parts = [result[names] for result in results if names[0] in result]
+    if not parts:
+        return xr.Dataset()
+    first, *others = xr.align(*parts, join="outer", fill_value=0.0)
+    total = sum(others, first)
+    share = total[names[0]].mean("sample") / total[names[1]]
+    return total.assign(validated_area_share=share.where(total[names[1]] > 0))
 
 
 def _choices(data: EncodingDataset, seed: int) -> xr.Dataset:

@@ -35,6 +35,7 @@ from jne.encoders import Encoder, ResidualEncoder, load_encoder
 from jne.measures import linearised_predictions, nonlinearity
 from jne.study import refits as _refits
 from jne.study.seeds import combined, each_seed, measure_seeds
+from jne.study.validation import confirmed
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ class Study:
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
         ``r2_linearised``, of `jne.measures.linearised_predictions` at the test stimuli, of which mean prediction and
-        mean Jacobian are, too (not of a dataset with folds: its one encoder saw most of them); ``correlation`` of the
-        nonlinear encoder's predictions; what `nonlinearity` returns; and what the dataset knows of its voxels. Over
+        mean Jacobian are, too (not of a dataset with folds: its one encoder saw most of them); what
+        `jne.validated_share` says of the predictions (``validated_share``, ``validated_p_value``, ``confirmed``, and
+        over ``area`` ``validated_area_...`` of the significant voxels); ``correlation`` of the nonlinear encoder's
+        predictions; what `nonlinearity` returns; and what the dataset knows of its voxels. Over
         ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. With several seeds ``jne_by_seed`` and
         ``nonlinear_share_by_seed (seed, voxel)``, of each fit, and ``jne_seed_se`` and ``nonlinear_share_seed_se
         (voxel)``, the standard error of the mean over fits. Its attributes hold every parameter.
@@ -304,6 +307,8 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
     if linear is not None:
         result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress, folds))
+    validated = confirmed(data, nonlinear, predictions, result["significant"].values, parameters["q"])
+    result = result.merge(validated)
     result["correlation"] = "voxel", correlation_score(Y, predictions)
     for name in CARRIED_VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
@@ -318,6 +323,7 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     attributes["evaluation"] = "held-out test stimuli"
     if split == "all":
         attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
+    attributes |= {name: value for name, value in validated.attrs.items() if name.startswith("validated_")}
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
 
 

@@ -1,0 +1,46 @@
+"""What the responses of a study confirm of the nonlinearity that its encoder predicts."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from jne.datasets import EncodingDataset
+from jne.encoders import Encoder
+from jne.measures import LEAST_STIMULI, validated_share
+
+_RENAMED = {"p_value": "validated_p_value"} | {
+    f"area_{name}": f"validated_area_{name}" for name in ("share", "share_se", "p_value", "products", "predicted")
+}
+
+
+def confirmed(
+    data: EncodingDataset, encoder: Encoder, predictions: np.ndarray, significant: np.ndarray, q: float
+) -> xr.Dataset:
+    """`jne.validated_share` of a study's predictions, by voxel and, over its significant voxels, by area.
+
+    The linear map is that of all stimuli, those for fitting and those without responses among them; with folds, of the
+    cross-validated predictions, which are several encoders'.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `jne.validated_share` has it; the p value and areas are called ``validated_...``. Empty with fewer test
+        stimuli than it takes.
+    """
+    layer, options = encoder.layer_, {"fold": data.folds}
+    split = "test" if data.folds is None else "all"
+    Y = data.responses(split)
+    if len(Y) < LEAST_STIMULI:
+        return xr.Dataset()
+    if data.folds is None:
+        parts = [data.features("all", layer)]
+        options = {"all_features": np.concatenate(parts)}
+        options["all_predictions"] = encoder.predict(options["all_features"])
+    roi = data.get("roi")
+    area = np.where(significant, "all voxels" if roi is None else roi.astype(str), "")
+    found = validated_share(predictions, Y, data.features(split, layer), area=area, q=q, **options)
+    about = {
+        f"validated_{name}": found.attrs[name] for name in ("n_all", "linear_map", "reason") if name in found.attrs
+    }
+    return found.rename({old: new for old, new in _RENAMED.items() if old in found}).assign_attrs(about)
