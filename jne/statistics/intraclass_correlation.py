@@ -50,7 +50,7 @@ def intraclass_correlation(values: np.ndarray, kind: str = "2,1") -> float:
         raise ValueError(f"kind={kind!r} is not known; give {' or '.join(map(repr, KINDS))}")
     values = values[:, np.isfinite(values).all(axis=0)]
     n_raters, n_targets = values.shape
-    if min(n_raters, n_targets) < 2:
+    if min(n_raters, n_targets) < 2 or np.ptp(values) == 0:
         return np.nan
     mean, of_target, of_rater = values.mean(), values.mean(axis=0), values.mean(axis=1, keepdims=True)
     between = n_raters * ((of_target - mean) ** 2).sum() / (n_targets - 1)

@@ -10,8 +10,8 @@ import xarray as xr
 
 from jne.accuracy import prediction_share, too_few_bootstraps
 from jne.measures import REGISTRY
-from jne.statistics import intraclass_correlation, predicted_voxels, spearman
-from jne.study.seeds import BY_SEED
+from jne.statistics import predicted_voxels, spearman
+from jne.study.seed_agreement import seed_agreement, seed_lines, seed_warnings, share_of_one_fit
 from jne.study.study import Study
 
 _LISTED = (
@@ -27,8 +27,6 @@ STRONG = 0.3
 """Rank correlation with the noise ceiling from which a measure is said to follow it."""
 FEW_STIMULI = 200
 """Below so many held-out stimuli JNE is known to no better than about 5 % (chapter on trust)."""
-AGREEMENT = {0.5: "poorly", 0.75: "moderately", 0.9: "well", np.inf: "closely"}
-"""Words for an intraclass correlation below each of these (Koo and Li 2016)."""
 
 
 def report(
@@ -124,16 +122,16 @@ def summarise(
         "significant": int(result["significant"].sum()),
         "reliable": int(crossfit["reliable"].sum()),
     }
-    seeds = _seeds(result, predicted)
+    seeds = seed_agreement(result, predicted)
     return {
         "data": dict(facts),
         "voxels": voxels,
         "measures": measures,
         **({"seeds": seeds} if seeds else {}),
         "warnings": [
-            *_warnings(measures, voxels, facts, values, _too_few(result)),
+            *_warnings(measures, voxels, facts, values, _too_few(result), share_of_one_fit(result, predicted)),
             *_linearised_warnings(result, predicted),
-            *_seed_warnings(seeds),
+            *seed_warnings(seeds),
         ],
     }
 
@@ -148,38 +146,6 @@ def _linearised_warnings(result: xr.Dataset, predicted: np.ndarray) -> list[str]
         f"The mean Jacobian alone predicts as well as the encoder (median difference of R² {gain:+.3f} over "
         "significant voxels): the responses do not confirm what its Jacobian does from stimulus to stimulus."
     ]
-
-
-def _seeds(result: xr.Dataset, predicted: np.ndarray) -> dict:
-    """How far two seeds' maps agree; empty of a study with one."""
-    names = [name for name in BY_SEED if f"{name}_by_seed" in result]
-    if not names:
-        return {}
-    found = {name: intraclass_correlation(result[f"{name}_by_seed"].values[:, predicted]) for name in names}
-    agreement = {name: value if np.isfinite(value) else None for name, value in found.items()}
-    return {"n": int(result.sizes["seed"]), "agreement": agreement}
-
-
-def _seed_warnings(seeds: Mapping) -> list[str]:
-    low = {name: value for name, value in seeds.get("agreement", {}).items() if value is not None and value < 0.5}
-    return [
-        f"Two seeds' maps of the {MEASURES[name]} agree poorly (intraclass correlation {value:.2f}): more of such a "
-        "map comes from the seed of the fit than from the voxel. The mean of more fits has less of it."
-        for name, value in low.items()
-    ]
-
-
-def _seed_lines(seeds: Mapping, width: int) -> list[str]:
-    """How far maps of single fits agree, in words; nothing of a study with one seed."""
-    if not seeds:
-        return []
-    words = []
-    for name, value in seeds["agreement"].items():
-        known = value is not None
-        word = next(word for limit, word in AGREEMENT.items() if value < limit) if known else "not known"
-        words.append(f"{MEASURES[name]}: {word}" + (f" ({value:.2f})" if known else ""))
-    text = f"Mean of {seeds['n']} fits. How far the maps of two of them agree (intraclass correlation): "
-    return ["", *textwrap.wrap(text + "; ".join(words) + ".", width, initial_indent="  ", subsequent_indent="  ")]
 
 
 def _measure(values: np.ndarray, ceiling: np.ndarray | None) -> dict:
@@ -197,7 +163,9 @@ def _too_few(result: xr.Dataset) -> str:
     return too_few_bootstraps(result["p_value"].values, settings["n_bootstrap"], settings["q"])
 
 
-def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mapping, few: str) -> list[str]:
+def _warnings(
+    measures: Mapping, voxels: Mapping, facts: Mapping, values: Mapping, few: str, of_one_fit: float | None
+) -> list[str]:
     found = []
     for name in _FOLLOWS:
         rho = measures.get(name, {}).get("with_noise_ceiling")
@@ -222,16 +190,17 @@ def _warnings(measures: Mapping, voxels: Mapping, facts: Mapping, values: Mappin
             "its Jacobian's variation is for remains open."
         )
     share, null, shared = (measures[name]["median"] for name in ("nonlinear_share", "null_share", "crossfit_share"))
+    share, which = (share, "") if of_one_fit is None else (of_one_fit, " of one fit")
     if share is not None and null is not None and null >= share / 2:
         found.append(
             f"An encoder fitted to shuffled responses has a median share of {null:.2f}, at least half of the "
-            f"{share:.2f} measured: fitting noise alone can make a share of this size."
+            f"{share:.2f} measured{which}: fitting noise alone can make a share of this size."
         )
     if share is not None and shared is not None and shared < share / 2:
         found.append(
-            f"The cross-fitted share (median {shared:.2f}) is less than half of the plain one ({share:.2f}): most "
-            "of the plain share is not shared by two encoders that saw different stimuli. Either it is fitting noise, "
-            "or half of the stimuli are too few to learn it."
+            f"The cross-fitted share (median {shared:.2f}) is less than half of the plain one{which} ({share:.2f}): "
+            "most of the plain share is not shared by two encoders that saw different stimuli. Either it is fitting "
+            "noise, or half of the stimuli are too few to learn it."
         )
     if voxels["reliable"] < voxels["all"] / 2:
         found.append(
@@ -262,7 +231,7 @@ def report_text(content: Mapping, width: int = 100) -> str:
         cells = "".join(_number(numbers[key], "9.3f") for key in ("q25", "median", "q75"))
         rho = _number(numbers["with_noise_ceiling"], "+11.2f")
         lines.append(f"  {MEASURES[name]:<28}{numbers['n']:>7}{cells}{rho}")
-    lines += _seed_lines(content.get("seeds", {}), width)
+    lines += seed_lines(content.get("seeds", {}), width)
     lines += ["", "Warnings" if content["warnings"] else "No warnings."]
     warnings = [textwrap.fill(f"- {warning}", width, subsequent_indent="  ") for warning in content["warnings"]]
     return "\n".join(lines + warnings)

@@ -32,7 +32,7 @@ def test_a_rater_that_gives_more_to_all_agrees_less():
 
 
 def test_where_there_is_nothing_to_agree_on():
-    assert np.isnan(intraclass_correlation(np.ones((3, 5)))) and np.isnan(intraclass_correlation(np.ones((1, 5))))
+    assert np.isnan(intraclass_correlation(np.full((3, 5), 0.1))) and np.isnan(intraclass_correlation(np.ones((1, 5))))
     assert np.isnan(intraclass_correlation(np.full((2, 5), np.nan)))
     with pytest.raises(ValueError, match="kind='3' is not known; give '1' or '2,1'"):
         intraclass_correlation(JUDGES, "3")

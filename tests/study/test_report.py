@@ -83,6 +83,11 @@ def test_how_far_seeds_agree_is_said_in_words():
     (warning,) = content["warnings"]
     assert "Two seeds' maps of the JNE, as published agree poorly" in warning
     assert "seeds" not in summarise(*parts())
+    # What is compared with the null and the cross-fitted share, which are of single fits, is of single fits, too.
+    result["nonlinear_share_by_seed"] = ("seed", "voxel"), np.full((400, 101), 0.015)
+    result["jne_by_seed"] = ("seed", "voxel"), np.stack([signal] * 400)
+    (warning,) = summarise(result, *rest)["warnings"]
+    assert "has a median share of 0.01, at least half of the 0.01 measured of one fit" in warning
     json.dumps(content, allow_nan=False)
 
 
