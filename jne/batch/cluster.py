@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import dask
 import psutil
-from distributed import Client, Nanny, Scheduler, Security, SpecCluster
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster, Status
 
 from jne._core import available_cores, visible_gpus
 from jne.batch.resources import Resources
@@ -26,6 +27,9 @@ _CONFIG = {
 
 WAIT = 30
 """Seconds that a scheduler has to answer."""
+
+_WORKER = 500_000_000
+"""Bytes of a job beside its run: Dask's worker takes 250 MB, and a run may grow between two looks at it."""
 
 
 @contextmanager
@@ -149,11 +153,14 @@ def _slurm(jobs: int, resources: Resources, options: dict, security: Security, f
         raise ModuleNotFoundError(
             f"scheduler: slurm needs dask-jobqueue, which is not here: {sys.executable} -m pip install dask-jobqueue"
         ) from missing
+    if refused := re.search(r"[\s\"'$&();<>\\`|*?\[%]", str(folder)):
+        raise ValueError(f"out: {folder} has {refused[0]!r}, which a job's script does not take; give another --out")
     # One process with one run at a time per job; the job has the cores and the memory of a run.
     options = {"cores": 1, "job_cpu": resources.threads, "processes": 1, "python": sys.executable, **options}
     folder.mkdir(parents=True, exist_ok=True)
     options = {"security": security, "shared_temp_directory": str(folder), **options}
-    options.setdefault("memory", f"{resources.memory or 4 * 10**9}B")
+    options = {"log_directory": str(folder / "logs"), **options}
+    options.setdefault("memory", f"{(resources.memory or 4 * 10**9) + _WORKER}B")
     directives = list(options.pop("job_extra_directives", ()))
     if resources.gpu and not any("gres" in directive or "gpus" in directive for directive in directives):
         directives.append("--gres=gpu:1")
@@ -161,6 +168,26 @@ def _slurm(jobs: int, resources: Resources, options: dict, security: Security, f
         cluster = SLURMCluster(job_extra_directives=directives, **options)
     except TypeError as error:
         raise ValueError(f"slurm: {error}; the options are those of dask_jobqueue.SLURMCluster") from error
+    _submit_first(cluster)
     # A job that reaches its wall time is replaced.
     cluster.adapt(minimum_jobs=1, maximum_jobs=jobs)
     return cluster
+
+
+def _submit_first(cluster) -> None:
+    """Submit one job: what SLURM says to it is said now, for it says the same to all of them."""
+
+    async def submitted():
+        await cluster
+
+    cluster.worker_spec.update(cluster.new_worker_spec())
+    try:
+        cluster.sync(submitted)
+    except (RuntimeError, OSError) as error:
+        for job in cluster.workers.values():
+            job.status = Status.failed  # closing a cluster expects a state of every job
+        cluster.close()
+        if isinstance(error, OSError):
+            raise OSError(f"scheduler: slurm needs the command sbatch, and here {error}; run this on a login node") from error
+        told = re.findall(r"^sbatch: (?:error: )?(.+)$", str(error), re.MULTILINE) or [str(error)]
+        raise ValueError(f"slurm: SLURM refuses the job: {'; '.join(told)}. Mend the grid file's slurm or resources") from error

@@ -1,6 +1,6 @@
 """A SLURM of one node on this machine, of whoever starts it: for the tests, and for a look by hand.
 
-``python tests/batch/slurm.py COMMAND ...`` runs a command beside it, such as ``bash``, in which ``sinfo``, ``sbatch`` and
+``python tests/batch/slurm_node.py COMMAND ...`` runs a command beside it, such as ``bash``, in which ``sinfo``, ``sbatch`` and
 ``jne batch --scheduler slurm`` work, and stops it after. It needs Debian's slurm-wlm and munge, no root and no settings of
 the machine: its folder, its ports and its key are its own, so that several run side by side.
 """
