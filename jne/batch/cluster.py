@@ -188,6 +188,10 @@ def _submit_first(cluster) -> None:
             job.status = Status.failed  # closing a cluster expects a state of every job
         cluster.close()
         if isinstance(error, OSError):
-            raise OSError(f"scheduler: slurm needs the command sbatch, and here {error}; run this on a login node") from error
+            raise OSError(
+                f"scheduler: slurm needs the command sbatch, and here {error}; run this on a login node"
+            ) from error
         told = re.findall(r"^sbatch: (?:error: )?(.+)$", str(error), re.MULTILINE) or [str(error)]
-        raise ValueError(f"slurm: SLURM refuses the job: {'; '.join(told)}. Mend the grid file's slurm or resources") from error
+        raise ValueError(
+            f"slurm: SLURM refuses the job: {'; '.join(told)}. Mend the grid file's slurm or resources"
+        ) from error

@@ -118,5 +118,6 @@ def _outcome(future: Future, run: Run, folder: Path) -> dict:
     status = "killed" if isinstance(error, KilledWorker) else "failed"
     reason = f"{type(error).__name__}: {error}"
     if status == "killed":
-        reason = f"its worker died each time it was tried: most often, too little memory. {reason}"
+        often = "too little memory, or a job's wall time shorter than the run"
+        reason = f"its worker died each time it was tried: most often, {often}. {reason}"
     return write_record(folder, run, status, results={}, error={"cell": "", "reason": reason})

@@ -1,8 +1,8 @@
 """A SLURM of one node on this machine, of whoever starts it: for the tests, and for a look by hand.
 
-``python tests/batch/slurm_node.py COMMAND ...`` runs a command beside it, such as ``bash``, in which ``sinfo``, ``sbatch`` and
-``jne batch --scheduler slurm`` work, and stops it after. It needs Debian's slurm-wlm and munge, no root and no settings of
-the machine: its folder, its ports and its key are its own, so that several run side by side.
+``python tests/batch/slurm_node.py COMMAND ...`` runs a command beside it, such as ``bash``, in which ``sinfo``,
+``sbatch`` and ``jne batch --scheduler slurm`` work, and stops it after. It needs Debian's slurm-wlm and munge, no root
+and no settings of the machine: its folder, its ports and its key are its own, so that several run side by side.
 """
 
 import contextlib
@@ -136,5 +136,8 @@ if __name__ == "__main__":
     if not sys.argv[1:] or missing():
         sys.exit(f"{__doc__}\nNot here: {', '.join(missing()) or 'a command'}")
     signal.signal(signal.SIGTERM, _stop)
-    with slurm_node() as conf:
-        sys.exit(subprocess.run(sys.argv[1:], env=os.environ | {"SLURM_CONF": str(conf)}).returncode)
+    try:
+        with slurm_node() as conf:
+            sys.exit(subprocess.run(sys.argv[1:], env=os.environ | {"SLURM_CONF": str(conf)}).returncode)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,10 +1,11 @@
-"""Batches on a real SLURM of one node, which `slurm_node` starts: jobs that end before their time, and what stays of them."""
+"""Batches on a real SLURM of one node, started by `slurm_node`: jobs that end early, and what stays of them."""
 
 import os
 import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -67,10 +68,7 @@ class Batch:
         return status, (self.folder / "printed").read_text()
 
     def wait_for(self, condition, seconds=90):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, (self.folder / "printed").read_text() + self.logs()
-            time.sleep(0.1)
+        _wait_for(condition, seconds, lambda: (self.folder / "printed").read_text() + self.logs())
 
     def records(self):
         return {path.name: path.read_bytes() for path in self.out.glob("runs/a-*.json")}
@@ -101,12 +99,15 @@ class Batch:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def beyond_its_time(slurm, tmp_path_factory):
-    """A batch whose first job meets its wall time in the second run: begun first, as SLURM counts in minutes."""
-    content = {"grid": {"seed": [0, 1, 2]}, "parameters": {"options": {"once": 1}}, "slurm": {"walltime": "00:01:00"}}
-    batch = Batch(slurm, tmp_path_factory.mktemp("slurm") / "late", NOTED, **content).start()
-    yield batch
-    batch.process.kill()
+def halted(slurm, tmp_path_factory):
+    """Two batches that stand in their second run; the first until its wall time, which SLURM counts in minutes."""
+    folder, content = tmp_path_factory.mktemp("slurm"), {"grid": {"seed": [0, 1, 2]}}
+    content |= {"parameters": {"options": {"once": 1}}}
+    batches = [Batch(slurm, folder / "late", NOTED, **content, slurm={"walltime": "00:01:00"}).start()]
+    batches += [Batch(slurm, folder / "cancelled", NOTED, **content).start()]
+    yield batches
+    for batch in batches:
+        batch.process.kill()
 
 
 def test_a_grid_to_its_end_with_hours_as_they_are_written(slurm, tmp_path):
@@ -115,7 +116,7 @@ def test_a_grid_to_its_end_with_hours_as_they_are_written(slurm, tmp_path):
     batch.file.write_text(text.replace("slurm:\n", "slurm:\n  walltime: 12:00:00\n"))
     batch.start(workers=2)
     batch.wait_for(batch.running)
-    (job,) = batch.running()[:1]
+    job = batch.running()[0]
     assert ask(slurm, "squeue", "-h", "-j", job, "-o", "%l %C").split() == ["12:00:00", "2"]
     assert "TimeLimit=12:00:00 " in ask(slurm, "scontrol", "show", "job", job)
     status, printed = batch.end()
@@ -128,3 +129,100 @@ def test_a_grid_to_its_end_with_hours_as_they_are_written(slurm, tmp_path):
         *("_build", "_toc.yml", "a.ipynb", "begun", "dask", "grid.yml", "index.md", "printed"),
     }
     batch.wait_for(lambda: not batch.running())
+
+
+def test_the_run_of_a_cancelled_job_is_taken_over(slurm, halted):
+    batch = halted[1]
+    batch.wait_for(lambda: len(batch.records()) == 1 and 1 in batch.begun())
+    (job,) = batch.running()
+    before = batch.records()
+    ask(slurm, "scancel", job)
+    status, printed = batch.end()
+    assert status == 0 and "3 done" in printed, printed + batch.logs()
+    batch.is_done(3)
+    assert before.items() <= batch.records().items()
+    # Only what was cut off was begun again, in another job.
+    assert batch.begun() == [0, 1, 1, 2] and len(batch.jobs()) == 2
+
+
+def test_a_run_over_its_memory_is_named_and_its_job_goes_on(slurm, tmp_path):
+    cell = "if seed == 0:\n" + textwrap.indent(HUNGRY, "    ") + "\n" + MODEST
+    batch = Batch(slurm, tmp_path / "memory", cell, grid={"seed": [0, 1]}, resources={"memory": "300MB"}).start()
+    status, printed = batch.end()
+    assert status == 1 and "1 done, 1 memory" in printed, printed + batch.logs()
+    table = batch.table()
+    assert table["status"].tolist() == ["memory", "done"] and "its limit is 300 MB" in table["error"].iloc[0]
+    # The job has memory for its worker too, so that SLURM does not end it for a run that keeps within its own.
+    assert 200_000_000 < table["peak_memory"].iloc[1] < 300_000_000 and len(batch.jobs()) == 1
+
+
+def test_a_client_that_is_killed_and_started_again(slurm, tmp_path):
+    content = {"grid": {"seed": [0, 1, 2]}, "parameters": {"options": {"seconds": 5}}, "slurm": {"death_timeout": 20}}
+    batch = Batch(slurm, tmp_path / "killed", NOTED, **content).start()
+    batch.wait_for(lambda: len(batch.records()) == 1 and batch.begun() == [0, 1])
+    batch.process.kill()
+    batch.process.wait()
+    before = batch.records()
+    status, printed = batch.start().end()
+    assert status == 0 and "3 done" in printed, printed + batch.logs()
+    batch.is_done(3)
+    assert before.items() <= batch.records().items()
+    assert batch.begun() == [0, 1, 2]
+    batch.wait_for(lambda: not batch.running())
+
+
+def test_a_partition_that_is_not_there_is_refused_before_a_job_is_submitted(slurm, tmp_path):
+    batch = Batch(slurm, tmp_path / "refused", GOOD, slurm={"queue": "nosuch"}).start()
+    status, printed = batch.end(60)
+    assert status == 1 and "SLURM refuses the job: invalid partition specified: nosuch" in printed, printed
+    assert "Traceback" not in printed and not batch.jobs() and not batch.records()
+
+
+def test_a_job_that_meets_its_wall_time_is_replaced(halted):
+    batch = halted[0]
+    status, printed = batch.end(240)
+    assert status == 0 and "3 done" in printed, printed + batch.logs()
+    batch.is_done(3)
+    assert batch.begun() == [0, 1, 1, 2] and len(batch.jobs()) == 2 and "DUE TO TIME LIMIT" in batch.logs()
+
+
+@pytest.mark.parametrize(
+    ("end", "script"),
+    [
+        (signal.SIGINT, "sbatch --wrap 'sleep 611'; exec sleep 612"),
+        (signal.SIGTERM, "sbatch --wrap 'sleep 611'; exec sleep 612"),
+        (signal.SIGKILL, "exec sleep 3"),
+    ],
+)
+def test_no_daemon_is_left(slurm, tmp_path, end, script):
+    """Beside the SLURM of the other tests."""
+    command = [sys.executable, slurm_node.__file__, "bash", "-c", f"echo $SLURM_CONF; {script}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    conf = process.stdout.readline().strip()
+    assert Path(conf).is_file() and conf != str(slurm)
+    if "sbatch" in script:
+        assert process.stdout.readline() == "Submitted batch job 1\n"
+        _wait_for(lambda: "RUNNING" in ask(conf, "squeue", "-h", "-o", "%T"))
+    started = psutil.Process(process.pid).children(recursive=True)
+    jobs = [found for found in psutil.process_iter() if _conf_of(found) == conf and found not in started]
+    started += [*jobs, *(job.parent() for job in jobs if job.name() == "slurm_script")]
+    names = {found.name() for found in started}
+    assert {"munged", "slurmctld", "slurmd"} <= names and ("slurm_script" in names) == ("sbatch" in script)
+    process.send_signal(end)
+    process.wait(60)
+    _wait_for(lambda: not any(found.is_running() and found.status() != psutil.STATUS_ZOMBIE for found in started))
+    assert end == signal.SIGKILL or not Path(conf).parent.exists()
+
+
+def _wait_for(condition, seconds=20, told=str):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, told()
+        time.sleep(0.1)
+
+
+def _conf_of(process):
+    try:
+        return process.environ().get("SLURM_CONF")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
