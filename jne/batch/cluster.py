@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import dask
 import psutil
-from distributed import Client, Nanny, Scheduler, Security, SpecCluster, Status
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster
 
 from jne._core import available_cores, visible_gpus
 from jne.batch.resources import Resources
+from jne.batch.slurm import slurm_cluster
 
 _CONFIG = {
     # A run that waits at a worker would share the blame when that worker dies.
@@ -27,9 +27,6 @@ _CONFIG = {
 
 WAIT = 30
 """Seconds that a scheduler has to answer."""
-
-_WORKER = 500_000_000
-"""Bytes of a job beside its run: Dask's worker takes 250 MB, and a run may grow between two looks at it."""
 
 
 @contextmanager
@@ -57,14 +54,15 @@ def connect(
     slurm : dict, optional
         Options of ``dask_jobqueue.SLURMCluster``.
     folder : Path, optional
-        For SLURM: one that all machines have, for the certificates of the workers; by default the working folder.
+        For SLURM: one that all machines have, for the certificates of the workers and the logs of the jobs; by default
+        the working folder.
 
     Raises
     ------
     ValueError
-        If the scheduler is none of these, or workers are asked of an address.
+        If the scheduler is none of these, workers are asked of an address, or SLURM refuses the job.
     OSError
-        If no scheduler answers at the address.
+        If no scheduler answers at the address, or there is no SLURM.
     """
     resources, slurm = resources or Resources(), slurm or {}
     # What it has to say of a lost scheduler is said in the error.
@@ -82,7 +80,7 @@ def connect(
         if scheduler == "local":
             cluster = _local(workers, resources, security)
         else:
-            cluster = _slurm(workers or 1, resources, slurm, security, folder or Path.cwd())
+            cluster = slurm_cluster(workers or 1, resources, slurm, security, folder or Path.cwd())
         with cluster, Client(cluster) as client:
             yield client
 
@@ -144,54 +142,3 @@ def _local(workers: int | None, resources: Resources, security: Security) -> Spe
         silence_logs=logging.ERROR,
         name="jne batch",
     )
-
-
-def _slurm(jobs: int, resources: Resources, options: dict, security: Security, folder: Path):
-    try:
-        from dask_jobqueue import SLURMCluster
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f"scheduler: slurm needs dask-jobqueue, which is not here: {sys.executable} -m pip install dask-jobqueue"
-        ) from missing
-    if refused := re.search(r"[\s\"'$&();<>\\`|*?\[%]", str(folder)):
-        raise ValueError(f"out: {folder} has {refused[0]!r}, which a job's script does not take; give another --out")
-    # One process with one run at a time per job; the job has the cores and the memory of a run.
-    options = {"cores": 1, "job_cpu": resources.threads, "processes": 1, "python": sys.executable, **options}
-    folder.mkdir(parents=True, exist_ok=True)
-    options = {"security": security, "shared_temp_directory": str(folder), **options}
-    options = {"log_directory": str(folder / "logs"), **options}
-    options.setdefault("memory", f"{(resources.memory or 4 * 10**9) + _WORKER}B")
-    directives = list(options.pop("job_extra_directives", ()))
-    if resources.gpu and not any("gres" in directive or "gpus" in directive for directive in directives):
-        directives.append("--gres=gpu:1")
-    try:
-        cluster = SLURMCluster(job_extra_directives=directives, **options)
-    except TypeError as error:
-        raise ValueError(f"slurm: {error}; the options are those of dask_jobqueue.SLURMCluster") from error
-    _submit_first(cluster)
-    # A job that reaches its wall time is replaced.
-    cluster.adapt(minimum_jobs=1, maximum_jobs=jobs)
-    return cluster
-
-
-def _submit_first(cluster) -> None:
-    """Submit one job: what SLURM says to it is said now, for it says the same to all of them."""
-
-    async def submitted():
-        await cluster
-
-    cluster.worker_spec.update(cluster.new_worker_spec())
-    try:
-        cluster.sync(submitted)
-    except (RuntimeError, OSError) as error:
-        for job in cluster.workers.values():
-            job.status = Status.failed  # closing a cluster expects a state of every job
-        cluster.close()
-        if isinstance(error, OSError):
-            raise OSError(
-                f"scheduler: slurm needs the command sbatch, and here {error}; run this on a login node"
-            ) from error
-        told = re.findall(r"^sbatch: (?:error: )?(.+)$", str(error), re.MULTILINE) or [str(error)]
-        raise ValueError(
-            f"slurm: SLURM refuses the job: {'; '.join(told)}. Mend the grid file's slurm or resources"
-        ) from error

@@ -100,12 +100,14 @@ class Batch:
 
 @pytest.fixture(scope="module", autouse=True)
 def halted(slurm, tmp_path_factory):
-    """Two batches that stand in their second run; the first until its wall time, which SLURM counts in minutes."""
+    """Batches that wait in their second run, for the wall time (SLURM counts in minutes) or a test; one without a worker."""
     folder, content = tmp_path_factory.mktemp("slurm"), {"grid": {"seed": [0, 1, 2]}}
     content |= {"parameters": {"options": {"once": 1}}}
     batches = [Batch(slurm, folder / "late", NOTED, **content, slurm={"walltime": "00:01:00"}).start()]
     batches += [Batch(slurm, folder / "cancelled", NOTED, **content).start()]
-    yield batches
+    broken = {"job_script_prologue": ["echo no such module", "exit 3"]}
+    batches += [Batch(slurm, folder / "broken", GOOD, slurm=broken).start()]
+    yield dict(zip(("late", "cancelled", "broken"), batches, strict=True))
     for batch in batches:
         batch.process.kill()
 
@@ -132,7 +134,7 @@ def test_a_grid_to_its_end_with_hours_as_they_are_written(slurm, tmp_path):
 
 
 def test_the_run_of_a_cancelled_job_is_taken_over(slurm, halted):
-    batch = halted[1]
+    batch = halted["cancelled"]
     batch.wait_for(lambda: len(batch.records()) == 1 and 1 in batch.begun())
     (job,) = batch.running()
     before = batch.records()
@@ -178,8 +180,26 @@ def test_a_partition_that_is_not_there_is_refused_before_a_job_is_submitted(slur
     assert "Traceback" not in printed and not batch.jobs() and not batch.records()
 
 
+def test_jobs_that_end_before_they_begin_are_not_waited_for(halted):
+    batch = halted["broken"]
+    status, printed = batch.end()
+    assert status == 1 and "jobs ended before their worker began" in printed and str(batch.out / "logs") in printed
+    assert len(batch.jobs()) == 3 and batch.logs() == "no such module\n" * 3 and not batch.running()
+
+
+def test_ctrl_c_is_no_success_and_ends_the_jobs(slurm, tmp_path):
+    batch = Batch(slurm, tmp_path / "stopped", NOTED, parameters={"options": {"seconds": 600}}).start()
+    batch.wait_for(batch.begun)
+    batch.process.send_signal(signal.SIGINT)
+    status, printed = batch.end(60)
+    assert status == 1 and "Stopped. Runs that have ended are kept" in printed
+    batch.wait_for(lambda: not batch.running())
+    # Certificates are for this batch alone.
+    assert not list(batch.out.glob(".dask-jobqueue*"))
+
+
 def test_a_job_that_meets_its_wall_time_is_replaced(halted):
-    batch = halted[0]
+    batch = halted["late"]
     status, printed = batch.end(240)
     assert status == 0 and "3 done" in printed, printed + batch.logs()
     batch.is_done(3)
