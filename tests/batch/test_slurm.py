@@ -19,13 +19,15 @@ from jne.batch import batch_folder, read_grid, summary_table
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-# Says that it has begun; with the option `once`, its first attempt ends with its job alone.
+# Says that it has begun; the seed `once` ends its first attempt with its job alone, the seed `until` waits for a file.
 NOTED = """\
 import jne, pathlib, time
 begun = pathlib.Path('begun')
 first = str(seed) not in (begun.read_text().split() if begun.exists() else [])
 begun.open('a').write(f'{seed}\\n')
-time.sleep(600 if first and seed == options.get('once') else options.get('seconds', 0))
+time.sleep(600 if first and seed == options.get('once') else 0)
+while seed == options.get('until') and not pathlib.Path('go').exists():
+    time.sleep(0.1)
 jne.record('square', seed**2)"""
 MODEST = "import jne, time\nblock = b'x' * 200_000_000\ntime.sleep(3)\njne.record('square', seed**2)"
 
@@ -100,15 +102,18 @@ class Batch:
 
 @pytest.fixture(scope="module", autouse=True)
 def halted(slurm, tmp_path_factory):
-    """Batches that wait in their second run, for the wall time (SLURM counts in minutes) or a test; one without a worker."""
-    folder, content = tmp_path_factory.mktemp("slurm"), {"grid": {"seed": [0, 1, 2]}}
-    content |= {"parameters": {"options": {"once": 1}}}
-    batches = [Batch(slurm, folder / "late", NOTED, **content, slurm={"walltime": "00:01:00"}).start()]
-    batches += [Batch(slurm, folder / "cancelled", NOTED, **content).start()]
+    """Batches that stand in their second run until their wall time (a minute at least) or a test; one cannot begin."""
+    folder, grid = tmp_path_factory.mktemp("slurm"), {"seed": [0, 1, 2]}
+    once, until = ({"parameters": {"options": {name: 1}}, "grid": grid} for name in ("once", "until"))
     broken = {"job_script_prologue": ["echo no such module", "exit 3"]}
-    batches += [Batch(slurm, folder / "broken", GOOD, slurm=broken).start()]
-    yield dict(zip(("late", "cancelled", "broken"), batches, strict=True))
-    for batch in batches:
+    batches = {
+        "late": Batch(slurm, folder / "late", NOTED, **once, slurm={"walltime": "00:01:00"}),
+        "cancelled": Batch(slurm, folder / "cancelled", NOTED, **once),
+        "killed": Batch(slurm, folder / "killed", NOTED, **until),
+        "broken": Batch(slurm, folder / "broken", GOOD, slurm=broken),
+    }
+    yield {name: batch.start() for name, batch in batches.items()}
+    for batch in batches.values():
         batch.process.kill()
 
 
@@ -158,13 +163,13 @@ def test_a_run_over_its_memory_is_named_and_its_job_goes_on(slurm, tmp_path):
     assert 200_000_000 < table["peak_memory"].iloc[1] < 300_000_000 and len(batch.jobs()) == 1
 
 
-def test_a_client_that_is_killed_and_started_again(slurm, tmp_path):
-    content = {"grid": {"seed": [0, 1, 2]}, "parameters": {"options": {"seconds": 5}}, "slurm": {"death_timeout": 20}}
-    batch = Batch(slurm, tmp_path / "killed", NOTED, **content).start()
+def test_a_client_that_is_killed_and_started_again(halted):
+    batch = halted["killed"]
     batch.wait_for(lambda: len(batch.records()) == 1 and batch.begun() == [0, 1])
     batch.process.kill()
     batch.process.wait()
     before = batch.records()
+    (batch.folder / "go").touch()  # what a worker has begun, it ends, if that takes less than half a minute
     status, printed = batch.start().end()
     assert status == 0 and "3 done" in printed, printed + batch.logs()
     batch.is_done(3)
@@ -188,7 +193,7 @@ def test_jobs_that_end_before_they_begin_are_not_waited_for(halted):
 
 
 def test_ctrl_c_is_no_success_and_ends_the_jobs(slurm, tmp_path):
-    batch = Batch(slurm, tmp_path / "stopped", NOTED, parameters={"options": {"seconds": 600}}).start()
+    batch = Batch(slurm, tmp_path / "stopped", NOTED, parameters={"options": {"once": 0}}).start()
     batch.wait_for(batch.begun)
     batch.process.send_signal(signal.SIGINT)
     status, printed = batch.end(60)
@@ -223,14 +228,18 @@ def test_no_daemon_is_left(slurm, tmp_path, end, script):
     if "sbatch" in script:
         assert process.stdout.readline() == "Submitted batch job 1\n"
         _wait_for(lambda: "RUNNING" in ask(conf, "squeue", "-h", "-o", "%T"))
-    started = psutil.Process(process.pid).children(recursive=True)
-    jobs = [found for found in psutil.process_iter() if _conf_of(found) == conf and found not in started]
-    started += [*jobs, *(job.parent() for job in jobs if job.name() == "slurm_script")]
-    names = {found.name() for found in started}
+    ours = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
+    started, names = [], set()
+    for found in psutil.process_iter(["name", "environ"]):
+        if found.pid in ours or (found.info["environ"] or {}).get("SLURM_CONF") == conf:
+            started.append(found)
+            names.add(found.info["name"])
+            if found.info["name"] == "slurm_script":
+                started.append(found.parent())  # its slurmstepd
     assert {"munged", "slurmctld", "slurmd"} <= names and ("slurm_script" in names) == ("sbatch" in script)
     process.send_signal(end)
     process.wait(60)
-    _wait_for(lambda: not any(found.is_running() and found.status() != psutil.STATUS_ZOMBIE for found in started))
+    _wait_for(lambda: not any(map(_lives, started)))
     assert end == signal.SIGKILL or not Path(conf).parent.exists()
 
 
@@ -241,8 +250,8 @@ def _wait_for(condition, seconds=20, told=str):
         time.sleep(0.1)
 
 
-def _conf_of(process):
+def _lives(process):
     try:
-        return process.environ().get("SLURM_CONF")
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
