@@ -214,8 +214,8 @@ def test_a_job_that_meets_its_wall_time_is_replaced(halted):
 @pytest.mark.parametrize(
     ("end", "script"),
     [
-        (signal.SIGINT, "sbatch --wrap 'sleep 611'; exec sleep 612"),
-        (signal.SIGTERM, "sbatch --wrap 'sleep 611'; exec sleep 612"),
+        (signal.SIGINT, "sbatch --wrap 'touch begun; sleep 611'; exec sleep 612"),
+        (signal.SIGTERM, "sbatch --wrap 'touch begun; sleep 611'; exec sleep 612"),
         (signal.SIGKILL, "exec sleep 3"),
     ],
 )
@@ -227,7 +227,7 @@ def test_no_daemon_is_left(slurm, tmp_path, end, script):
     assert Path(conf).is_file() and conf != str(slurm)
     if "sbatch" in script:
         assert process.stdout.readline() == "Submitted batch job 1\n"
-        _wait_for(lambda: "RUNNING" in ask(conf, "squeue", "-h", "-o", "%T"))
+        _wait_for((tmp_path / "begun").exists)
     ours = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
     started, names = [], set()
     for found in psutil.process_iter(["name", "environ"]):
