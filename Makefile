@@ -13,7 +13,7 @@ PYTHON ?= $(shell for newest in 13 14; do for p in python3 python3.13 python3.12
 	$$p -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $$newest))" 2>/dev/null && echo $$p && exit; \
 	done; done)
 
-.PHONY: help setup setup-test book batch test bench check-book lint types clean
+.PHONY: help setup setup-test book batch test bench check-book check-slurm lint types clean
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
 
@@ -40,7 +40,7 @@ batch: setup  ## run the grid book/grids/GRID.yml (GRID=quick|paper) into _build
 	$(BIN)/jne batch book/grids/$(GRID).yml
 
 test: setup-test lint  ## run the tests, side by side on the cores there are
-	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser"
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser and not slurm"
 	@echo "Tests passed. Settings: pyproject.toml; one kind only: $(BIN)/python -m pytest -m slow"
 
 bench: setup  ## measure speed, memory and accuracy (about 11 minutes; nothing else should run)
@@ -48,6 +48,9 @@ bench: setup  ## measure speed, memory and accuracy (about 11 minutes; nothing e
 
 check-book: setup-test  ## open every page of the built book in a real browser (needs Chromium)
 	JNE_BOOK=$${JNE_BOOK:-_build/html} $(BIN)/python -m pytest -q -m browser tests/test_browser.py tests/book/test_texts_from_data.py
+
+check-slurm: setup-test  ## send batches to a SLURM that is started for it (needs slurm-wlm and munge)
+	$(BIN)/python -m pytest -q -m slurm tests/batch/test_slurm.py
 
 lint: setup-test  ## style, and the order of the wings
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from distributed import Client, Nanny, Scheduler, Security, SpecCluster
 
 from jne._core import available_cores, visible_gpus
 from jne.batch.resources import Resources
+from jne.batch.slurm import slurm_cluster
 
 _CONFIG = {
     # A run that waits at a worker would share the blame when that worker dies.
@@ -53,14 +54,15 @@ def connect(
     slurm : dict, optional
         Options of ``dask_jobqueue.SLURMCluster``.
     folder : Path, optional
-        For SLURM: one that all machines have, for the certificates of the workers; by default the working folder.
+        For SLURM: one that all machines have, for the certificates of the workers and the logs of the jobs; by default
+        the working folder.
 
     Raises
     ------
     ValueError
-        If the scheduler is none of these, or workers are asked of an address.
+        If the scheduler is none of these, workers are asked of an address, or SLURM refuses the job.
     OSError
-        If no scheduler answers at the address.
+        If no scheduler answers at the address, or there is no SLURM.
     """
     resources, slurm = resources or Resources(), slurm or {}
     # What it has to say of a lost scheduler is said in the error.
@@ -78,7 +80,7 @@ def connect(
         if scheduler == "local":
             cluster = _local(workers, resources, security)
         else:
-            cluster = _slurm(workers or 1, resources, slurm, security, folder or Path.cwd())
+            cluster = slurm_cluster(workers or 1, resources, slurm, security, folder or Path.cwd())
         with cluster, Client(cluster) as client:
             yield client
 
@@ -140,27 +142,3 @@ def _local(workers: int | None, resources: Resources, security: Security) -> Spe
         silence_logs=logging.ERROR,
         name="jne batch",
     )
-
-
-def _slurm(jobs: int, resources: Resources, options: dict, security: Security, folder: Path):
-    try:
-        from dask_jobqueue import SLURMCluster
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f"scheduler: slurm needs dask-jobqueue, which is not here: {sys.executable} -m pip install dask-jobqueue"
-        ) from missing
-    # One process with one run at a time per job; the job has the cores and the memory of a run.
-    options = {"cores": 1, "job_cpu": resources.threads, "processes": 1, "python": sys.executable, **options}
-    folder.mkdir(parents=True, exist_ok=True)
-    options = {"security": security, "shared_temp_directory": str(folder), **options}
-    options.setdefault("memory", f"{resources.memory or 4 * 10**9}B")
-    directives = list(options.pop("job_extra_directives", ()))
-    if resources.gpu and not any("gres" in directive or "gpus" in directive for directive in directives):
-        directives.append("--gres=gpu:1")
-    try:
-        cluster = SLURMCluster(job_extra_directives=directives, **options)
-    except TypeError as error:
-        raise ValueError(f"slurm: {error}; the options are those of dask_jobqueue.SLURMCluster") from error
-    # A job that reaches its wall time is replaced.
-    cluster.adapt(minimum_jobs=1, maximum_jobs=jobs)
-    return cluster

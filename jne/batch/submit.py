@@ -69,7 +69,7 @@ def run_batch(
     Raises
     ------
     ConnectionError
-        If the scheduler is lost; what has ended is kept.
+        If the scheduler is lost, or jobs of SLURM end before they begin; what has ended is kept.
     """
     runs = list(runs)
     if not runs:
@@ -95,6 +95,8 @@ def run_batch(
                     ended(run, _outcome(future, run, folder / "runs"))
                     future.release()
                 waiting(*_executing(client))
+                if in_vain := getattr(client.cluster, "in_vain", ""):
+                    raise ConnectionError(in_vain)
         except (CommClosedError, CancelledError) as error:
             raise ConnectionError(
                 "the scheduler is gone. Runs that have ended are kept; give the same command again to go on"
@@ -118,5 +120,6 @@ def _outcome(future: Future, run: Run, folder: Path) -> dict:
     status = "killed" if isinstance(error, KilledWorker) else "failed"
     reason = f"{type(error).__name__}: {error}"
     if status == "killed":
-        reason = f"its worker died each time it was tried: most often, too little memory. {reason}"
+        often = "too little memory, or a job's wall time shorter than the run"
+        reason = f"its worker died each time it was tried: most often, {often}. {reason}"
     return write_record(folder, run, status, results={}, error={"cell": "", "reason": reason})

@@ -110,7 +110,8 @@ class _Follow:
         elif time.monotonic() - self.alone_since > _ALONE:
             self.alone_since = float("inf")
             self.console.print(
-                "There is no worker: jobs may still wait in a queue; if they ended at once, their logs say why."
+                "There is no worker: jobs may still wait in a queue; if they ended at once, their logs say why "
+                "(with SLURM in the folder logs of the results)."
             )
         if self.progress:
             text = f"{self.counts['done']} done, {executing} running, {self.counts['failed']} failed"

@@ -599,7 +599,7 @@ def test_slurm_jobs_carry_the_runs(alone, monkeypatch):
         (commands / name).write_text(text.format(python=sys.executable, log=str(alone / "job")))
         (commands / name).chmod(0o755)
     write_notebook(alone / "a.ipynb", GOOD)
-    slurm = yaml.safe_load((ROOT / "examples/slurm.yml").read_text()) | {"log_directory": str(alone / "logs")}
+    slurm = yaml.safe_load((ROOT / "examples/slurm.yml").read_text())
     slurm |= {"local_directory": str(alone / "dask"), "interface": "lo"}
     content = {"notebooks": ["a.ipynb"], "grid": {"seed": [1, 2]}, "slurm": "slurm.yml"}
     content["resources"] = {"threads": 2, "memory": "3GB", "gpu": 1}
@@ -612,8 +612,32 @@ def test_slurm_jobs_carry_the_runs(alone, monkeypatch):
     files = re.findall(r"--tls-[a-z-]+ (\S+)", scripts[0])
     assert len(files) == 3 and all(Path(file).parent == batch_folder(read_grid(alone / "grid.yml")) for file in files)
     assert not any(Path(file).exists() for file in files)
-    expected = ("-p normal", "--cpus-per-task=2", "--mem=3G", "-t 12:00:00", "--gres=gpu:1", "--nice=100")
+    logs = batch_folder(read_grid(alone / "grid.yml")) / "logs"
+    expected = (
+        "-p normal",
+        "--cpus-per-task=2",
+        "--mem=4G",
+        "-t 12:00:00",
+        "--gres=gpu:1",
+        "--nice=100",
+        f"-o {logs}/",
+    )
     assert scripts and all(f"#SBATCH {line}" in scripts[0] for line in expected), scripts
+
+
+def test_a_folder_that_a_job_script_does_not_take_is_refused(alone):
+    pytest.importorskip("dask_jobqueue")
+    with pytest.raises(ValueError, match=r"has ' ', which a job's script does not take; give another --out"):
+        with connect("slurm", folder=alone / "with a space"):
+            pass
+
+
+def test_without_slurm_commands_a_batch_says_what_it_needs(alone, monkeypatch):
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setenv("PATH", str(alone))
+    with pytest.raises(OSError, match=r"needs the command sbatch, .*login node"):
+        with connect("slurm", slurm={"interface": "lo"}, folder=alone / "out"):
+            pass
 
 
 # Summary and figures
@@ -677,10 +701,11 @@ def test_workflows_are_valid_and_say_what_the_script_says():
     checked = subprocess.run([*check, *map(str, files)], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
     script = (ROOT / ".ci/run").read_text()
-    assert [line for line in script.splitlines() if line.startswith("make ")] == [
+    assert [line.strip() for line in script.splitlines() if line.strip().startswith("make ")] == [
         "make test",
         "make types",
         "make batch GRID=quick",
+        "make check-slurm",
         "make book PARAMS=quick",
         "make check-book",
     ]
