@@ -197,6 +197,10 @@ REGISTRY = {entry.key: entry for entry in (
         axis="noise ceiling (share of variance)",
     ),
     Measure(
+        "explained", "R² / noise ceiling", NUMBER, "share of the explainable variance that is predicted",
+        axis="R² / noise ceiling", terms=("r2", "noise_ceiling"),
+    ),
+    Measure(
         "true_nonlinearity", "planted nonlinear share", NUMBER,
         "share of the variance of the noise-free response that no linear map of the features explains, as planted",
         short="planted share", of="prediction_share",

@@ -28,10 +28,11 @@ from jne.plotting.surfaces import figure_surfaces, has_surface, plot_surface, sh
 from jne.plotting.tables import show_table, show_trends
 from jne.plotting.trends import (
     figure_agreement,
-    figure_crossfit,
     figure_layer_trends,
     figure_layers,
     figure_levels,
+    figure_parts,
+    figure_shares,
     figure_trends,
 )
 from jne.plotting.trust import (
@@ -66,7 +67,6 @@ __all__ = [
     "figure_clusters",
     "figure_confound",
     "figure_convergence",
-    "figure_crossfit",
     "figure_depth",
     "figure_fitted",
     "figure_followed",
@@ -78,10 +78,12 @@ __all__ = [
     "figure_levels",
     "figure_map",
     "figure_order",
+    "figure_parts",
     "figure_profiles",
     "figure_recovery",
     "figure_residual",
     "figure_scalars",
+    "figure_shares",
     "figure_surfaces",
     "figure_sweeps",
     "figure_trends",

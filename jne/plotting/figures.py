@@ -74,7 +74,7 @@ def figure_confound(result: xr.Dataset) -> Figure:
 
 
 def figure_hierarchy(results: Mapping[str, xr.Dataset]) -> Figure:
-    """Planted truth (where known), JNE and nonlinear share by hierarchy level, one column per result.
+    """What was planted, what is predicted, and the measures by hierarchy level, one column per result.
 
     Parameters
     ----------
@@ -82,7 +82,8 @@ def figure_hierarchy(results: Mapping[str, xr.Dataset]) -> Figure:
         Column title -> result; all with ``level (voxel)``.
     """
     first = next(iter(results.values()))
-    rows = [name for name in ("true_nonlinearity", "noise_ceiling", "jne", "nonlinear_share") if name in first]
+    rows = ("true_nonlinearity", "noise_ceiling", "explained", "jne", "nonlinear_share", "validated_share")
+    rows = [name for name in rows if name in first]
     if len(results) == 1:  # one result reads better along the page than down it
         figure, axes = plt.subplots(1, len(rows), figsize=(PAGE_WIDTH, 2.4), squeeze=False)
         axes = axes.T

@@ -16,7 +16,7 @@ from jne.measures import short_label
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.characters import plain
 from jne.plotting.style import PAGE_WIDTH, title
-from jne.statistics import POOLED, predicted_voxels, subject_interval
+from jne.statistics import PARTS, POOLED, predicted_voxels, subject_interval
 
 
 def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> Figure:
@@ -71,17 +71,21 @@ def figure_trends(
     figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, (name, table) in zip(axes[0], panels, strict=True):
         subjects = table.drop(index=POOLED, level="name", errors="ignore")
-        plot_intervals({m: subjects.xs(m, level="measure")["rho"].to_numpy() for m in measures}, ax=ax)
+        known = table.index.unique("measure")
+        rhos = {m: subjects.xs(m, level="measure")["rho"].to_numpy() if m in known else np.array([]) for m in measures}
+        plot_intervals(rhos, ax=ax)
         ax.set(title=name, xlabel="Spearman ρ with the level", xlim=(-1.05, 1.05))
     figure.suptitle(title(first, "trend over areas, subject by subject"))
     return figure
 
 
 def plot_intervals(values: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
-    """Correlations of each measure: one ring per subject, mean and 95 % interval over subjects beneath."""
+    """Correlations of each measure: one ring per subject, mean and 95 % interval beneath."""
     ax = ax or plt.gca()
     ax.axvline(0, color="0.6", linewidth=1, zorder=0)
     for place, rhos in enumerate(values.values()):
+        if len(rhos) == 0:
+            continue
         mean, low, high = subject_interval(rhos, correlation=True)
         ax.scatter(
             rhos, np.full(len(rhos), -place + 0.16), s=26, facecolor="none", edgecolor=f"C{place}", linewidth=1.2
@@ -175,24 +179,44 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
     return figure
 
 
-def figure_crossfit(tables: Mapping[str, Sequence[pd.DataFrame]], measure: str, first: xr.Dataset) -> Figure:
-    """A share by level, one panel per way of estimating it, each area's mean over subjects.
+def figure_shares(tables: Sequence[pd.DataFrame], measures: Sequence[str], first: xr.Dataset) -> Figure:
+    """Measures by level, one panel each, each area's mean over subjects.
 
     Parameters
     ----------
-    tables : mapping of str to sequence of pandas.DataFrame
-        Title of a panel -> one table by area per subject, with ``level`` and the measure.
-    measure : str
+    tables : sequence of pandas.DataFrame
+        By area, one per subject, with ``level`` and the measures.
+    measures : sequence of str
     first : xarray.Dataset
         One of the results, for the title.
     """
-    figure, axes = plt.subplots(1, len(tables), figsize=(PAGE_WIDTH, 2.7), squeeze=False)
-    for ax, (name, subjects) in zip(axes[0], tables.items(), strict=True):
-        mean = pd.concat([table[measure] for table in subjects], axis=1).mean(axis=1)
-        table = subjects[0][["level"]].assign(**{measure: mean})
+    figure, axes = plt.subplots(1, len(measures), figsize=(PAGE_WIDTH, 2.7), squeeze=False)
+    for ax, measure in zip(axes[0], measures, strict=True):
+        mean = pd.concat([table[measure] for table in tables], axis=1).mean(axis=1)
+        table = tables[0][["level"]].assign(**{measure: mean})
         plot_levels(table, measure, label=short_label(measure), ax=ax)
         ax.set_ylim(min(0, 1.1 * mean.min()))
-        ax.set_title(name)
         ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
-    figure.suptitle(title(first, "how much of the share comes out twice"))
+    figure.suptitle(title(first, "how much of the share the responses confirm"))
+    return figure
+
+
+def figure_parts(parts: pd.DataFrame, first: xr.Dataset) -> Figure:
+    """The explainable variance of each level: linear, nonlinear and confirmed, unexplained.
+
+    Parameters
+    ----------
+    parts : pandas.DataFrame
+        From `jne.statistics.variance_parts`.
+    first : xarray.Dataset
+        One of the results, for the title.
+    """
+    figure, ax = plt.subplots(figsize=(PAGE_WIDTH, 2.6))
+    below = np.zeros(len(parts))
+    for (name, label), color in zip(PARTS.items(), ("C0", "C1", "0.85"), strict=True):
+        ax.bar(parts.index, parts[name], bottom=below, color=color, width=0.7, label=label)
+        below += parts[name].to_numpy()
+    ax.set_ylabel("share of the\nexplainable variance")
+    figure.legend(loc="outside lower center", ncols=len(PARTS), frameon=False, fontsize="small")
+    figure.suptitle(title(first, "what is predicted, and what of it is nonlinear"))
     return figure

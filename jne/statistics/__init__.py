@@ -28,10 +28,12 @@ from jne.statistics.subject_tables import (
     table_effects,
 )
 from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
+from jne.statistics.variance_parts import PARTS, variance_parts
 from jne.statistics.variants import followed_table, variant_correlations
 
 __all__ = [
     "DEPTH_MEASURES",
+    "PARTS",
     "POOLED",
     "PREDICTED",
     "agreement_table",
@@ -70,5 +72,6 @@ __all__ = [
     "table_trends",
     "trend_test",
     "trend_tests",
+    "variance_parts",
     "variant_correlations",
 ]

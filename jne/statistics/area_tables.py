@@ -11,7 +11,7 @@ from jne._core import as_numbers
 from jne.cortex import AREAS, LEVELS
 from jne.measures import REGISTRY, SHARES, TERMS, Terms, share
 
-ACCURACY = ("r2", "r2_linear", "r2_difference", "correlation")
+ACCURACY = ("r2", "r2_linear", "r2_difference", "correlation", "explained")
 """Measures whose means are over all voxels: over those with R² above zero, the worse encoder would look the better."""
 
 
@@ -36,7 +36,8 @@ def area_table(
         With ``roi (voxel)``, empty for no area, and the measures ``(voxel)``; NaN voxels are left out of a measure's
         mean. Without ``significant (voxel)``, all voxels are taken.
     measures : tuple of str
-        Those of `ACCURACY` are averaged over all voxels. The validated share of an area is a ratio of sums.
+        Those of `ACCURACY` are averaged over all voxels. What is a ratio of two measures
+        (``terms`` of the registry) is one of their sums.
     significant : bool
         False: average everything over all voxels.
 
@@ -56,13 +57,14 @@ def area_table(
         frame["level"] = result["level"].values.astype(str)
     ratios = {name: REGISTRY[name].terms for name in measures if name in REGISTRY}
     ratios = {name: terms for name, terms in ratios.items() if terms and all(term in result for term in terms)}
-    for term in {term for terms in ratios.values() for term in terms}:
-        frame[term] = np.where(predicted | (not significant), result[term].values, np.nan)
+    for name, terms in ratios.items():
+        kept = predicted if significant and name not in ACCURACY else True
+        frame[[(name, 0), (name, 1)]] = np.where(kept, [result[term].values for term in terms], np.nan).T
     groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
     table = groups[list(measures)].mean()
-    for name, (numerator, denominator) in ratios.items():
-        below = groups[denominator].sum()
-        table[name] = groups[numerator].sum() / below.where(below > 0)
+    for name in ratios:
+        below = groups[(name, 1)].sum()
+        table[name] = groups[(name, 0)].sum() / below.where(below > 0)
     table.insert(0, "n_voxels", groups.size())
     if significant and "significant" in result:
         table.insert(1, "n_significant", groups["significant"].sum())

@@ -144,6 +144,8 @@ def run_best_layer(
             result["layer"] = "voxel", layer.astype(object), {"layers": data.layers}
             if "fold_layer" in choice:
                 result = result.assign(_nested_accuracy(data, choice, studies, parameters, settings.get("progress")))
+                if "noise_ceiling" in result:
+                    result["explained"] = (result["r2"] / result["noise_ceiling"]).where(result["noise_ceiling"] > 0)
             result["significant"] = "voxel", significant_voxels(result["p_value"].values, q)
             attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
             if "fold_layer" in choice:

@@ -50,8 +50,9 @@ class Study:
         `run_study`); None where there is none.
     result : xarray.Dataset
         Over ``voxel``: ``r2``, its interval ``r2_low`` and ``r2_high``, ``p_value``, ``significant``; ``r2_linear``;
-        ``r2_linearised``, of `jne.measures.linearised_predictions` at the test stimuli, of which mean prediction and
-        mean Jacobian are, too (not of a dataset with folds: its one encoder saw most of them); what
+        ``explained``, R² over the noise ceiling where that is known; ``r2_linearised``, of
+        `jne.measures.linearised_predictions` at the test stimuli, of which mean prediction and mean Jacobian are, too
+        (not of a dataset with folds: its one encoder saw most of them); what
         `jne.validated_share` says of the predictions (``validated_share``, ``validated_p_value``, ``confirmed``, and
         over ``area`` ``validated_area_...`` of the significant voxels); ``correlation`` of the nonlinear encoder's
         predictions; what `nonlinearity` returns; and what the dataset knows of its voxels. Over
@@ -319,6 +320,8 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
             result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)
     if "noise_ceiling" not in result and data.repeats() is not None:
         result["noise_ceiling"] = "voxel", noise_ceiling(data.repeats())
+    if "noise_ceiling" in result:
+        result["explained"] = (result["r2"] / result["noise_ceiling"]).where(result["noise_ceiling"] > 0)
     attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
     attributes["evaluation"] = "held-out test stimuli"
     if split == "all":

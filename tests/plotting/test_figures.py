@@ -366,10 +366,11 @@ def test_tables_name_measures_and_hide_nothing(monkeypatch):
     assert "smooth" not in shown[1].to_html()
 
 
-def test_a_share_beside_its_cross_fitted_twin_is_averaged_over_subjects(result):
+def test_shares_are_averaged_over_subjects(result):
     one = pd.DataFrame({"level": ["V1", "V2"], "nonlinear_share": [0.2, 0.4]}, ["V1", "V2"])
     other = one.assign(nonlinear_share=[0.4, np.nan])
-    figure = plotting.figure_crossfit({"plain": [one], "cross-fitted": [one, other]}, "nonlinear_share", result)
-    heights = [points.get_offsets()[0, 1] for points in figure.axes[1].collections]
-    np.testing.assert_allclose(heights, [0.3, 0.4])
-    assert [ax.get_title() for ax in figure.axes] == ["plain", "cross-fitted"]
+    tables = [table.assign(validated_share=table.nonlinear_share / 2) for table in (one, other)]
+    figure = plotting.figure_shares(tables, ("nonlinear_share", "validated_share"), result)
+    heights = [[points.get_offsets()[0, 1] for points in ax.collections] for ax in figure.axes]
+    np.testing.assert_allclose(heights, [[0.3, 0.4], [0.15, 0.2]])
+    assert [ax.get_ylabel() for ax in figure.axes] == ["nonlinear share", "validated share"]
