@@ -17,6 +17,8 @@ from jne.datasets import EncodingDataset, leave_out, training_arrays
 from jne.encoders import Encoder, RidgeEncoder
 from jne.study.study import Study, _prototypes, run_study
 
+RIDGE = {"alphas": tuple(10.0**exponent for exponent in range(-1, 7, 2)), "cv": 3}
+"""Of the choice: layers are compared, not voxels predicted, so a coarse grid does, at a third of the price."""
 CHOICE = "lowest cross-validated error of ridge regression over training and validation stimuli"
 
 
@@ -95,7 +97,7 @@ def best_layers(data: EncodingDataset, *, random_state: int = 0) -> np.ndarray:
 def _chosen(data: EncodingDataset, random_state: int, arrays_of: Callable) -> np.ndarray:
     if len(data.layers) == 1:
         return np.full(data.n_voxels, data.layers[0])
-    ridge = RidgeEncoder(random_state=random_state)
+    ridge = RidgeEncoder(**RIDGE, random_state=random_state)
     losses = [clone(ridge).fit(arrays_of(layer)).history_["cv_loss"] for layer in data.layers]
     return np.array(data.layers)[np.argmin(losses, axis=0)]
 
