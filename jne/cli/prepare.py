@@ -26,6 +26,14 @@ def _prepare_options(command):
     return command
 
 
+_FURTHER = click.option(
+    "--further",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Stimuli without responses whose features to keep, at most.  [default: 20 for each feature]",
+)
+
+
 def _report(data):
     click.echo(repr(data))
     if dropped := data.attrs["n_dropped_voxels"]:
@@ -73,6 +81,7 @@ def images(out, **options):
 @click.option("--units-first/--stimuli-first", default=None, help="Needed where there are as many voxels as stimuli.")
 @click.option("--mesh", help="Mesh that vertex counts on: fsLR-32k, fsaverage, ...")
 @click.option("--default-layer", help="Layer used where none is named.  [default: all side by side]")
+@_FURTHER
 @_prepare_options
 def arrays(source_file, mapping, **options):
     """Make a dataset of features, responses and labels that you already have as arrays.
@@ -81,7 +90,9 @@ def arrays(source_file, mapping, **options):
     for each layer, and responses (stimulus, voxel). Accepted are stimulus_id, split (train, validation, test) or fold
     (a number), category, thumbnail (stimulus, y, x, rgb), roi, hemisphere, vertex, level and noise_ceiling (each one
     value per voxel) and repeats (stimulus, repeat, voxel; NaN is no such repeat), of all stimuli or, where split is
-    mapped, of the test stimuli alone. A roi of numbers counts into roi_names; NaN is no area.
+    mapped, of the test stimuli alone. A roi of numbers counts into roi_names; NaN is no area. Features of stimuli that
+    have no responses are further (stimulus, feature), one for each of features and in their order, and
+    further_stimulus_id.
 
     \b
     Example:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jne.cli.prepare import _prepare_options, _report, prepare
+from jne.cli.prepare import _FURTHER, _prepare_options, _report, prepare
 
 _STIMULI = click.option(
     "--stimuli", required=True, metavar="FILE.csv", help="A row per map: id, split, category, repeat."
@@ -28,6 +28,7 @@ _MEMORY = click.option("--max-memory", default="4GB", help="Work on as many voxe
 @click.option("--resample", is_flag=True, help="Bring mask and atlas to the grid of the maps (nearest neighbour).")
 @click.option("--same-grid", is_flag=True, help="Equal shapes: trust the affine of the mask, not that of the maps.")
 @_LAYER
+@_FURTHER
 @_MEMORY
 @_prepare_options
 def nifti(stimuli, features, out, **options):
@@ -62,6 +63,7 @@ def nifti(stimuli, features, out, **options):
 @_NAMES
 @click.option("--mesh", help="Name of the mesh, where the number of vertices does not say it.")
 @_LAYER
+@_FURTHER
 @_MEMORY
 @_prepare_options
 def fsaverage(stimuli, features, out, **options):

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from jne.cli.prepare import prepare
+from jne.cli.prepare import _FURTHER, prepare
 
 # Those of jne.prepare.nsd, which takes a second to import.
 SPACES, ZSCORES, CEILINGS = ("func1pt8mm", "fsaverage"), ("run", "session", "none"), ("ncsnr", "repeats")
@@ -24,6 +24,7 @@ SPACES, ZSCORES, CEILINGS = ("func1pt8mm", "fsaverage"), ("run", "session", "non
 @click.option("--zscore", type=click.Choice(ZSCORES), default="run", help="Z-score betas within these.")
 @click.option("--zscore-features", is_flag=True, help="Z-score features within runs, too, as the paper's release does.")
 @click.option("--default-layer", metavar="NAME", help="Layer used where none is named.  [default: all side by side]")
+@_FURTHER
 @click.option("--categories", metavar="CSV", help="Table with the columns nsdId (from 0) and category.")
 @click.option("--test-repeats", default=3, help="Test on the shared images that were seen at least so often.")
 @click.option("--n-train", type=int, help="Images to train on.  [default: all that are left]")
@@ -52,6 +53,9 @@ def nsd(roi_order, **options):
     The features file holds one array (images, features) per layer, and stimulus_id: the nsdId of each row, which counts
     from 0 as in nsd_stim_info_merged.csv (73KID of responses.tsv is one more), as a number or as text: nsd00042. The
     names of NSD's own pictures, shared0007_nsd04424, count from 1 and are understood.
+
+    Of images that have features and were not shown, a sample of features is kept (--further): an encoder's predictions
+    of them make known what is linear in it. The features of all 73,000 images are needed for that.
 
     Test images are the shared images seen at least --test-repeats times; those seen less often are left out. The
     other images are split 8 : 1 into training and validation. Subjects have 40, 40, 32, 30, 40, 32, 40, 30 sessions.

@@ -2,6 +2,7 @@
 
 from jne.datasets.dataset import EncodingDataset, load_dataset, open_content, save_dataset
 from jne.datasets.describe import describe, describe_text
+from jne.datasets.further import FURTHER, FURTHER_ID, RowDigests, further_layers, further_name
 from jne.datasets.synthetic import synthetic_cortex
 from jne.datasets.synthetic_areas import planted_profile, thinned_vertices
 from jne.datasets.training import Training, check_training, leave_out, training_arrays
@@ -19,15 +20,20 @@ from jne.datasets.validate import (
 __all__ = [
     "CARRIED_STIMULUS_VARIABLES",
     "CARRIED_VOXEL_VARIABLES",
+    "FURTHER",
+    "FURTHER_ID",
     "MINIMUM_TEST_STIMULI",
     "SPLITS",
     "STIMULUS_VARIABLES",
     "VOXEL_VARIABLES",
     "EncodingDataset",
+    "RowDigests",
     "Training",
     "check_training",
     "describe",
     "describe_text",
+    "further_layers",
+    "further_name",
     "leave_out",
     "load_dataset",
     "open_content",

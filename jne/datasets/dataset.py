@@ -20,7 +20,8 @@ from jne._core import (
     sha256,
     write_netcdf,
 )
-from jne.datasets.validate import SPLITS, feature_layers, structure_problems, value_problems
+from jne.datasets.further import FURTHER, feature_layers, further_layers
+from jne.datasets.validate import SPLITS, structure_problems, value_problems
 
 
 class EncodingDataset:
@@ -31,7 +32,7 @@ class EncodingDataset:
     content : xarray.Dataset
         The variables of the file format (see the page *Data* of the book): one ``(stimulus, feature_<layer>)`` per
         feature layer, ``responses (stimulus, voxel)``, ``stimulus_id (stimulus)`` and either ``split (stimulus)`` or
-        ``fold (stimulus)``.
+        ``fold (stimulus)``. It may hold features of stimuli without responses.
     path : path, optional
         The file that it was read from; errors name it.
 
@@ -101,6 +102,11 @@ class EncodingDataset:
         return self.content.sizes["stimulus"]
 
     @property
+    def n_further(self) -> int:
+        """Stimuli without responses whose features are there."""
+        return self.content.sizes.get(FURTHER, 0)
+
+    @property
     def folds(self) -> np.ndarray | None:
         """Fold of each stimulus ``(n_stimuli,)`` where the file has folds instead of a split."""
         return self.get("fold")
@@ -132,12 +138,33 @@ class EncodingDataset:
         numpy.ndarray
             ``(n_samples, n_features)``, float32.
         """
+        names, index = self._chosen(layer), self.stimuli(split)
+        return np.concatenate([self._read(name, index) for name in names], axis=1)
+
+    def further(self, layer: str | None = None) -> np.ndarray | None:
+        """Features of stimuli without responses, for what needs predictions alone, such as `jne.validated_share`.
+
+        Parameters
+        ----------
+        layer : str, optional
+            As in `features`.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            ``(n_further, n_features)``, float32; None where the file has none.
+        """
+        names, known = self._chosen(layer), further_layers(self.content)
+        if not known:
+            return None
+        return np.concatenate([self._read(known[name]) for name in names], axis=1)
+
+    def _chosen(self, layer: str | None) -> list[str]:
+        """The layers whose features are read where this one is asked for."""
         layer = layer or self.default_layer
         if layer is not None and layer not in self.layers:
             raise ValueError(f"{self._where}: there is no layer {layer!r}; the layers are {', '.join(self.layers)}")
-        index = self.stimuli(split)
-        names = [layer] if layer else self.layers
-        return np.concatenate([self._read(name, index) for name in names], axis=1)
+        return [layer] if layer else self.layers
 
     def responses(self, split: str = "all") -> np.ndarray:
         """Responses of a split, ``(n_samples, n_voxels)``, float32, in the file's units (repeats averaged)."""
@@ -173,8 +200,8 @@ class EncodingDataset:
         if problems:
             raise ValueError(f"{self._where}: bad values:\n- " + "\n- ".join(problems))
 
-    def _read(self, name: str, index: np.ndarray) -> np.ndarray:
-        chosen = self.content[name].isel(stimulus=index)
+    def _read(self, name: str, index: np.ndarray | None = None) -> np.ndarray:
+        chosen = self.content[name] if index is None else self.content[name].isel(stimulus=index)
         check_held(chosen.nbytes, f"{self._where}: {name}")
         values = as_numbers(chosen.values, f"{self._where}: {name}", np.float32)
         if not np.isfinite(values).all():
@@ -195,7 +222,7 @@ class EncodingDataset:
             self.name,
             f"{kind} responses of {self.n_voxels} voxels",
             f"{self.n_stimuli} stimuli: {counts}",
-            f"features: {layers}",
+            f"features: {layers}" + (f"; also of {self.n_further} stimuli without responses" if self.n_further else ""),
         ]
         indents = {"initial_indent": "  ", "subsequent_indent": "    "}
         return "\n".join(["EncodingDataset", *(textwrap.fill(line, 76, **indents) for line in lines)])

@@ -17,10 +17,11 @@ def describe(data: EncodingDataset) -> dict:
     Returns
     -------
     dict
-        JSON-able: ``name``, ``file``, ``sha256``, ``synthetic``, ``n_stimuli``, ``n_voxels``, ``splits`` (or
-        ``n_folds``), ``layers`` (name -> number of features), ``default_layer``, ``areas`` (name -> voxels),
-        ``hemispheres``, ``categories``, ``noise_ceiling`` (quartiles), ``n_repeats``, ``mesh``,
-        ``n_dropped_voxels`` and what the file says of its origin. What the file does not have is None.
+        JSON-able: ``name``, ``file``, ``sha256``, ``synthetic``, ``n_stimuli``, ``n_further`` (stimuli without
+        responses), ``n_voxels``, ``splits`` (or ``n_folds``), ``layers`` (name -> number of features),
+        ``default_layer``, ``areas`` (name -> voxels), ``hemispheres``, ``categories``, ``noise_ceiling`` (quartiles),
+        ``n_repeats``, ``mesh``, ``n_dropped_voxels`` and what the file says of its origin. What the file does not have
+        is None.
     """
     ceiling, repeats, vertex = (
         data.get("noise_ceiling"),
@@ -34,6 +35,7 @@ def describe(data: EncodingDataset) -> dict:
         "sha256": data.hash,
         "synthetic": data.synthetic,
         "n_stimuli": data.n_stimuli,
+        "n_further": data.n_further,
         "n_voxels": data.n_voxels,
         "splits": {split: len(data.stimuli(split)) for split in SPLITS} if with_split else None,
         "n_folds": None if data.folds is None else len(np.unique(data.folds)),
@@ -62,9 +64,10 @@ def describe_text(data: EncodingDataset) -> str:
     layers = ", ".join(f"{name} ({count})" for name, count in facts["layers"].items())
     default = facts["default_layer"] or "all side by side"
     dropped = f" ({facts['n_dropped_voxels']} dropped as bad)" if facts["n_dropped_voxels"] else ""
+    further = f"; {facts['n_further']} more without responses" if facts["n_further"] else ""
     lines = {
         "dataset": f"{facts['name']} ({kind} responses)",
-        "stimuli": f"{facts['n_stimuli']} ({stimuli}){repeats}",
+        "stimuli": f"{facts['n_stimuli']} ({stimuli}){repeats}{further}",
         "voxels": f"{facts['n_voxels']}{dropped}{_listed(facts['hemispheres'])}",
         "features": f"{layers}; used by default: {default}",
         "areas": _listed(facts["areas"]) or "not known",

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jne._core import memory_limit, spans
+from jne.datasets.further import feature_layers, further_layers, further_problems, same_as_tested
 from jne.datasets.validate_labels import label_problems, not_folds, place_problems, text_problems
 
 SPLITS = ("train", "validation", "test")
@@ -22,11 +23,6 @@ CARRIED_VOXEL_VARIABLES = (
 )  # fmt: skip
 CARRIED_STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
 """What results over voxels, and over stimuli, take over from a dataset."""
-
-
-def feature_layers(content: xr.Dataset) -> list[str]:
-    """Names of the variables whose dimensions are ``(stimulus, feature_<name>)``."""
-    return [str(n) for n, v in content.data_vars.items() if v.dims == ("stimulus", f"feature_{n}")]
 
 
 def structure_problems(content: xr.Dataset) -> list[str]:
@@ -48,7 +44,13 @@ def structure_problems(content: xr.Dataset) -> list[str]:
     for size in ("stimulus", "voxel"):
         if content.sizes.get(size) == 0:
             problems.append(f"dimension {size} has length 0")
-    return problems + _split_problems(content) + label_problems(content) + place_problems(content)
+    return (
+        problems
+        + _split_problems(content)
+        + further_problems(content)
+        + label_problems(content)
+        + place_problems(content)
+    )
 
 
 def _dimension_problems(content: xr.Dataset) -> list[str]:
@@ -114,7 +116,8 @@ def _shared_stimuli(content: xr.Dataset, split: np.ndarray) -> list[str]:
 def value_problems(content: xr.Dataset) -> list[str]:
     """Every non-finite or constant variable; reads the whole file, a block of columns at a time."""
     problems = text_problems(content)
-    for name in [*feature_layers(content), "responses"]:
+    further = further_layers(content).values()
+    for name in [*feature_layers(content), "responses", *further]:
         if name not in content:
             continue
         if content[name].dtype.kind not in "fiu":
@@ -122,18 +125,20 @@ def value_problems(content: xr.Dataset) -> list[str]:
             continue
         n_bad, first, bad, constant = _scan_columns(content[name])
         unit = "voxels" if name == "responses" else "features"
+        row = f"{'further ' * (name in further)}stimulus"
         if n_bad:
             problems.append(
                 f"variable {name}: {n_bad} non-finite values of {content[name].size}, in {np.count_nonzero(bad)} of "
-                f"{bad.size} {unit} (first: stimulus {first[0]}, {unit[:-1]} {first[1]})"
+                f"{bad.size} {unit} (first: {row} {first[0]}, {unit[:-1]} {first[1]})"
             )
         if name == "responses" and constant.any():
             problems.append(
                 f"variable {name}: {np.count_nonzero(constant)} of {constant.size} {unit} are constant (first: "
                 f"{int(np.argmax(constant))})"
             )
-        if name != "responses" and constant.all():
+        if name in feature_layers(content) and constant.all():
             problems.append(f"variable {name}: all {constant.size} {unit} are constant")
+    problems += same_as_tested(content)
     if "noise_ceiling" in content:
         ceiling = content["noise_ceiling"].values
         if ceiling.dtype.kind not in "fiu":

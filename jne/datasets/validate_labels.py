@@ -8,7 +8,7 @@ import xarray as xr
 from jne._core import N_VERTICES, listed
 from jne.cortex import HEMISPHERES, MESH
 
-TEXT_VARIABLES = ("stimulus_id", "split", "category", "roi", "hemisphere", "level")
+TEXT_VARIABLES = ("stimulus_id", "further_stimulus_id", "split", "category", "roi", "hemisphere", "level")
 
 
 def label_problems(content: xr.Dataset) -> list[str]:

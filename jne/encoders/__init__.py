@@ -3,6 +3,7 @@
 from jne.datasets import Training
 from jne.encoders.base import Encoder
 from jne.encoders.files import load_encoder
+from jne.encoders.layer_choice import best_single_layer, layer_scores
 from jne.encoders.mean import MeanEncoder
 from jne.encoders.residual import ResidualEncoder, ResidualNetwork
 from jne.encoders.ridge import RidgeEncoder
@@ -14,5 +15,7 @@ __all__ = [
     "ResidualNetwork",
     "RidgeEncoder",
     "Training",
+    "best_single_layer",
+    "layer_scores",
     "load_encoder",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from jne._core import (
     plain,
     plain_file,
     read_npz,
+    spans,
 )
 from jne.features.images import natural_key
+
+_BLOCK = 2**18  # numbers of a block of rows
 
 
 @dataclass(frozen=True)
@@ -53,21 +57,44 @@ class FeatureFile:
         ValueError
             If the file has no such layer, lacks a stimulus, or is damaged.
         """
-        if layer not in self.layers:
-            raise ValueError(f"features: {self.path} has no layer {layer!r}; it has {', '.join(self.layers)}")
         index = None if stimulus_id is None else self.index(stimulus_id)
-        try:
-            if self.path.suffix == ".npz":
-                values = read_npz(self.path, [layer], "features")[layer]
+        with self._opened(layer) as values:
+            if isinstance(values, np.ndarray):
                 values = values if index is None else values[index]
             else:
+                values = _rows(values, index, f"features: layer {layer} of {self.path}")
+        return values.astype(np.float32, copy=False)
+
+    def blocks(self, layer: str, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Features of ascending rows, a few at a time: their places among ``rows``, and ``(n, n_features)``, float32.
+
+        Of an HDF5 file no more than a block is in memory.
+        """
+        rows = np.asarray(rows)
+        with self._opened(layer) as values:
+            for part in spans(len(values), max(1, _BLOCK // values.shape[1])):
+                here = slice(*np.searchsorted(rows, [part.start, part.stop]).tolist())
+                if here.stop > here.start:
+                    chosen = rows[here]
+                    block = values[chosen[0] : chosen[-1] + 1][chosen - chosen[0]]
+                    with np.errstate(over="ignore"):
+                        yield here, block.astype(np.float32, copy=False)
+
+    @contextmanager
+    def _opened(self, layer: str) -> Iterator[np.ndarray | h5py.Dataset]:
+        """A layer: in memory from npz, on disk in HDF5."""
+        if layer not in self.layers:
+            raise ValueError(f"features: {self.path} has no layer {layer!r}; it has {', '.join(self.layers)}")
+        try:
+            if self.path.suffix == ".npz":
+                yield read_npz(self.path, [layer], "features")[layer]
+            else:
                 with open_hdf5(self.path, "features") as file:
-                    values = _rows(file[layer], index, f"features: layer {layer} of {self.path}")
+                    yield file[layer]
         except RefusedError:
             raise
         except DAMAGED as error:
             raise ValueError(f"features: layer {layer} of {self.path} cannot be read ({error})") from error
-        return values.astype(np.float32, copy=False)
 
     def index(self, stimulus_id: Sequence[str]) -> np.ndarray:
         """Row of each stimulus; an error if one is not in the file."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from jne.prepare.labels import is_none
 
-LABELS = ("stimulus_id", "split", "category", "roi", "hemisphere", "level")
+LABELS = ("stimulus_id", "further_stimulus_id", "split", "category", "roi", "hemisphere", "level")
 _MAY_LACK = ("category", "roi", "level")
 """Labels that a stimulus or voxel need not have; NaN stands for none."""
 

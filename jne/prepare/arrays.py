@@ -12,6 +12,7 @@ from jne._core import provenance, sha256
 from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, save_dataset
 from jne.prepare.array_files import mark_bad, to_float32
+from jne.prepare.array_further import without_responses
 from jne.prepare.array_labels import LABELS, as_labels, name_areas
 from jne.prepare.array_sources import load_named
 from jne.prepare.splits import check_fractions, check_out, one_at_out, split_stimuli
@@ -21,6 +22,8 @@ AXES = {
     "responses": "stimulus, voxel",
     "repeats": "stimulus, repeat, voxel",
     "stimulus_id": "stimulus",
+    "further": "further stimulus, feature",
+    "further_stimulus_id": "further stimulus",
     "split": "stimulus",
     "fold": "stimulus",
     "category": "stimulus",
@@ -55,6 +58,7 @@ def prepare_arrays(
     units_first: bool | None = None,
     mesh: str | None = None,
     default_layer: str | None = None,
+    further: int | None = None,
     seed: int = 0,
     test_fraction: float = 0.2,
     validation_fraction: float = 0.1,
@@ -74,7 +78,9 @@ def prepare_arrays(
         array's name. ``features`` and ``responses`` are needed; without ``split`` and ``fold`` the stimuli are split by
         ``seed``. A ``roi`` of whole numbers is an index into ``roi_names``; NaN is no area. ``repeats`` are those of
         all stimuli, ``(n_stimuli, n_repeats, n_voxels)``, or of the test stimuli of ``split`` alone, in their order;
-        those of the test stimuli give the noise ceiling (with ``fold``, those of all stimuli).
+        those of the test stimuli give the noise ceiling (with ``fold``, those of all stimuli). ``further`` are features
+        of stimuli without responses, one for each of ``features`` and in their order, and ``further_stimulus_id`` their
+        ids.
     out : path
         The file to write; ends in ``.nc``.
     units_first : bool, optional
@@ -83,8 +89,11 @@ def prepare_arrays(
         Of ``vertex``: fsLR-32k, fsaverage, ...
     default_layer : str, optional
         The layer that is used where none is named; without one, all layers side by side.
+    further : int, optional
+        Keep at most so many stimuli without responses; by default twenty for each feature of the widest layer. Those
+        that have the id of a stimulus with responses, or the features of a test stimulus, are left out.
     seed, test_fraction, validation_fraction
-        Of the split, where the input has none.
+        Of the split, where the input has none; the first also of the sample of further stimuli.
     drop_bad_voxels : bool
         Leave out voxels whose responses are constant or not finite, and say in the file how many.
     name, licence, source : str, optional
@@ -102,7 +111,7 @@ def prepare_arrays(
     """
     out, path = check_out(out), Path(source_file)
     check_fractions(test_fraction, validation_fraction)
-    arrays, layers = _read(path, mapping)
+    arrays, layers, more = _read(path, mapping)
     n_stimuli = len(next(iter(layers.values())))
     responses = _orient(arrays.pop("responses"), n_stimuli, path, units_first)
     counts = {"stimulus": n_stimuli, "voxel": responses.shape[1]}
@@ -115,6 +124,7 @@ def prepare_arrays(
         arrays["split"] = split_stimuli([str(i) for i in ids], test_fraction, validation_fraction, seed)
     if repeats is not None:
         arrays["repeats"] = _tested(repeats, arrays.get("split"), given, counts, path)
+    unseen, n_unseen = without_responses(path, layers, more, arrays, further, seed)
     bad = np.zeros(responses.shape[1], bool)
     mark_bad(bad, responses, "", path, drop_bad_voxels)
     if "split" in arrays:
@@ -122,7 +132,7 @@ def prepare_arrays(
             chosen = arrays["split"] == part
             if chosen.sum() > 1:
                 mark_bad(bad, responses[chosen], f" over the {part} stimuli", path, drop_bad_voxels)
-    content = _content(layers, responses, arrays, ~bad)
+    content = _content(layers, responses, arrays, ~bad).assign(unseen)
     content.attrs = {
         "name": name or out.stem,
         "synthetic": 0,
@@ -135,6 +145,7 @@ def prepare_arrays(
         "input_sha256": sha256(path),
         "map": ",".join(f"{role}={array}" for role, array in mapping),
         **({"default_layer": default_layer} if default_layer else {}),
+        **n_unseen,
         **provenance(),
     }
     if mesh and "vertex" in content:
@@ -142,30 +153,39 @@ def prepare_arrays(
     return save_dataset(content, out)
 
 
-def _read(path: Path, mapping: Sequence[tuple[str, str]]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Arrays by role, and feature layers by name."""
+def _read(
+    path: Path, mapping: Sequence[tuple[str, str]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[np.ndarray]]:
+    """Arrays by role, feature layers by name, and features of further stimuli in the order of the layers."""
     roles = [role for role, _ in mapping]
     for role in roles:
         if role not in AXES:
             raise ValueError(f"map: {role!r} is not a role; accepted are {', '.join(AXES)}")
-        if role != "features" and roles.count(role) > 1:
-            raise ValueError(f"map: {role} is given {roles.count(role)} times; only features may come more than once")
+        if role not in ("features", "further") and roles.count(role) > 1:
+            raise ValueError(
+                f"map: {role} is given {roles.count(role)} times; only features and further may come more than once"
+            )
     for needed in ("features", "responses"):
         if needed not in roles:
             raise ValueError(f"map: {needed} is missing; add {needed}=NAME with NAME an array of {path}")
     found = load_named(path, [name for _, name in mapping])
-    arrays = {role: found[name] for role, name in mapping if role != "features"}
+    arrays = {role: found[name] for role, name in mapping if role not in ("features", "further")}
+    more = {f"further {name}": found[name] for role, name in mapping if role == "further"}
     layers = {name.strip("/").replace("/", "_"): found[name] for role, name in mapping if role == "features"}
-    for role, values in [*arrays.items(), *((f"features {name}", values) for name, values in layers.items())]:
+    for role, values in [
+        *arrays.items(),
+        *((f"features {name}", values) for name, values in layers.items()),
+        *more.items(),
+    ]:
         if role.split()[0] not in (*LABELS, "roi_names") and values.dtype.kind not in "fiub":
             raise ValueError(f"{role}: the array of {path} has type {values.dtype}, needed: real numbers")
-        if role == "responses" or role.startswith("features"):
+        if role.split()[0] in ("responses", "features", "further"):
             wanted = AXES[role.split()[0]]
             if values.ndim != 2 or not values.size:
                 raise ValueError(
                     f"{role}: the array of {path} has shape {values.shape}; needed: ({wanted}), none empty"
                 )
-    return arrays, {name: to_float32(values) for name, values in layers.items()}
+    return arrays, {name: to_float32(values) for name, values in layers.items()}, [*map(to_float32, more.values())]
 
 
 def _orient(values: np.ndarray, n_stimuli: int, path: Path, units_first: bool | None) -> np.ndarray:

@@ -8,6 +8,7 @@ import xarray as xr
 
 from jne._core import FORMAT_VERSION, Budget, PatientFile, clamp, format_bytes, parse_bytes, spans, to_stream
 from jne.features import FeatureFile
+from jne.prepare.further import FurtherStimuli, write_further
 from jne.prepare.map_store import MapStore
 from jne.prepare.trials import Trials
 
@@ -73,6 +74,7 @@ def write_in_blocks(
     features: FeatureFile,
     plan: BlockPlan,
     kept: np.ndarray,
+    further: FurtherStimuli,
 ) -> None:
     """Write a dataset file.
 
@@ -83,6 +85,7 @@ def write_in_blocks(
         Everything but features, responses and repeats, with the attributes.
     store, trials, split, features, plan
     kept : array of bool ``(n_voxels,)``
+    further : FurtherStimuli
     """
     test = np.flatnonzero(split == "test")
     to_stream(small.assign_attrs(format_version=FORMAT_VERSION), stream)
@@ -94,6 +97,8 @@ def write_in_blocks(
             values = features.features(layer, trials.ids)
             file.dimensions[f"feature_{layer}"] = values.shape[1]
             file.create_variable(layer, ("stimulus", f"feature_{layer}"), values.dtype, data=values, **_COMPRESSED)
+            del values
+        write_further(file, further, **_COMPRESSED)
         width = min(plan.step, int(kept.sum()))
         chunks = {"chunks": (min(_CHUNK_ROWS, len(split)), width), **_COMPRESSED}
         responses = file.create_variable("responses", ("stimulus", "voxel"), np.float32, **chunks)

@@ -15,6 +15,7 @@ from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, load_dataset, open_content
 from jne.features import FeatureFile
 from jne.prepare.array_files import add_bad, unusable
+from jne.prepare.further import FurtherStimuli
 from jne.prepare.map_blocks import BlockPlan, write_in_blocks
 from jne.prepare.map_store import MapStore
 from jne.prepare.splits import check_fractions, check_out, split_stimuli
@@ -35,6 +36,8 @@ class Options:
 
     Attributes
     ----------
+    further : int, optional
+        Stimuli of the features file without responses to keep at most, by default twenty for each feature.
     max_memory : str or int
         Maps are worked on in blocks of voxels that fit into it, besides what the libraries take.
     report : callable
@@ -50,6 +53,7 @@ class Options:
     name: str | None = None
     licence: str | None = None
     source: str | None = None
+    further: int | None = None
     max_memory: str | int = "4GB"
     report: Callable[[str], object] = lambda line: None
 
@@ -92,12 +96,14 @@ def save_maps(
     split = stimulus_split(trials, options)
     plan = BlockPlan(trials, split, features, store, options.max_memory)
     options.report(str(plan))
+    further = FurtherStimuli.draw(features, features.stimulus_id, trials.ids, options.further, options.seed)
+    further = further.without(features.index(trials.ids[split == "test"]))
     bad, ceiling = _look(store, trials, split, plan, where, options.drop_bad_voxels)
     small = {name: ("stimulus", values) for name, values in _of_stimuli(trials, split).items()}
     if ceiling is not None:
         small["noise_ceiling"] = "voxel", ceiling[~bad]
     dataset = xr.Dataset(
-        {**small, **voxels.isel(voxel=~bad).data_vars},
+        {**small, **voxels.isel(voxel=~bad).data_vars, **further.variables()},
         attrs={
             "name": options.name or Path(options.out).stem,
             "synthetic": 0,
@@ -112,12 +118,13 @@ def save_maps(
             "features_sha256": sha256(features.path),
             **{name: features.attrs[name] for name in _FEATURE_ATTRIBUTES if name in features.attrs},
             **({"default_layer": options.default_layer} if options.default_layer else {}),
+            **further.attributes(),
             **attrs,
             **provenance(),
         },
     )
     with hdf5_stream(options.out) as stream:
-        write_in_blocks(stream, dataset, store, trials, split, features, plan, ~bad)
+        write_in_blocks(stream, dataset, store, trials, split, features, plan, ~bad, further)
         if not stream.error:
             with open_content(stream.name) as content:
                 EncodingDataset(content, options.out).check_values()

@@ -66,8 +66,8 @@ def prepare_nifti(
         be equal. Some studies, such as BOLD5000, have betas whose affine is not that of the space they are in.
     **options
         ``default_layer, seed, test_fraction, validation_fraction, drop_bad_voxels, name, licence, source`` as in
-        `jne.prepare.prepare_arrays`; ``max_memory`` and ``report`` as in `jne.prepare.prepare_nsd`, of which the first
-        sets how many voxels are worked on at a time.
+        `jne.prepare.prepare_arrays`; ``further``, ``max_memory`` and ``report`` as in `jne.prepare.prepare_nsd`;
+        ``max_memory`` sets how many voxels are worked on at a time.
 
     Returns
     -------

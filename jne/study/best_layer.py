@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from jne._core import check_held, code_hash, hash_parameters, kept, one_at_a_time, provenance, results_dir, write_json
 from jne.accuracy import bootstrap_r2, correlation_score, r2_score, significant_voxels, too_few_bootstraps
-from jne.datasets import EncodingDataset, leave_out, training_arrays
+from jne.datasets import EncodingDataset, further_layers, leave_out, training_arrays
 from jne.encoders import Encoder, RidgeEncoder
 from jne.study.study import Study, _prototypes, run_study
 
@@ -175,7 +175,9 @@ def _restricted(data: EncodingDataset, layer: str, voxels: np.ndarray) -> Encodi
     """The dataset with one of its layers and some of its voxels."""
     if len(voxels) == data.n_voxels:
         return data
-    content = data.content.drop_vars([name for name in data.layers if name != layer])
+    further = further_layers(data.content)
+    others = [name for name in data.layers if name != layer]
+    content = data.content.drop_vars([*others, *(further[name] for name in others if name in further)])
     of_voxels = [name for name, variable in content.variables.items() if "voxel" in variable.dims]
     check_held(content[of_voxels].nbytes, f"{data.name}: its voxels")
     # Read whole before it is taken apart: one voxel at a time is slow to read from a compressed file.

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,36 +212,47 @@ def test_a_job_that_meets_its_wall_time_is_replaced(halted):
     assert batch.begun() == [0, 1, 1, 2] and len(batch.jobs()) == 2 and "DUE TO TIME LIMIT" in batch.logs()
 
 
+@pytest.fixture
+def another(slurm, tmp_path):
+    """Starts a script beside a SLURM of its own, beside that of the other tests; the process and the configuration."""
+    started = []
+
+    def start(script):
+        command = [sys.executable, slurm_node.__file__, "bash", "-c", f"echo $SLURM_CONF; {script}"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        started.append((process, Path(process.stdout.readline().strip())))
+        return started[-1]
+
+    yield start
+    for process, conf in started:
+        process.terminate()
+        process.wait(60)
+        shutil.rmtree(conf.parent, ignore_errors=True)  # where it was killed
+
+
+JOB = "sbatch --wrap 'touch begun; sleep 611'; exec sleep 612"
+
+
 @pytest.mark.parametrize(
-    ("end", "script"),
-    [
-        (signal.SIGINT, "sbatch --wrap 'touch begun; sleep 611'; exec sleep 612"),
-        (signal.SIGTERM, "sbatch --wrap 'touch begun; sleep 611'; exec sleep 612"),
-        (signal.SIGKILL, "exec sleep 3"),
-    ],
+    ("end", "script"), [("SIGINT", JOB), ("SIGTERM", JOB), ("SIGKILL", "touch begun; exec sleep 3")]
 )
-def test_no_daemon_is_left(slurm, tmp_path, end, script):
-    """Beside the SLURM of the other tests."""
-    command = [sys.executable, slurm_node.__file__, "bash", "-c", f"echo $SLURM_CONF; {script}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-    conf = process.stdout.readline().strip()
-    assert Path(conf).is_file() and conf != str(slurm)
-    if "sbatch" in script:
-        assert process.stdout.readline() == "Submitted batch job 1\n"
-        _wait_for((tmp_path / "begun").exists)
+def test_no_daemon_is_left(slurm, another, tmp_path, end, script):
+    process, conf = another(script)
+    assert conf.is_file() and conf != slurm
+    _wait_for((tmp_path / "begun").exists)
     ours = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
     started, names = [], set()
     for found in psutil.process_iter(["name", "environ"]):
-        if found.pid in ours or (found.info["environ"] or {}).get("SLURM_CONF") == conf:
+        if found.pid in ours or (found.info["environ"] or {}).get("SLURM_CONF") == str(conf):
             started.append(found)
             names.add(found.info["name"])
             if found.info["name"] == "slurm_script":
                 started.append(found.parent())  # its slurmstepd
-    assert {"munged", "slurmctld", "slurmd"} <= names and ("slurm_script" in names) == ("sbatch" in script)
-    process.send_signal(end)
+    assert {"munged", "slurmctld", "slurmd"} <= names and ("slurm_script" in names) == (script == JOB)
+    process.send_signal(signal.Signals[end])
     process.wait(60)
     _wait_for(lambda: not any(map(_lives, started)))
-    assert end == signal.SIGKILL or not Path(conf).parent.exists()
+    assert end == "SIGKILL" or not conf.parent.exists()
 
 
 def _wait_for(condition, seconds=20, told=str):

@@ -25,6 +25,7 @@ def write_dataset(
     images: pd.DataFrame,
     presentations: Presentations,
     layers: Mapping[str, Callable[[], np.ndarray]],
+    add_features: Callable[[h5netcdf.File], None] = lambda file: None,
     *,
     size: int,
     units: str,
@@ -43,6 +44,8 @@ def write_dataset(
     presentations : Presentations
     layers : mapping of str to function
         Each returns ``(n_images, n_features)``; called one after the other.
+    add_features : function
+        Writes what else there is of features, to a file that has the layers.
     size : int
         Bytes that the file will have, about.
     units : str
@@ -64,6 +67,9 @@ def write_dataset(
                 file.dimensions[f"feature_{layer}"] = values.shape[1]
                 file.create_variable(layer, ("stimulus", f"feature_{layer}"), values.dtype, data=values)
                 stream.raise_error()
+                del values
+            add_features(file)
+            stream.raise_error()
             _write_responses(file, stream, images, presentations, units, progress)
             if repeats_ceiling:
                 ceiling = ceiling_from_repeats(file["responses_repeats"])

@@ -16,6 +16,8 @@ from jne.prepare.nsd.space import Space
 
 _BASE = 300e6
 """The libraries, and what is small."""
+_FURTHER_BLOCK = 2**23
+"""What a block of features of images that were not shown takes while it is read, scaled and written."""
 _HEADER = 2**17
 """Bytes of names, dimensions and attributes of the dataset file."""
 
@@ -42,6 +44,7 @@ class Estimate:
         space: Space,
         zscore: str,
         features: ImageFeatures,
+        n_further: int = 0,
     ):
         n_points, itemsize = len(space.points), 4 if space.is_surface else 2
         per_session = trials.groupby("session")
@@ -49,14 +52,17 @@ class Estimate:
         longest = int(per_session.size().max())
         test = images["split"] == "test"
         self._rows = len(images) + int(test.sum() * images["count"][test].max())
-        self._features = len(images) * sum(features.layers.values())
+        self._features = (len(images) + n_further) * sum(features.layers.values())
+        self._further = n_further
         wide = max(features.layers.values())
+        unseen = f", {n_further} more that were not shown" if n_further else ""
         self._counts = (
-            f"{len(trials)} trials of {len(per_session)} sessions, {len(images)} images, {n_points} {space.what}"
+            f"{len(trials)} trials of {len(per_session)} sessions, {len(images)} images{unseen}, {n_points} "
+            f"{space.what}"
         )
         self._what = f"reading a session of {longest} trials x {n_points} {space.what}, or a layer of {wide} features,"
         session = longest * (n_points * itemsize + 3 * 8 * VOXEL_BLOCK) + 4 * BLOCK_BYTES + 24 * 4 * n_points
-        layer = wide * (4 * features.n_rows + 16 * trials["nsd_id"].nunique())
+        layer = wide * (4 * features.n_rows + 16 * trials["nsd_id"].nunique()) + _FURTHER_BLOCK + 400 * n_further
         self.memory = int(_BASE + max(session, layer))
         # Betas; mean and spread; of each session group, valid and clipped, and what HDF5 needs itself.
         self.work = len(trials) * (n_points * itemsize + 8) + n_groups * n_points * 8
@@ -72,7 +78,7 @@ class Estimate:
 
     def result_size(self, n_voxels: int) -> int:
         """Bytes of the dataset file with so many voxels: responses, repeats, features, and the names of areas."""
-        return 4 * (self._rows * n_voxels + self._features) + 200 * n_voxels + _HEADER
+        return 4 * (self._rows * n_voxels + self._features) + 200 * n_voxels + 80 * self._further + _HEADER
 
     def check(self, out: Path, folder: Path, max_memory: str) -> None:
         """Refuse what will not fit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from jne._core import sha256
 from jne.features import read_feature_file
+from jne.prepare.further import FurtherStimuli
 from jne.prepare.nsd.trials import N_IMAGES
 
 _ORIGIN = ("feature_model", "feature_weights_sha256", "feature_grids", "preprocessing", "preprocessing_sha256")
@@ -49,7 +50,7 @@ class ImageFeatures:
         for name in self.layers:
             if name in _RESERVED or name.startswith("roi_"):
                 raise ValueError(f"features: layer {name} of {self.path} has the name of another variable; rename it")
-        ids = _nsd_ids(self.file.stimulus_id, self.path)
+        self._ids = ids = _nsd_ids(self.file.stimulus_id, self.path)
         self.n_rows = len(ids)
         rows = pd.Index(ids).get_indexer(np.asarray(images))
         if len(missing := np.asarray(images)[rows < 0]):
@@ -57,7 +58,7 @@ class ImageFeatures:
                 f"features: {self.path} lacks {len(missing)} of the {len(images)} images that were shown (first: nsdId "
                 f"{missing[0]}, counted from 0). Extract the features of all images of nsd_stimuli.hdf5"
             )
-        self._wanted = self.file.stimulus_id[rows]
+        self._wanted, self._shown = self.file.stimulus_id[rows], np.asarray(images)
 
     def attributes(self) -> dict[str, str]:
         """Where the features are from, for the dataset's attributes."""
@@ -69,12 +70,25 @@ class ImageFeatures:
             "features_sha256": sha256(self.path),
         }
 
+    def further(self, limit: int | None, seed: int) -> FurtherStimuli:
+        """A sample of the images that were not shown, see `FurtherStimuli.draw`."""
+        return FurtherStimuli.draw(self.file, stimulus_ids(self._ids), stimulus_ids(self._shown), limit, seed)
+
+    def rows(self, images: Sequence[int]) -> np.ndarray:
+        """Rows of images in the file."""
+        return pd.Index(self._ids).get_indexer(np.asarray(images))
+
     def read(self, layer: str) -> np.ndarray:
         """Features of the wanted images, in their order: ``(n_images, n_features)``, float32."""
         values = self.file.features(layer, self._wanted)
         if bad := np.count_nonzero(~np.isfinite(values)):
             raise ValueError(f"features: layer {layer} of {self.path} holds {bad} non-finite values of {values.size}")
         return values
+
+
+def stimulus_ids(images: Sequence[int]) -> np.ndarray:
+    """What a dataset calls images."""
+    return np.array([f"nsd{image:05d}" for image in images], object)
 
 
 def _nsd_ids(values: np.ndarray, path: Path) -> np.ndarray:
@@ -124,6 +138,35 @@ def zscore_within_runs(features: np.ndarray, runs: Sequence[np.ndarray]) -> np.n
     return (total / count).astype(np.float32)
 
 
+def zscore_by_all_runs(features: np.ndarray, runs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """What `zscore_within_runs` would do to an image that was not shown: the average over all runs of its z-scores.
+
+    Parameters
+    ----------
+    features, runs
+        As there.
+
+    Returns
+    -------
+    scale, offset : arrays ``(n_features,)``, float64
+        Features times ``scale``, less ``offset``.
+    """
+    scale, offset = np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    for rows in runs:
+        values = features[rows].astype(np.float64)
+        varies = np.ptp(values, axis=0) > 0
+        weight = np.where(varies, 1 / np.where(varies, values.std(axis=0), 1), 0) / len(runs)
+        scale += weight
+        offset += weight * values.mean(axis=0)
+    return scale, offset
+
+
+def _run_rows(trials: pd.DataFrame) -> list[np.ndarray]:
+    """For each run the row, among the shown images, of the image of every trial."""
+    rows = np.searchsorted(np.unique(trials["nsd_id"]), trials["nsd_id"])
+    return [rows[run] for run in trials.groupby(["session", "run"]).indices.values()]
+
+
 def layer_of(
     features: ImageFeatures, layer: str, trials: pd.DataFrame, images: np.ndarray, within_runs: bool
 ) -> np.ndarray:
@@ -142,6 +185,15 @@ def layer_of(
     """
     shown, values = np.unique(trials["nsd_id"]), features.read(layer)
     if within_runs:
-        rows = np.searchsorted(shown, trials["nsd_id"])
-        values = zscore_within_runs(values, [rows[run] for run in trials.groupby(["session", "run"]).indices.values()])
+        values = zscore_within_runs(values, _run_rows(trials))
     return values[np.searchsorted(shown, images)]
+
+
+def scaled_as(
+    features: ImageFeatures, layer: str, trials: pd.DataFrame, within_runs: bool
+) -> Callable[[np.ndarray], np.ndarray]:
+    """What `layer_of` does to a layer, for images that were not shown: takes and gives ``(n, n_features)``, float32."""
+    if not within_runs:
+        return lambda values: values
+    scale, offset = zscore_by_all_runs(features.read(layer), _run_rows(trials))
+    return lambda values: (values * scale - offset).astype(np.float32)

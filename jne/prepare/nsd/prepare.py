@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 from jne._core import provenance, sha256
 from jne.datasets import EncodingDataset
+from jne.prepare.further import write_further
 from jne.prepare.nsd.assemble import write_dataset
 from jne.prepare.nsd.categories import read_categories
 from jne.prepare.nsd.ceiling import ceiling_from_ncsnr
 from jne.prepare.nsd.estimate import Estimate
-from jne.prepare.nsd.features import ImageFeatures, layer_of
+from jne.prepare.nsd.features import ImageFeatures, layer_of, scaled_as, stimulus_ids
 from jne.prepare.nsd.layout import BETAS, DRAWN, SPACES, Layout
 from jne.prepare.nsd.rois import default_order, read_atlases
 from jne.prepare.nsd.sessions import ZSCORES, Presentations, prepare_session
@@ -48,6 +49,7 @@ def prepare_nsd(
     zscore: str = "run",
     zscore_features: bool = False,
     default_layer: str | None = None,
+    further: int | None = None,
     categories: str | Path | None = None,
     test_repeats: int = 3,
     n_train: int | None = None,
@@ -93,6 +95,9 @@ def prepare_nsd(
         release does.
     default_layer : str, optional
         The layer that is used where none is named; without one, all layers side by side.
+    further : int, optional
+        Images of the features file that were not shown, whose features to keep, at most: a sample, by default of twenty
+        for each feature of the widest layer. Where features are z-scored, theirs are by the average over all runs.
     categories : path, optional
         CSV with the columns ``nsdId`` and ``category``.
     test_repeats : int
@@ -100,7 +105,7 @@ def prepare_nsd(
     n_train, n_validation, n_test : int, optional
         Number of images; by default all shared images test, the rest is split 8 : 1.
     seed : int
-        Of the split.
+        Of the split, and of the sample of images that were not shown.
     roi_order : sequence of str, optional
         Atlases, the first of which names a voxel's ``roi``; by default `jne.prepare.nsd.rois.ROI_ORDER`, on fsaverage
         `jne.prepare.nsd.rois.SURFACE_ORDER`.
@@ -141,19 +146,20 @@ def prepare_nsd(
     paths = {session: layout.session(session) for session in trials["session"].unique().tolist()}
     layers = ImageFeatures(features, shown)
     _check_choice("default_layer", default_layer, (None, *layers.layers))
+    unseen = layers.further(further, seed)
     points = read_space(layout, mask)
     voxel_variables, absent = read_atlases(layout, points.shapes, points.points, roi_order)
     if noise_ceiling == "ncsnr":
         voxel_variables["noise_ceiling"] = ceiling_from_ncsnr(layout, points, images)
     stimulus_variables = {
-        "stimulus_id": np.array([f"nsd{image:05d}" for image in nsd_ids], dtype=object),
+        "stimulus_id": stimulus_ids(nsd_ids),
         "split": images["split"].to_numpy(object),
     }
     if categories is not None:
         stimulus_variables["category"] = read_categories(Path(categories), nsd_ids)
 
     folder = out.with_name(f"{out.name}.work")
-    estimate = Estimate(trials, images, points, zscore, layers)
+    estimate = Estimate(trials, images, points, zscore, layers, len(unseen))
     if noise_ceiling == "ncsnr" and zscore != "session":
         report(f"Noise ceiling: {_NCSNR}; here zscore is {zscore}. For one of these betas: --noise-ceiling repeats")
     if layout.is_surface:
@@ -172,11 +178,13 @@ def prepare_nsd(
         valid = presentations.valid
         if not valid.any():
             raise ValueError(f"mask: none of the {valid.size} {points.what} has data in every session; give another")
+        unseen = unseen.without(layers.rows(images["nsd_id"][images["split"] == "test"]))
         small = xr.Dataset(
             {
                 **{name: ("stimulus", values) for name, values in stimulus_variables.items()},
                 **{name: ("voxel", values[valid]) for name, values in voxel_variables.items()},
                 **points.variables(valid),
+                **unseen.variables(),
             },
             attrs={
                 "name": name or f"NSD subject {subject}, {space}",
@@ -199,6 +207,7 @@ def prepare_nsd(
                 **({"noise_ceiling_note": _NCSNR} if noise_ceiling == "ncsnr" else {}),
                 "n_trials": len(trials),
                 "n_images_left_out": len(shown) - len(images),
+                **unseen.attributes(),
                 **presentations.attributes(),
                 **provenance(),
             },
@@ -209,6 +218,11 @@ def prepare_nsd(
             images,
             presentations,
             {layer: partial(layer_of, layers, layer, trials, nsd_ids, zscore_features) for layer in layers.layers},
+            partial(
+                write_further,
+                further=unseen,
+                scaled=lambda layer: scaled_as(layers, layer, trials, zscore_features),
+            ),
             size=estimate.result_size(int(valid.sum())),
             units="percent signal change" if zscore == "none" else f"standard deviations within a {zscore}",
             repeats_ceiling=noise_ceiling == "repeats",
