@@ -13,9 +13,10 @@ from jne.cli._main import main
 @main.command()
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-@click.option("--layer", help="Feature layer.  [default: the dataset's own, or all side by side]")
+@click.option("--layer", help="Feature layer, or best: each voxel's own.  [default: the dataset's, or all]")
 @click.option("--seed", default=0, help="Seed of the encoders and of the cross-fitting.")
-@click.option("--seeds", "n_seeds", default=1, help="Fits from different seeds, whose mean is measured.")
+@click.option("--seeds", "n_seeds", default=2, help="Fits from different seeds, whose mean is measured.")
+@click.option("--crossfit", is_flag=True, help="Also fit encoders to halves of the stimuli: about ten times as long.")
 @click.option("--splits", "n_splits", default=2, help="Divisions of the stimuli in halves, for the cross-fitted share.")
 @click.option("--hidden-size", default=1024, help="Width of the encoder.")
 @click.option("--blocks", "n_blocks", default=2, help="Residual blocks of the encoder.")
@@ -26,19 +27,20 @@ from jne.cli._main import main
 @click.option("--patience", default=8, help="Epochs without a better validation loss before a fit stops.")
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @click.option("--max-memory", default="2GB", help="Memory to work in.")
-def report(file, as_json, layer, seed, n_seeds, n_splits, max_memory, **encoder_options):
+def report(file, as_json, layer, seed, n_seeds, crossfit, n_splits, max_memory, **encoder_options):
     """Say how far the numbers of the dataset FILE can be trusted.
 
     Fits the encoders (by default as the paper's release does), and prints medians and quartiles of prediction accuracy,
-    noise ceiling, JNE, the nonlinear share, the cross-fitted share and the share that shuffled responses would give;
-    how many voxels are reliable; how far fits from different seeds agree; what follows the noise ceiling; and warnings
-    in words. Everything is kept in results/, so that an interrupted or repeated call goes on from there.
+    noise ceiling, JNE, the nonlinear share, the share that held-out responses confirm and the share that shuffled
+    responses would give; how far fits from different seeds agree; what follows the noise ceiling or how well a voxel is
+    predicted; and warnings in words. Everything is kept in results/, so that an interrupted or repeated call goes on
+    from there.
 
     \b
     Examples:
       jne report mydata.nc
       jne report mydata.nc --hidden-size 256 --lr 0.003 --json > report.json
-      jne report mydata.nc --seeds 3
+      jne report mydata.nc --layer best --seeds 3
     """
     from jne.datasets import load_dataset
     from jne.study import report, report_text, run_study
@@ -46,5 +48,5 @@ def report(file, as_json, layer, seed, n_seeds, n_splits, max_memory, **encoder_
     progress = sys.stderr.isatty()
     options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}
     study = run_study(load_dataset(file), layer, seed=seed, n_seeds=n_seeds, **options)
-    content = report(study, n_splits=n_splits, max_memory=max_memory, progress=progress)
+    content = report(study, crossfit=crossfit, n_splits=n_splits, max_memory=max_memory, progress=progress)
     click.echo(json.dumps(content, indent=2, ensure_ascii=False) if as_json else report_text(content))

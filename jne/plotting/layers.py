@@ -15,10 +15,9 @@ from jne.plotting.areas import area_label
 from jne.plotting.characters import plain
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
-from jne.statistics import PREDICTED, area_table, depth_ratios, predicted_voxels
+from jne.statistics import area_table, depth_ratios, predicted_voxels
 
 _LOOKS = (("C1", "--", "s"), ("C0", "-", "o"), ("C2", ":", "^"), ("C4", "-.", "D"))
-_LABELS = {PREDICTED: "R² / noise ceiling", "validated_share": "validated share"}
 
 
 def figure_best_layers(result: xr.Dataset) -> Figure:
@@ -65,7 +64,8 @@ def figure_depth(
 ) -> Figure:
     """Measures by level, one panel each, a line for each choice of the feature layer; axes start at zero.
 
-    Above the lines stands what the last level has, in multiples of the first.
+    Above the lines stands what the last level has, in multiples of the first, where all are above zero. Shares have one
+    scale.
 
     Parameters
     ----------
@@ -82,11 +82,13 @@ def figure_depth(
     for ax, measure in zip(axes[0], measures, strict=True):
         for (choice, rows), (color, line, marker) in zip(table.groupby("layers", sort=False), _LOOKS, strict=False):
             ax.plot(rows["level"], rows[measure], line, color=color, marker=marker, markersize=5, label=choice)
-        for number, (ratio, look) in enumerate(zip(ratios[measure], _LOOKS, strict=False)):
+        values = table[[name for name in measures if name.endswith("share")] if measure.endswith("share") else measure]
+        low, top = np.nanmin(values), np.nanmax(values)
+        shown = ratios[measure] if table[measure].min() > 0 else []
+        for number, (ratio, look) in enumerate(zip(shown, _LOOKS, strict=False)):
             place = {"x": 0.04 + 0.5 * number, "y": 0.99, "transform": ax.transAxes, "va": "top"}
             ax.text(s=f"× {ratio:.2f}", color=look[0], fontweight="bold", **place)
-        top = np.nanmax(table[measure].to_numpy(float))
-        ax.set(title=_LABELS.get(measure, short_label(measure)), ylim=(min(0, table[measure].min()), 1.25 * top))
+        ax.set(title=short_label(measure), ylim=(min(0, 1.25 * low), 1.25 * top))
         ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
         ax.tick_params(labelsize="small")
     handles, labels = axes[0, 0].get_legend_handles_labels()

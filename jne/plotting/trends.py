@@ -180,7 +180,7 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
 
 
 def figure_shares(tables: Sequence[pd.DataFrame], measures: Sequence[str], first: xr.Dataset) -> Figure:
-    """Measures by level, one panel each, each area's mean over subjects.
+    """Measures by level, one panel each on one scale, each area's mean over subjects.
 
     Parameters
     ----------
@@ -190,12 +190,11 @@ def figure_shares(tables: Sequence[pd.DataFrame], measures: Sequence[str], first
     first : xarray.Dataset
         One of the results, for the title.
     """
-    figure, axes = plt.subplots(1, len(measures), figsize=(PAGE_WIDTH, 2.7), squeeze=False)
+    figure, axes = plt.subplots(1, len(measures), figsize=(PAGE_WIDTH, 2.7), squeeze=False, sharey=True)
+    mean = pd.concat([table[list(measures)] for table in tables]).groupby(level=0, sort=False).mean()
     for ax, measure in zip(axes[0], measures, strict=True):
-        mean = pd.concat([table[measure] for table in tables], axis=1).mean(axis=1)
-        table = tables[0][["level"]].assign(**{measure: mean})
-        plot_levels(table, measure, label=short_label(measure), ax=ax)
-        ax.set_ylim(min(0, 1.1 * mean.min()))
+        plot_levels(mean.assign(level=tables[0]["level"]), measure, label=short_label(measure), ax=ax)
+        ax.set_ylim(min(0, 1.1 * np.nanmin(mean)), 1.1 * np.nanmax(mean))
         ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
     figure.suptitle(title(first, "how much of the share the responses confirm"))
     return figure

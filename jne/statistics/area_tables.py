@@ -50,21 +50,20 @@ def area_table(
     """
     predicted = predicted_voxels(result)
     frame = pd.DataFrame({"roi": result["roi"].values.astype(str), "significant": predicted})
+    ratios = {}
     for name in measures:
         kept = predicted if significant and name not in ACCURACY else True
-        frame[name] = np.where(kept, result[name].values, np.nan)
+        terms = REGISTRY[name].terms if name in REGISTRY else ()
+        ratios[name] = terms if terms and all(term in result for term in terms) else ()
+        for part in ratios[name] or (name,):
+            frame[f"{name}: {part}"] = np.where(kept, result[part].values, np.nan)
     if "level" in result:
         frame["level"] = result["level"].values.astype(str)
-    ratios = {name: REGISTRY[name].terms for name in measures if name in REGISTRY}
-    ratios = {name: terms for name, terms in ratios.items() if terms and all(term in result for term in terms)}
-    for name, terms in ratios.items():
-        kept = predicted if significant and name not in ACCURACY else True
-        frame[[(name, 0), (name, 1)]] = np.where(kept, [result[term].values for term in terms], np.nan).T
     groups = frame[frame["roi"] != ""].groupby("roi", sort=False)
-    table = groups[list(measures)].mean()
-    for name in ratios:
-        below = groups[(name, 1)].sum()
-        table[name] = groups[(name, 0)].sum() / below.where(below > 0)
+    table = groups[[]].sum()
+    for name, terms in ratios.items():
+        above, below = (groups[f"{name}: {term}"].sum() for term in terms) if terms else (None, None)
+        table[name] = above / below.where(below > 0) if terms else groups[f"{name}: {name}"].mean()
     table.insert(0, "n_voxels", groups.size())
     if significant and "significant" in result:
         table.insert(1, "n_significant", groups["significant"].sum())

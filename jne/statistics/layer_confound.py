@@ -9,10 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from jne.cortex import LEVELS
-from jne.statistics.area_tables import predicted_voxels, spearman
+from jne.statistics.area_tables import area_table, predicted_voxels, spearman
 
-PREDICTED = "predicted"
-"""Column for the part of the noise ceiling that is predicted: sum of R² over sum of noise ceilings, all voxels."""
+PREDICTED = "explained"
+"""How well features fit a level: R² over noise ceiling."""
 DEPTH_MEASURES = (PREDICTED, "jne", "nonlinear_share", "validated_share")
 """What is compared; what a result does not have is left out."""
 
@@ -23,28 +23,27 @@ def depth_table(results: Mapping[str, xr.Dataset], measures: Sequence[str] = DEP
     Parameters
     ----------
     results : mapping of str to xarray.Dataset
-        Name of the choice -> result with ``level``, ``r2`` and ``noise_ceiling (voxel)``.
+        Name of the choice -> result with ``level (voxel)``.
     measures : sequence of str
-        `PREDICTED` and variables of the results; those that one of them does not have are left out.
+        Those that one of the results does not have are left out.
 
     Returns
     -------
     pandas.DataFrame
         One row for each choice (column ``layers``) and ``level``, from V1 on: ``n_voxels``, the number of significant
-        ones; the measures, means over these.
+        ones; the measures, as `area_table` has them, a level in place of an area.
     """
-    known = [name for name in measures if name == PREDICTED or all(name in result for result in results.values())]
-    rows = []
+    known, parts = _known(results, measures), []
     for choice, result in results.items():
-        level, significant = result["level"].values.astype(str), predicted_voxels(result)
-        for name in (name for name in LEVELS if (level == name).any()):
-            everyone = result.isel(voxel=level == name)
-            chosen = result.isel(voxel=(level == name) & significant)
-            values = {measure: float(chosen[measure].mean()) for measure in known if measure != PREDICTED}
-            if PREDICTED in known:
-                values[PREDICTED] = float(everyone["r2"].sum() / everyone["noise_ceiling"].sum())
-            rows.append({"layers": choice, "level": name, "n_voxels": chosen.sizes["voxel"]} | values)
-    return pd.DataFrame(rows, columns=["layers", "level", "n_voxels", *known])
+        table = area_table(result.drop_vars("level").assign(roi=result["level"]), known)
+        table = table.loc[[level for level in LEVELS if level in table.index]]
+        columns = {"layers": choice, "level": table.index, "n_voxels": table.get("n_significant", table["n_voxels"])}
+        parts.append(pd.DataFrame(columns).assign(**table[list(known)]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _known(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in measures if all(name in result for result in results.values()))
 
 
 def depth_ratios(table: pd.DataFrame) -> pd.DataFrame:
@@ -57,16 +56,11 @@ def depth_ratios(table: pd.DataFrame) -> pd.DataFrame:
 def depth_trends(results: Mapping[str, xr.Dataset], measures: Sequence[str] = DEPTH_MEASURES) -> pd.DataFrame:
     """Spearman's ρ over significant voxels of every measure (columns) with the level, as `depth_ratios`.
 
-    Here `PREDICTED` is a voxel's R² over its noise ceiling. Voxels of an area are not independent: it says how a map
-    looks, and is no test.
+    Voxels of an area are not independent: it says how a map looks, and is no test.
     """
-    known = [name for name in measures if name == PREDICTED or all(name in result for result in results.values())]
     rows = {}
     for choice, result in results.items():
         result = result.isel(voxel=predicted_voxels(result))
         depth = np.array([LEVELS.index(level) for level in result["level"].values.astype(str)])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(result["noise_ceiling"] > 0, result["r2"] / result["noise_ceiling"], np.nan)
-        values = {name: ratio if name == PREDICTED else result[name].values for name in known}
-        rows[choice] = {name: spearman(value, depth) for name, value in values.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=known)
+        rows[choice] = {name: spearman(result[name].values, depth) for name in _known(results, measures)}
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -7,42 +7,46 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
+from scipy.stats import t as student_t
 
-from jne.accuracy import prediction_share, too_few_bootstraps
+from jne.accuracy import prediction_share
 from jne.measures import REGISTRY
 from jne.statistics import predicted_voxels, spearman
+from jne.study.report_warnings import warnings_of
 from jne.study.seed_agreement import seed_agreement, seed_lines, seed_warnings, share_of_one_fit
 from jne.study.study import Study
 
 _LISTED = (
-    "r2", "r2_linear", "r2_linearised", "noise_ceiling", "jne", "nonlinear_share", "prediction_share", "crossfit_share",
-    "null_share",
+    "r2", "r2_linear", "r2_linearised", "noise_ceiling", "explained", "jne", "nonlinear_share", "prediction_share",
+    "validated_share", "crossfit_share", "null_share",
 )  # fmt: skip
 MEASURES = {name: REGISTRY[name].label for name in _LISTED}
 """What a report lists, with the words it uses."""
 
-_OF_ALL = ("r2", "r2_linear", "r2_linearised", "noise_ceiling")
-_FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "crossfit_share")
-STRONG = 0.3
-"""Rank correlation with the noise ceiling from which a measure is said to follow it."""
-FEW_STIMULI = 200
-"""Below so many held-out stimuli JNE is known to no better than about 5 % (chapter on trust)."""
+_OF_ALL = ("r2", "r2_linear", "r2_linearised", "noise_ceiling", "explained")
 
 
 def report(
-    study: Study, *, n_splits: int = 2, n_groups: int = 8, max_memory: str = "2GB", progress: bool = False
+    study: Study,
+    *,
+    crossfit: bool = False,
+    n_splits: int = 2,
+    n_groups: int = 8,
+    max_memory: str = "2GB",
+    progress: bool = False,
 ) -> dict:
     """Summarise what a study measured, and warn where its measures follow something else than nonlinearity.
 
-    Beside what the study holds, it takes the cross-fitted share (`jne.crossfit_nonlinearity`) and the share of an
-    encoder fitted to responses shuffled over stimuli, both cached in the study's folder. The first is slow: with the
-    default arguments, 20 fits. Of a study with several seeds both are of single fits: the plain share is that of their
-    mean.
+    Beside what the study holds, it takes the share of an encoder fitted to responses shuffled over stimuli and, where
+    it is asked for, the cross-fitted share (`jne.crossfit_nonlinearity`), both cached in the study's folder. Of a study
+    with several seeds both are of single fits: the plain share is that of their mean.
 
     Parameters
     ----------
     study : Study
         From `jne.run_study`.
+    crossfit : bool
+        Whether to cross-fit: with the default arguments, 20 fits.
     n_splits, n_groups : int
         Of the cross-fitting: divisions in halves, and groups of training stimuli for standard errors.
     max_memory : str
@@ -53,10 +57,13 @@ def report(
     Returns
     -------
     dict
-        Ready for JSON. ``data``: what was analysed; ``voxels``: counts, of all, significant (R² above 0, FDR) and
-        reliable (cross-fitted) ones; ``measures``: for each of `MEASURES` that there is, ``n`` (finite values),
-        ``q25``, ``median``, ``q75``, and ``with_noise_ceiling``, the rank correlation over voxels with the noise
-        ceiling (None where it is not known), over significant voxels but for R² and the noise ceiling, which are over
+        Ready for JSON. ``data``: what was analysed; ``voxels``: counts, of all, significant (R² above 0, FDR),
+        confirmed (significant ones whose nonlinearity the responses confirm, FDR) and, cross-fitted, reliable ones;
+        ``confirmed``: of all significant voxels together, ``share``, ``se`` and ``p_value`` of the validated share,
+        None where it could not be taken, and ``reason`` why not; ``measures``: for each of `MEASURES` that there is,
+        ``n`` (finite values), ``q25``, ``median``, ``q75``, and ``with_noise_ceiling`` and ``with_explained``, the rank
+        correlations over voxels with the noise ceiling and with R² over it (None where it is not known), over
+        significant voxels but for R² and the noise ceiling, which are over
         all; ``seeds``, of a study with several: ``n`` and ``agreement``, for JNE and the nonlinear share the intraclass
         correlation of two seeds' maps over significant voxels (`jne.statistics.intraclass_correlation`); ``warnings``:
         sentences. NaN is None.
@@ -68,13 +75,15 @@ def report(
     >>> options = {"hidden_size": 16, "max_epochs": 5}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     study = jne.run_study(data, encoder_options=options, folder=folder)
-    ...     summary = jne.report(study, n_splits=1, n_groups=4)
+    ...     summary = jne.report(study)
     >>> summary["voxels"]["all"] == len(data.get("roi"))
     True
     """
-    crossfit = study.crossfit(n_splits, n_groups=n_groups, max_memory=max_memory, progress=progress)
+    halves = None
+    if crossfit:
+        halves = study.crossfit(n_splits, n_groups=n_groups, max_memory=max_memory, progress=progress)
     null = study.null(max_memory=max_memory, progress=progress)
-    return summarise(study.result, crossfit, null, _plain_share(study), _facts(study))
+    return summarise(study.result, halves, null, _plain_share(study), _facts(study))
 
 
 def _facts(study: Study) -> dict:
@@ -104,132 +113,83 @@ def _plain_share(study: Study) -> np.ndarray | None:
 
 
 def summarise(
-    result: xr.Dataset, crossfit: xr.Dataset, null: xr.Dataset, plain_share: np.ndarray | None, facts: Mapping
+    result: xr.Dataset, crossfit: xr.Dataset | None, null: xr.Dataset, plain_share: np.ndarray | None, facts: Mapping
 ) -> dict:
     """The report from its parts, see `report`; nothing is computed but the summary."""
     values = {name: result[name].values for name in MEASURES if name in result}
     if plain_share is not None:
         values["prediction_share"] = plain_share
-    values["crossfit_share"] = crossfit["nonlinear_share"].values
+    if crossfit is not None:
+        values["crossfit_share"] = crossfit["nonlinear_share"].values
     values["null_share"] = null["null_share"].values
     predicted = predicted_voxels(result)
     values |= {name: np.where(predicted, values[name], np.nan) for name in values.keys() - set(_OF_ALL)}
-    ceiling = values.get("noise_ceiling")
-    measures = {name: _measure(values[name], ceiling if name != "noise_ceiling" else None) for name in MEASURES
-                if name in values}  # fmt: skip
-    voxels = {
-        "all": int(result.sizes["voxel"]),
-        "significant": int(result["significant"].sum()),
-        "reliable": int(crossfit["reliable"].sum()),
-    }
-    seeds = seed_agreement(result, predicted)
+    measures = {name: _measure(name, values) for name in MEASURES if name in values}
+    voxels = {"all": int(result.sizes["voxel"]), "significant": int(result["significant"].sum())}
+    if "confirmed" in result:
+        voxels["confirmed"] = int((result["confirmed"] & result["significant"]).sum())
+    if crossfit is not None:
+        voxels["reliable"] = int(crossfit["reliable"].sum())
+    confirmed, seeds = _confirmed(result), seed_agreement(result, predicted)
+    told = warnings_of(result, measures, voxels, facts, confirmed, predicted, share_of_one_fit(result, predicted))
     return {
         "data": dict(facts),
         "voxels": voxels,
+        **({"confirmed": confirmed} if confirmed else {}),
         "measures": measures,
         **({"seeds": seeds} if seeds else {}),
-        "warnings": [
-            *_warnings(measures, voxels, facts, values, _too_few(result), share_of_one_fit(result, predicted)),
-            *_linearised_warnings(result, predicted),
-            *seed_warnings(seeds),
-        ],
+        "warnings": [*told, *seed_warnings(seeds)],
     }
 
 
-def _linearised_warnings(result: xr.Dataset, predicted: np.ndarray) -> list[str]:
-    if "r2_linearised" not in result or not predicted.any():
-        return []
-    gain = float(np.nanmedian((result["r2"] - result["r2_linearised"]).values[predicted]))
-    if gain > 0:
-        return []
-    return [
-        f"The mean Jacobian alone predicts as well as the encoder (median difference of R² {gain:+.3f} over "
-        "significant voxels): the responses do not confirm what its Jacobian does from stimulus to stimulus."
-    ]
+def _confirmed(result: xr.Dataset) -> dict | None:
+    """The validated share of all areas together: ratio of sums, with the error of its numerator."""
+    nothing = {"share": None, "se": None, "p_value": None}
+    if "validated_reason" in result.attrs:
+        return {**nothing, "reason": result.attrs["validated_reason"]}
+    if "validated_area_products" not in result:
+        return None
+    products = result["validated_area_products"].sum("area").values
+    below, n = float(result["validated_area_predicted"].sum()), len(products)
+    if below <= 0 or products.std() == 0:
+        return {**nothing, "reason": "nothing nonlinear is predicted in any significant voxel"}
+    mean, error = products.mean(), products.std(ddof=1) / np.sqrt(n)
+    p = float(student_t.sf(mean / error, n - 2))
+    return {"share": float(mean / below), "se": float(error / below), "p_value": p}
 
 
-def _measure(values: np.ndarray, ceiling: np.ndarray | None) -> dict:
-    finite = values[np.isfinite(values)]
+def _measure(name: str, values: Mapping[str, np.ndarray]) -> dict:
+    finite = values[name][np.isfinite(values[name])]
     low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]) if len(finite) else [np.nan] * 3
-    rho = np.nan if ceiling is None else spearman(values, ceiling)
-    numbers = {"q25": low, "median": middle, "q75": high, "with_noise_ceiling": rho}
-    return {"n": len(finite), **{name: float(v) if np.isfinite(v) else None for name, v in numbers.items()}}
+    numbers = {"q25": low, "median": middle, "q75": high}
+    for other in ("noise_ceiling", "explained"):
+        known = other in values and name not in ("noise_ceiling", "explained")
+        numbers[f"with_{other}"] = spearman(values[name], values[other]) if known else np.nan
+    return {"n": len(finite), **{key: float(v) if np.isfinite(v) else None for key, v in numbers.items()}}
 
 
-def _too_few(result: xr.Dataset) -> str:
-    settings = result.attrs
-    if "p_value" not in result:
-        return ""
-    return too_few_bootstraps(result["p_value"].values, settings["n_bootstrap"], settings["q"])
-
-
-def _warnings(
-    measures: Mapping, voxels: Mapping, facts: Mapping, values: Mapping, few: str, of_one_fit: float | None
-) -> list[str]:
-    found = []
-    for name in _FOLLOWS:
-        rho = measures.get(name, {}).get("with_noise_ceiling")
-        if rho is not None and abs(rho) >= STRONG:
-            direction = "higher" if rho > 0 else "lower"
-            found.append(
-                f"{_sentence(MEASURES[name])} follows the noise ceiling over voxels (rank correlation {rho:+.2f}): it "
-                f"is {direction} where the signal is better. Differences in it between voxels or areas need not be "
-                "differences in nonlinearity; compare areas of the same noise ceiling."
-            )
-    if "noise_ceiling" not in measures:
-        found.append(
-            "The noise ceiling is not known, so nothing here can show whether a measure follows the signal-to-noise "
-            "ratio. Repeats of some stimuli would."
-        )
-    if few:
-        found.append(few)
-    gain = float(np.nanmedian(values["r2"] - values["r2_linear"])) if "r2_linear" in values else np.nan
-    if gain <= 0:
-        found.append(
-            f"The nonlinear encoder predicts no better than the linear one (median difference of R² {gain:+.3f}): what "
-            "its Jacobian's variation is for remains open."
-        )
-    share, null, shared = (measures[name]["median"] for name in ("nonlinear_share", "null_share", "crossfit_share"))
-    share, which = (share, "") if of_one_fit is None else (of_one_fit, " of one fit")
-    if share is not None and null is not None and null >= share / 2:
-        found.append(
-            f"An encoder fitted to shuffled responses has a median share of {null:.2f}, at least half of the "
-            f"{share:.2f} measured{which}: fitting noise alone can make a share of this size."
-        )
-    if share is not None and shared is not None and shared < share / 2:
-        found.append(
-            f"The cross-fitted share (median {shared:.2f}) is less than half of the plain one{which} ({share:.2f}): "
-            "most of the plain share is not shared by two encoders that saw different stimuli. Either it is fitting "
-            "noise, or half of the stimuli are too few to learn it."
-        )
-    if voxels["reliable"] < voxels["all"] / 2:
-        found.append(
-            f"Only {voxels['reliable']} of {voxels['all']} voxels are reliable (two encoders agree on more than "
-            "noise); in the others the cross-fitted share is not given."
-        )
-    if facts["n_samples"] < FEW_STIMULI:
-        found.append(
-            f"The measures rest on {facts['n_samples']} stimuli; with fewer than about {FEW_STIMULI}, JNE itself and "
-            "above all JNE-SS depend on which stimuli these were."
-        )
-    if facts["synthetic"]:
-        found.append("The responses are synthetic: nothing here is a finding about a brain.")
-    return found
+_COUNTS = {
+    "significant": "significant",
+    "confirmed": "with a nonlinearity that the responses confirm",
+    "reliable": "reliable (cross-fitted)",
+}
 
 
 def report_text(content: Mapping, width: int = 100) -> str:
     """A report as lines of at most ``width`` characters, for a terminal."""
     data, voxels = content["data"], content["voxels"]
+    counts = ", ".join(f"{voxels[name]} {word}" for name, word in _COUNTS.items() if name in voxels)
     lines = [
         data["name"],
         f"  {data['n_samples']} stimuli ({data['evaluation']}), {data['n_features']} features ({data['layer']})",
-        f"  {voxels['all']} voxels: {voxels['significant']} significant, {voxels['reliable']} reliable (cross-fitted)",
+        f"  {voxels['all']} voxels: {counts}",
+        *_confirmed_lines(content.get("confirmed"), width),
         "",
-        f"  {'over voxels':<28}{'n':>7}{'25 %':>9}{'median':>9}{'75 %':>9}{'ρ ceiling':>11}",
+        f"  {'over voxels':<28}{'n':>7}{'25 %':>9}{'median':>9}{'75 %':>9}{'ρ ceiling':>11}{'ρ R²/ceil.':>12}",
     ]
     for name, numbers in content["measures"].items():
         cells = "".join(_number(numbers[key], "9.3f") for key in ("q25", "median", "q75"))
-        rho = _number(numbers["with_noise_ceiling"], "+11.2f")
+        rho = _number(numbers["with_noise_ceiling"], "+11.2f") + _number(numbers["with_explained"], "+12.2f")
         lines.append(f"  {MEASURES[name]:<28}{numbers['n']:>7}{cells}{rho}")
     lines += seed_lines(content.get("seeds", {}), width)
     lines += ["", "Warnings" if content["warnings"] else "No warnings."]
@@ -242,5 +202,15 @@ def _number(value: float | None, form: str) -> str:
     return f"{'–':>{width}}" if value is None else f"{value:{form}}"
 
 
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _confirmed_lines(confirmed: Mapping | None, width: int) -> list[str]:
+    """What the responses confirm of all significant voxels together, in words."""
+    if confirmed is None:
+        return []
+    if confirmed["share"] is None:
+        text = f"Whether the responses confirm a nonlinearity is not known: {confirmed['reason']}."
+    else:
+        text = (
+            f"Of what is predicted in all significant voxels together, the responses confirm {confirmed['share']:.1%} "
+        )
+        text += f"as nonlinear (standard error {confirmed['se']:.1%}, p = {confirmed['p_value']:.2g})."
+    return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")

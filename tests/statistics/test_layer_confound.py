@@ -12,6 +12,7 @@ def result(scale, **more):
     values = {
         "r2": scale * np.array([0.4, 0.2, 0.1, 0.1, 0.2, 0.2]),
         "noise_ceiling": np.full(6, 0.5),
+        "explained": scale * np.array([0.8, 0.4, 0.2, 0.2, 0.4, 0.4]),
         "jne": np.array([4.0, 9.0, 1.0, 1.0, 2.0, 2.0]),
         "significant": np.array([1, 0, 1, 1, 1, 1], bool),
         **more,

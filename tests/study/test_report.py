@@ -22,11 +22,23 @@ def parts(n=101, seed=0, **changes):
     ceiling = np.linspace(0.1, 0.9, n)
     values = {"r2": ceiling / 2 + 0.05, "r2_linear": ceiling / 2, "noise_ceiling": ceiling, "jne": rng.permutation(n),
               "nonlinear_share": rng.permutation(n) / n, "crossfit": rng.permutation(n) / n, "null": np.full(n, 0.01),
-              "significant": np.ones(n, bool), "reliable": np.ones(n, bool)}  # fmt: skip
+              "significant": np.ones(n, bool), "reliable": np.ones(n, bool), "confirmed": np.ones(n, bool),
+              "validated_share": rng.permutation(n) / n, "products": np.linspace(0.5, 1.5, 20)[:, None]}  # fmt: skip
     values |= changes
     pack = lambda *names: xr.Dataset({name: ("voxel", values[name]) for name in names if values[name] is not None})  # noqa: E731
     result = pack(
-        "r2", "r2_linear", *({"r2_linearised"} & {*values}), "noise_ceiling", "jne", "nonlinear_share", "significant"
+        "r2",
+        "r2_linear",
+        *({"r2_linearised", "explained"} & {*values}),
+        "noise_ceiling",
+        "jne",
+        "nonlinear_share",
+        "validated_share",
+        "significant",
+        "confirmed",
+    ).assign(
+        validated_area_products=(("sample", "area"), values["products"]),
+        validated_area_predicted=("area", np.array([2.0])),
     )
     crossfit = pack("crossfit", "reliable").rename(crossfit="nonlinear_share")
     return result, crossfit, pack("null").rename(null="null_share"), None, FACTS
@@ -51,6 +63,21 @@ def test_a_clean_study_gets_no_warning():
         ({"noise_ceiling": None}, "noise ceiling is not known"),
         ({"r2": np.full(101, 0.1), "r2_linear": np.full(101, 0.2)}, "predicts no better than the linear one"),
         ({"r2_linearised": np.linspace(0.1, 0.9, 101) / 2 + 0.06}, "The mean Jacobian alone predicts as well"),
+        (
+            {
+                "explained": np.arange(101),
+                "jne": np.arange(101) ** 2,
+                "noise_ceiling": np.random.default_rng(7).random(101),
+            },
+            "these follow R² / noise ceiling, how well a voxel is predicted from these features (rank "
+            "correlation): JNE",
+        ),
+        (
+            {"products": np.linspace(-1, 1, 20)[:, None], "confirmed": np.zeros(101, bool)},
+            "predicts nothing here: of all significant voxels together, the responses confirm a share of +0.000 "
+            "(standard "
+            "error 0.069, p = 0.50), and one in 0 of 101 voxels",
+        ),
         ({"null": np.full(101, 0.4)}, "fitting noise alone can make a share of this size"),
         ({"crossfit": np.full(101, 0.05)}, "less than half of the plain one"),
         ({"reliable": np.arange(101) < 7}, "Only 7 of 101 voxels are reliable"),
@@ -118,15 +145,18 @@ def test_command_on_voxels_of_known_nonlinearity(tmp_path):
     )
     path = tmp_path / "known.nc"
     save_dataset(content, path)
-    options = ["--hidden-size", "48", "--lr", "0.003", "--splits", "1", "--device", "cpu", "--json"]
+    options = ["--hidden-size", "48", "--lr", "0.003", "--crossfit", "--splits", "1", "--device", "cpu", "--json"]
     run = CliRunner().invoke(main, ["report", str(path), *options])
     assert run.exit_code == 0, run.output
     found = json.loads(run.stdout)
-    assert set(found["measures"]) == set(MEASURES) - {"noise_ceiling"}
+    assert set(found["measures"]) == set(MEASURES) - {"noise_ceiling", "explained"}
     assert found["voxels"]["all"] == 20 and found["voxels"]["significant"] == 20
     # Half of the voxels are linear and half have a share of 0.6, so the quartiles fall into the two halves.
     share = found["measures"]["crossfit_share"]
     assert abs(share["q25"]) < 0.1 < 0.3 < share["q75"] < 0.8
+    validated = found["measures"]["validated_share"]
+    assert abs(validated["q25"]) < 0.1 < 0.3 < validated["q75"] < 0.8
+    assert 10 <= found["voxels"]["confirmed"] <= 11 and found["confirmed"]["p_value"] < 1e-6
     assert found["measures"]["null_share"]["n"] == 20
     assert any("synthetic" in w for w in found["warnings"])
     again = CliRunner().invoke(main, ["report", str(path), *options[:-1]])
