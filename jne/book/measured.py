@@ -76,9 +76,9 @@ def _layer_rise(part: dict) -> str:
         {choice: row[f"{name}, ratio"] for choice, row in flat.items()} for name in ("jne", "nonlinear_share")
     )
     return (
-        f"Where the planted share does rise, the measured one follows it over voxels with ρ = {rho['best']:.2f} with the "
-        f"best layers and {rho['last']:.2f} with the last. The best layer takes out what a layer does not fit, and no "
-        "more: where every level has the same planted share, some of it is harder to learn in one layer than in another, "
+        f"Where the planted share does rise, the measured one follows it over voxels with ρ = {rho['best']:.2f} with "
+        f"the best layers and {rho['last']:.2f} with the last. The best layer takes out what a layer does not fit, and "
+        "no more: where every level has the same planted share, it is harder to learn in one layer than in another, "
         f"and from first to last level JNE still changes {jne['best']:.2f} times with the best layers "
         f"({jne['last']:.2f} with the last), the share {share['best']:.2f} times ({share['last']:.2f})"
     )
