@@ -210,7 +210,7 @@ def _confirmed_lines(confirmed: Mapping | None, width: int) -> list[str]:
         text = f"Whether the responses confirm a nonlinearity is not known: {confirmed['reason']}."
     else:
         text = (
-            f"Of what is predicted in all significant voxels together, the responses confirm {confirmed['share']:.1%} "
+            f"Of what is predicted in all significant voxels together, the responses confirm {confirmed['share']:z.1%} "
         )
         text += f"as nonlinear (standard error {confirmed['se']:.1%}, p = {confirmed['p_value']:.2g})."
     return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")

@@ -41,7 +41,7 @@ def _of_validation(confirmed: Mapping | None, voxels: Mapping) -> list[str]:
         return []
     return [
         "The nonlinear part of the predictions predicts nothing here: of all significant voxels together, the "
-        f"responses confirm a share of {confirmed['share']:+.3f} (standard error {confirmed['se']:.3f}, p = "
+        f"responses confirm a share of {confirmed['share']:+z.3f} (standard error {confirmed['se']:.3f}, p = "
         f"{confirmed['p_value']:.2f}), and one in {voxels['confirmed']} of {voxels['significant']} voxels. JNE and the "
         "nonlinear share are of the fit; nothing says that they are of the responses."
     ]

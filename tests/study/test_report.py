@@ -75,8 +75,7 @@ def test_a_clean_study_gets_no_warning():
         (
             {"products": np.linspace(-1, 1, 20)[:, None], "confirmed": np.zeros(101, bool)},
             "predicts nothing here: of all significant voxels together, the responses confirm a share of +0.000 "
-            "(standard "
-            "error 0.069, p = 0.50), and one in 0 of 101 voxels",
+            "(standard error 0.070, p = 0.50), and one in 0 of 101 voxels",
         ),
         ({"null": np.full(101, 0.4)}, "fitting noise alone can make a share of this size"),
         ({"crossfit": np.full(101, 0.05)}, "less than half of the plain one"),
