@@ -51,6 +51,11 @@ def prepare():
 @click.option("--responses", required=True, metavar="FILE.npy", help="Responses, repeats averaged; either way round.")
 @click.option("--repeats", metavar="FILE.npy", help="Single repeats (units, images, repeats), for the noise ceiling.")
 @click.option("--units-first/--images-first", default=None, help="Needed where there are as many units as images.")
+@click.option(
+    "--default-layer",
+    metavar="NAME",
+    help="Layer used where none is named; all: all side by side.  [default: from which a linear encoder predicts best]",
+)
 @click.option("--batch-size", type=int, help="Images at a time.  [default: 16 on the CPU, 256 on a GPU]")
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 @_prepare_options
@@ -59,7 +64,8 @@ def images(out, **options):
 
     The i-th response belongs to the i-th image in the order of the numbers in the file names: image2 comes before
     image10. Responses are an array (images, units) or (units, images), saved with numpy.save. The features are those
-    of EfficientNet-Lite0, from early to late layers.
+    of EfficientNet-Lite0, from early to late layers; the default layer is that from which a linear encoder, fitted to
+    the training images, predicts the validation images best.
 
     \b
     Example:
@@ -72,7 +78,7 @@ def images(out, **options):
     """
     from jne.prepare import prepare_images
 
-    _report(prepare_images(out=out, progress=sys.stderr.isatty(), **options))
+    _report(prepare_images(out=out, progress=sys.stderr.isatty(), report=click.echo, **options))
 
 
 @prepare.command()

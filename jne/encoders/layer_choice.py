@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jne.accuracy import r2_score
-from jne.datasets import EncodingDataset, Training, training_arrays
+from jne.datasets import EncodingDataset, Training, leave_out, training_arrays
 from jne.encoders.ridge import RidgeEncoder
 
 
@@ -46,24 +46,30 @@ def best_single_layer(data: EncodingDataset, *, random_state: int = 0) -> str:
     if len(data.layers) == 1:
         return data.layers[0]
     scores = layer_scores(data, random_state=random_state)
+    if np.isnan([*scores.values()]).any():
+        counts = " and ".join(f"{len(training_arrays(data, data.layers[0])[i])}" for i in (0, 2))
+        raise ValueError(
+            f"{data.name}: no voxel varies over the training and over the validation stimuli ({counts}), so no layer "
+            "can be chosen; name one, or give more stimuli for validation"
+        )
     return max(scores, key=scores.__getitem__)
 
 
 def layer_scores(data: EncodingDataset, *, random_state: int = 0) -> dict[str, float]:
-    """Layer -> mean over voxels of validation R², see `best_single_layer`."""
+    """Layer -> mean over voxels of validation R², see `best_single_layer`; NaN where no voxel varies."""
     return {layer: _score(data, layer, random_state) for layer in data.layers}
 
 
 def _score(data: EncodingDataset, layer: str, random_state: int) -> float:
     X, Y, X_val, Y_val, groups = training_arrays(data, layer)
     # Ridge regression joins what it is given for training and validation: both are of the training stimuli here.
-    varies = (np.ptp(Y[:-1], axis=0) > 0) & (np.ptp(Y_val, axis=0) > 0)
+    if groups is None:
+        own = Training(X[:-1], Y[:-1], X[-1:], Y[-1:])
+    else:
+        own = leave_out(X, Y, groups, validation=np.unique(groups)[-1])
+    varies = (np.ptp(own.Y, axis=0) > 0) & (np.ptp(Y_val, axis=0) > 0)
     if not varies.any():
-        raise ValueError(
-            f"{data.name}: none of {varies.size} voxels varies over the {len(Y)} training and over the {len(Y_val)} "
-            "validation stimuli, so no layer can be chosen; name one, or give more stimuli for validation"
-        )
-    Y, Y_val = Y[:, varies], Y_val[:, varies]
-    own = Training(X[:-1], Y[:-1], X[-1:], Y[-1:], None if groups is None else groups[:-1])
+        return np.nan
+    own = own._replace(Y=own.Y[:, varies], Y_val=own.Y_val[:, varies])
     ridge = RidgeEncoder(cv=min(RidgeEncoder().cv, len(X)), random_state=random_state).fit(own)
-    return float(r2_score(Y_val, ridge.predict(X_val)).mean())
+    return float(r2_score(Y_val[:, varies], ridge.predict(X_val)).mean())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from jne.prepare.array_files import find_orientation, load_array, load_repeats, 
 from jne.prepare.splits import check_fractions, check_out, one_at_out, split_stimuli
 
 THUMBNAIL_SIZE = 64
+_ALL = "all"
+"""In the place of a layer: all of them, side by side."""
 
 
 @one_at_out
@@ -32,6 +35,7 @@ def prepare_images(
     seed: int = 0,
     test_fraction: float = 0.2,
     validation_fraction: float = 0.1,
+    default_layer: str | None = None,
     drop_bad_voxels: bool = False,
     name: str | None = None,
     licence: str | None = None,
@@ -39,6 +43,7 @@ def prepare_images(
     batch_size: int | None = None,
     device: str = "auto",
     progress: bool = False,
+    report: Callable[[str], object] = lambda line: None,
 ) -> EncodingDataset:
     """Make a dataset file from images and the responses of voxels or neurons to them.
 
@@ -62,6 +67,9 @@ def prepare_images(
         Of the split. Images with the same pixels go into the same split.
     test_fraction, validation_fraction : float
         Shares of the images.
+    default_layer : str, optional
+        The layer that is used where none is named, or ``"all"`` for all layers side by side. By default that from which
+        a linear encoder predicts the validation images best, see `jne.encoders.best_single_layer`.
     drop_bad_voxels : bool
         Leave out units whose responses are not finite, or constant over all, the training or the test images, and say
         in the file how many; otherwise they are an error.
@@ -69,6 +77,8 @@ def prepare_images(
         Kept in the file; ``name`` is by default that of the file.
     batch_size, device, progress
         As in `jne.extract_features`.
+    report : callable
+        Called with a line that says which layer is the default.
 
     Returns
     -------
@@ -84,7 +94,9 @@ def prepare_images(
     # Here, so that `jne prepare --help` does not wait for torch.
     from jne.features import extract_features, load_backbone
 
-    out = check_out(out)
+    out, backbone = check_out(out), load_backbone("efficientnet-lite0")
+    if default_layer not in (None, _ALL, *backbone.grids):
+        raise ValueError(f"default_layer={default_layer!r}; accepted: {', '.join(backbone.grids)}, or {_ALL}")
     check_fractions(test_fraction, validation_fraction)
     files, path = ImageFiles(images), Path(responses)
     values = load_array(path, "responses", 2)
@@ -125,12 +137,32 @@ def prepare_images(
         "images_sha256": files.sha256,
         "responses_file": path.name,
         "responses_sha256": sha256(path),
-        **load_backbone("efficientnet-lite0").attributes,
+        **backbone.attributes,
         **provenance(),
     }
     if repeats is not None:
         attrs |= {"repeats_file": Path(repeats).name, "repeats_sha256": sha256(repeats)}
-    return save_dataset(xr.Dataset(content, attrs=attrs), out)
+    data = EncodingDataset(xr.Dataset(content, attrs=attrs))
+    return save_dataset(data.content.assign_attrs(_default_layer(data, default_layer, report)), out)
+
+
+def _default_layer(data: EncodingDataset, wanted: str | None, report: Callable[[str], object]) -> dict[str, str]:
+    """The attributes that name the layer, none for all side by side; says which and why."""
+    from jne.encoders import layer_scores  # here, as it needs torch
+
+    if wanted is not None:
+        return {} if wanted == _ALL else {"default_layer": wanted, "default_layer_choice": "given"}
+    scores = layer_scores(data)
+    best = max(scores, key=scores.__getitem__)
+    if np.isnan(scores[best]):
+        report("Default layer: none, since no unit varies over the validation images; all layers side by side are used")
+        return {}
+    others = ", ".join(f"{layer} {score:.3f}" for layer, score in scores.items() if layer != best)
+    report(
+        f"Default layer: {best}, from which a linear encoder predicts the validation images best (mean R² "
+        f"{scores[best]:.3f}; {others}). For another: --default-layer NAME, or {_ALL} for all side by side."
+    )
+    return {"default_layer": best, "default_layer_choice": "highest mean validation R² of ridge regression"}
 
 
 def _scan(files: ImageFiles) -> tuple[list[int], np.ndarray]:

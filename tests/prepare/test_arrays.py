@@ -205,3 +205,48 @@ def test_the_command_takes_repeats_of_the_test_stimuli(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["prepare", "arrays", "--input", str(path), "--map", mapping, "--out", "out.nc"])
     assert result.exit_code == 0, result.output
     assert jne.load_dataset("out.nc").repeats().shape == (N_TEST, 3, N_VOXELS)
+
+
+MORE = np.random.default_rng(9).normal(size=(30, N_VOXELS))
+
+
+def test_features_of_stimuli_without_responses_are_kept(tmp_path):
+    more, clip = MORE.copy(), planted()[0]
+    more[4], more[5], more[6, 0] = clip[-1], clip[0], np.inf  # of a test stimulus, of a training stimulus, not finite
+    data = prepare(tmp_path, mapping="split=split,further=more", more=more)
+    kept = np.delete(np.arange(30), [4, 6])
+    np.testing.assert_array_equal(data.further(), more[kept].astype(np.float32))
+    assert list(data.get("further_stimulus_id")) == [f"further{i:05d}" for i in kept] and data.layers == ["clip"]
+    assert data.attrs["n_further"] == 28
+
+
+def test_further_stimuli_have_ids_layers_and_a_limit(tmp_path):
+    ids, names = np.array([f"p{i}" for i in range(N)]), np.array([f"p{i}" for i in range(N - 2, N + 28)])
+    mapping = "split=split,stimulus_id=id,features=half,further=more,further=less,further_stimulus_id=names"
+    arrays = {"id": ids, "half": planted()[0][:, :3], "more": MORE, "less": MORE[:, :3] + 1, "names": names}
+    data = prepare(tmp_path, ".h5", mapping, **arrays)
+    assert list(data.get("further_stimulus_id")) == list(names[2:])  # two have responses
+    np.testing.assert_array_equal(data.further("half"), arrays["less"][2:].astype(np.float32))
+    np.testing.assert_array_equal(data.further("clip"), MORE[2:].astype(np.float32))
+    path, mapping = write(tmp_path, **arrays), parse_map(f"features=clip,responses=y,{mapping}")
+    few = prepare_arrays(path, mapping, tmp_path / "few.nc", further=5)
+    assert few.n_further == 5 and set(few.get("further_stimulus_id")) < set(names[2:])
+    assert prepare_arrays(path, mapping, tmp_path / "few.nc", further=0).further() is None
+    # Twenty for each of 40 features.
+    many = np.random.default_rng(3).normal(size=(900, N_VOXELS))
+    assert prepare(tmp_path, mapping="split=split,further=more", more=many).n_further == 800
+
+
+@pytest.mark.parametrize(
+    ("mapping", "arrays", "message"),
+    [
+        ("further_stimulus_id=names", {"names": np.arange(30)}, "further_stimulus_id without further"),
+        ("further=more", {"more": MORE[:, :3]}, r"shapes \[\(30, 3\)\]; needed: one for each .*\[\(30, 40\)\]"),
+        ("further=more,further=more", {"more": MORE}, "needed: one for each of features"),
+        ("further=more,further_stimulus_id=names", {"more": MORE, "names": np.arange(3)}, "further_stimulus_id has"),
+        ("further=more,further_stimulus_id=names", {"more": MORE, "names": np.arange(30) // 2}, "ids come more than"),
+    ],
+)
+def test_bad_further_stimuli_are_named(tmp_path, mapping, arrays, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(tmp_path, mapping=f"split=split,{mapping}", **arrays)

@@ -88,7 +88,8 @@ def test_a_reopened_file_holds_what_went_in(study):
     assert again.layers == list(expected)
     for layer, values in expected.items():
         np.testing.assert_array_equal(again.features("all", layer), values)
-    assert again.features("test").shape == (4, 4096)
+    assert again.features("test").shape == (4, expected[again.default_layer].shape[1])
+    assert sum(again.features("test", layer).shape[1] for layer in again.layers) == 4096
     expected_split = split_stimuli([i if i != 7 else 3 for i in range(N)], seed=3)
     np.testing.assert_array_equal(again.get("split"), expected_split)
     trials = repeats.transpose(0, 2, 1).astype(np.float32)
@@ -472,3 +473,38 @@ def test_a_ridge_predicts_held_out_recordings_and_not_shuffled_ones(v4):
         encoder = jne.RidgeEncoder().fit(X, shuffle(Y), X_validation, shuffle(Y_validation))
         medians.append(np.median(correlation_score(Y_test, encoder.predict(X_test))))
     assert medians[0] > 0.5 and abs(medians[1]) < 0.15
+
+
+@pytest.fixture
+def two_layers(monkeypatch):
+    """Layers of which the second is the mean colour, in place of the network's."""
+
+    def features(images, **options):
+        colour = np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images])
+        return {"block0": np.random.default_rng(1).normal(size=colour.shape).astype("f4"), "head": colour}
+
+    monkeypatch.setattr("jne.features.extract_features", features)
+
+
+def test_the_default_layer_is_that_which_predicts_best_and_is_said(study, two_layers):
+    colour = np.stack([np.asarray(image, float).mean(axis=(0, 1)) for image in ImageFiles(study / "images")])
+    np.save(study / "responses.npy", colour)
+    arguments = ["prepare", "images", "--images", str(study / "images"), "--responses", str(study / "responses.npy")]
+    arguments += ["--validation-fraction", "0.2", "--out", str(study / "out.nc")]
+    output = CliRunner().invoke(main, arguments).output
+    data = jne.load_dataset(study / "out.nc")
+    assert data.default_layer == "head" and data.attrs["default_layer_choice"].startswith("highest mean validation R²")
+    assert "Default layer: head, from which a linear encoder predicts the validation images best (mean R² " in output
+    CliRunner().invoke(main, [*arguments, "--default-layer", "block0"])
+    assert jne.load_dataset(study / "out.nc").default_layer == "block0"
+    output = CliRunner().invoke(main, [*arguments, "--default-layer", "all"]).output
+    data = jne.load_dataset(study / "out.nc")
+    assert data.default_layer is None and data.features().shape == (N, 6) and "Default layer" not in output
+    output = CliRunner().invoke(main, [*arguments, "--default-layer", "last"]).output
+    assert "default_layer='last'; accepted: block0, block2, " in output and "head, or all" in output
+
+
+def test_without_validation_images_that_differ_no_layer_is_chosen(study, two_layers):
+    lines = []
+    data = prepare(study, validation_fraction=0.05, report=lines.append)  # one image
+    assert data.default_layer is None and lines[0].startswith("Default layer: none, since no unit varies")

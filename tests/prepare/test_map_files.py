@@ -312,6 +312,37 @@ def surface(folder, **options):
     return prepare_fsaverage(folder / "trials.csv", folder / "features.npz", folder / "out.nc", **options)
 
 
+def without_maps(data, features):
+    """The four stimuli of the features file that the table does not name."""
+    ids = list(data.get("further_stimulus_id"))
+    assert sorted(ids) == [f"bild_ä{i}" for i in range(20, 24)] and data.attrs["n_further"] == 4
+    rows = [int(i[-2:]) for i in ids]
+    np.testing.assert_array_equal(data.further("layer1"), features[rows])
+    np.testing.assert_array_equal(data.further("layer2"), features[rows, :2])
+
+
+def test_features_of_stimuli_without_maps_are_kept(volumes):
+    folder, table, features, *_ = volumes
+    without_maps(nifti(folder), features)
+    command = ["prepare", "nifti", "--maps", str(folder / "betas.nii.gz"), "--mask", str(folder / "mask.nii.gz")]
+    command += ["--stimuli", str(folder / "trials.csv"), "--features", str(folder / "features.npz")]
+    command += ["--out", str(folder / "out.nc"), "--further"]
+    for given, kept in (("3", 3), ("0", 0)):
+        assert CliRunner().invoke(main, [*command, given]).exit_code == 0
+        assert jne.load_dataset(folder / "out.nc").n_further == kept
+    # One shows what a test stimulus shows, under another name.
+    first = table["id"][(table["split"] == "test").to_numpy()].iloc[0]
+    features[22] = features[int(first[-2:])]
+    ids = np.array([f"bild_ä{i:02d}" for i in range(24)])
+    np.savez(folder / "features.npz", stimulus_id=ids, layer1=features)
+    assert set(nifti(folder).get("further_stimulus_id")) == {f"bild_ä{i}" for i in (20, 21, 23)}
+
+
+def test_features_of_stimuli_without_surface_maps_are_kept(surfaces):
+    folder, _, features, _ = surfaces
+    without_maps(surface(folder, atlases={side: folder / f"{side}.annot" for side in ("left", "right")}), features)
+
+
 def test_surfaces_are_joined_and_labelled(surfaces):
     folder, table, features, maps = surfaces
     data = surface(folder, atlases={side: folder / f"{side}.annot" for side in ("left", "right")})

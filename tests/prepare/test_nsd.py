@@ -252,6 +252,75 @@ def test_features_zscored_within_runs_are_averaged_over_presentations(tree, prep
         np.testing.assert_allclose(data.features(layer=layer), means, rtol=0, atol=1e-6)
 
 
+def not_shown(tree, subject=1):
+    """Rows, in the features file, of images without trials."""
+    return np.flatnonzero(~np.isin(tree.feature_ids, tree.subjects[subject].trials["73KID"] - 1))
+
+
+def further_rows(tree, data):
+    """Rows, in the features file, of what a dataset has beside its own images."""
+    ids = [int(name.removeprefix("nsd")) for name in data.get("further_stimulus_id")]
+    return pd.Index(tree.feature_ids).get_indexer(ids)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".npz"])
+def test_features_of_images_that_were_not_shown(tree, prepare, tmp_path, ending, monkeypatch):
+    """Twenty for each feature of the widest layer, the same images for all layers, blocks of any size."""
+    monkeypatch.setattr("jne.features.feature_file._BLOCK", 100)
+    path, lines = write_features(tree, tmp_path / f"features{ending}"), []
+    data = prepare(features=path, report=lines.append)
+    rows = further_rows(tree, data)
+    assert len(rows) == data.n_further == data.attrs["n_further"] == 20 * 16 < len(not_shown(tree))
+    assert set(rows) <= set(not_shown(tree)) and "features of 320 images that were not shown" in lines[-2]
+    for layer, values in tree.features.items():
+        np.testing.assert_array_equal(data.further(layer), values[rows].astype(np.float32))
+    assert value_problems(data.content) == []
+    other = further_rows(tree, prepare(features=path, seed=1))
+    assert len(set(other) & set(rows)) < 320 and data.attrs["further_seed"] == 0
+    few = prepare(features=path, further=7)
+    assert set(further_rows(tree, few)) <= set(rows) and few.n_further == 7
+    none = prepare(features=path, further=0)
+    assert none.further() is None and none.attrs["n_further"] == 0 and "further_seed" not in none.attrs
+
+
+def test_pictures_of_test_images_and_what_is_not_finite_are_left_out(tree, prepare, tmp_path):
+    data, rows = prepare(), not_shown(tree)
+    tested, trained = (
+        pd.Index(tree.feature_ids).get_indexer(nsd_ids(data)[data.stimuli(split)]) for split in ("test", "train")
+    )
+    path = write_features(tree, tmp_path / "features.h5")
+    with h5py.File(path, "a") as file:
+        for layer in tree.features:
+            values = file[layer][:]
+            values[rows[0]], values[rows[1]] = values[tested[2]], values[trained[0]]
+            file[layer][:] = values
+        file["block2"][int(rows[2]), 3] = np.nan
+        file["block1"][int(rows[3])] = file["block1"][int(tested[0])]  # in one layer alone: another picture
+    data = prepare(features=path, further=10**6)
+    assert set(rows) - set(further_rows(tree, data)) == {rows[0], rows[2]}
+    assert value_problems(data.content) == []
+
+
+def test_features_of_images_that_were_not_shown_are_zscored_by_all_runs(tree, prepare):
+    data, trials = prepare(zscore_features=True), tree.subjects[1].trials
+    shown = pd.Index(tree.feature_ids).get_indexer(trials["73KID"] - 1)
+    for layer, values in tree.features.items():
+        unseen, runs = values[further_rows(tree, data)].astype(float), []
+        for trial in trials.groupby(["SESSION", "RUN"]).indices.values():
+            own = values[shown[trial]].astype(float)
+            runs.append((unseen - own.mean(axis=0)) / own.std(axis=0))
+        np.testing.assert_allclose(data.further(layer), np.mean(runs, axis=0), rtol=0, atol=1e-5)
+
+
+def test_a_layer_with_the_name_of_further_features_is_refused(tree, prepare, tmp_path):
+    path = tmp_path / "features.npz"
+    layers = {"block1": tree.features["block1"], "further_block1": tree.features["block1"]}
+    np.savez(path, stimulus_id=tree.feature_ids, **layers)
+    with pytest.raises(ValueError, match=r"has a layer 'further_block1', .*--further 0"):
+        prepare(features=path)
+    assert prepare(features=path, further=0).layers == list(layers)
+
+
 def test_categories(tree, prepare, tmp_path):
     data = prepare(categories=tree.root / "categories.csv")
     np.testing.assert_array_equal(data.get("category"), [CATEGORIES[i % 4] for i in nsd_ids(data)])
@@ -889,7 +958,7 @@ def test_what_nsd_itself_needs_is_what_the_help_says():
     for thousands, stay, more in rows:
         space = Space([], np.arange(int(thousands) * 1000), "", np.eye(4) if thousands != "328" else None)
         features = SimpleNamespace(layers={"layer": 768}, n_rows=73_000)
-        needed = Estimate(trials, images, space, "run", features)
+        needed = Estimate(trials, images, space, "run", features, 20 * 768)
         assert abs(needed.result / 1e9 - float(stay)) < 0.5 and abs(needed.work / 1e9 - float(more)) < 0.5
         assert needed.memory < 2e9
     assert f"  {','.join(ROI_ORDER)}\n" in text
