@@ -36,7 +36,7 @@ $(VENV)/.ready-test: $(VENV)/.ready requirements-test.txt
 book: setup  ## build the book (PARAMS=quick|demo|paper) into _build/html
 	$(BIN)/jne book --params $(PARAMS)
 
-batch: setup  ## run the grid book/grids/GRID.yml (GRID=quick|paper) into _build/batch/GRID
+batch: setup  ## run the grid book/grids/GRID.yml (GRID=quick|study|paper) into _build/batch/GRID
 	$(BIN)/jne batch book/grids/$(GRID).yml
 
 test: setup-test lint  ## run the tests, side by side on the cores there are

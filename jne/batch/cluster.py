@@ -102,6 +102,13 @@ def default_workers(resources: Resources, gpus: int) -> int:
     return max(1, min(carried))
 
 
+def at_a_time(scheduler: str, workers: int | None, resources: Resources) -> int:
+    """How many runs `connect` would have at a time; 1 where only the scheduler knows."""
+    if scheduler != "local":
+        return workers or 1
+    return workers or default_workers(resources, len([] if resources.gpu == 0 else visible_gpus()))
+
+
 def _security() -> Security:
     try:
         return Security.temporary()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -28,11 +29,21 @@ def batch_folder(grid: Grid, out: str | Path | None = None) -> Path:
     )
 
 
-def pending_runs(grid: Grid, folder: Path, retry_failed: bool = False) -> list[Run]:
-    """The runs that are not done; with ``retry_failed`` those among them that were tried before."""
+def pending_runs(grid: Grid, folder: Path, retry_failed: bool = False, first: int | None = None) -> list[Run]:
+    """The runs that are not done.
+
+    With ``retry_failed`` those among them that were tried before; with ``first`` so many of each notebook.
+    """
     records = {run.id: read_record(folder / "runs", run) for run in grid.runs}
     waiting = [run for run in grid.runs if (records[run.id] or {}).get("status") != "done"]
-    return [run for run in waiting if records[run.id]] if retry_failed else waiting
+    waiting = [run for run in waiting if records[run.id]] if retry_failed else waiting
+    places: Counter = Counter()
+    chosen = []
+    for run in waiting:
+        places[run.notebook] += 1
+        if first is None or places[run.notebook] <= first:
+            chosen.append(run)
+    return chosen
 
 
 def run_batch(

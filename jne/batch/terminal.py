@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from jne.batch.cluster import dashboard
+from jne.batch.cluster import at_a_time, dashboard
+from jne.batch.estimate import estimate
 from jne.batch.grid import Grid, Run, read_grid
 from jne.batch.run import STATES
 from jne.batch.submit import batch_folder, pending_runs, run_batch
@@ -30,16 +31,19 @@ def batch_command(
     retry_failed: bool = False,
     dry_run: bool = False,
     book: bool = False,
+    first: int | None = None,
 ) -> int:
     """The command `jne batch`; returns its exit status."""
     console = Console(highlight=False, soft_wrap=True)
     grid = read_grid(grid_file)
     folder = batch_folder(grid, out)
-    runs = pending_runs(grid, folder, retry_failed)
+    runs = pending_runs(grid, folder, retry_failed, first)
     console.print(f"{len(grid.runs)} runs, {len(runs)} to do; results in {folder}", markup=False)
     if dry_run:
         for run in runs:
             console.print(f"  {run.id}  {run.label}", markup=False)
+        if runs:
+            console.print(estimate(summary_table(grid, folder), runs, at_a_time(scheduler, workers, grid.resources)))
         return 0
     try:
         with _Follow(console, runs) as follow:
@@ -59,7 +63,8 @@ def batch_command(
     finally:
         table = summary_table(grid, folder)
         files = write_summary(table, folder) if (folder / "runs").is_dir() else []
-    console.print(_table(table, grid))
+    asked = table[table["status"] != "missing"] if first else table
+    console.print(_table(asked, grid))
     counts = Counter(table["status"])
     console.print(", ".join(f"{counts[status]} {status}" for status in STATES if counts[status]))
     console.print("Summary: " + ", ".join(map(str, files)), markup=False)
@@ -69,9 +74,9 @@ def batch_command(
         from jne.batch.pages import build_pages
 
         console.print(f"Pages: {build_pages(grid, folder, table)}", markup=False)
-    for label in (run.label for run in grid.runs if table["status"][run.id] != "done"):
+    for label in (run.label for run in grid.runs if run.id in asked.index and table["status"][run.id] != "done"):
         console.print(f"not done: {label}", markup=False)
-    return int(set(counts) != {"done"})
+    return int(set(asked["status"]) != {"done"})
 
 
 class _Follow:

@@ -13,9 +13,10 @@ from jne.cli._main import main
 @click.option("--scheduler", default="local", help="local, slurm, or the address of a Dask scheduler: tcp://host:8786.")
 @click.option("--out", metavar="DIR", help="Where results go.  [default: _build/batch/<name of the grid>]")
 @click.option("--retry-failed", is_flag=True, help="Only what was tried and failed, not what is missing.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option("--first", type=click.IntRange(1), metavar="N", help="Only the first N runs to do of each notebook.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and how long, by what is done, and run nothing.")
 @click.option("--book", is_flag=True, help="Also make pages: a summary, and every executed notebook.")
-def batch(grid_file, workers, scheduler, out, retry_failed, dry_run, book):
+def batch(grid_file, workers, scheduler, out, retry_failed, first, dry_run, book):
     """Run many notebooks with many parameters, on this machine or a cluster.
 
     GRID.yml names notebooks and the values of their parameters; every combination is one run.
@@ -36,7 +37,7 @@ def batch(grid_file, workers, scheduler, out, retry_failed, dry_run, book):
     from jne.book import BookError
 
     try:
-        status = batch_command(grid_file, workers, scheduler, out, retry_failed, dry_run, book)
+        status = batch_command(grid_file, workers, scheduler, out, retry_failed, dry_run, book, first)
     except BookError as error:
         raise click.ClickException(str(error)) from error
     raise SystemExit(status)

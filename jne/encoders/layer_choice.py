@@ -47,7 +47,8 @@ def best_single_layer(data: EncodingDataset, *, random_state: int = 0) -> str:
         return data.layers[0]
     scores = layer_scores(data, random_state=random_state)
     if np.isnan([*scores.values()]).any():
-        counts = " and ".join(f"{len(training_arrays(data, data.layers[0])[i])}" for i in (0, 2))
+        arrays = training_arrays(data, data.layers[0])
+        counts = f"{len(arrays.Y)} and {len(arrays.Y_val)}"
         raise ValueError(
             f"{data.name}: no voxel varies over the training and over the validation stimuli ({counts}), so no layer "
             "can be chosen; name one, or give more stimuli for validation"

@@ -170,13 +170,13 @@ def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Bl
     # Functions of their own, so that what they keep is gone before the next block is computed.
     def add_features(features: slice) -> None:
         J = centred(unit_vectors(features, n_features, X), reading.zscore)
-        total = torch.zeros_like(J.mean, dtype=torch.float64)
+        total = None if variance is None else torch.zeros_like(J.mean, dtype=torch.float64)
         for chunk, dJ in J.deviations():
-            if variance is not None:
+            if total is not None:
                 total += dJ.square().sum(0) / n_samples
             deviation[chunk] += reading.parts(dJ if reading.centred else dJ.add_(J.mean), 1)
         work.tick(n_samples * n_voxels * len(J.mean) // n_features)
-        if variance is not None:
+        if variance is not None and total is not None:
             variance[:, features] = total.T.to(X)
         if mean is not None:
             mean[:, features] = J.mean.T

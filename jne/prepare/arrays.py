@@ -170,12 +170,12 @@ def _read(
             raise ValueError(f"map: {needed} is missing; add {needed}=NAME with NAME an array of {path}")
     found = load_named(path, [name for _, name in mapping])
     arrays = {role: found[name] for role, name in mapping if role not in ("features", "further")}
-    more = {f"further {name}": found[name] for role, name in mapping if role == "further"}
+    more = [(f"further {name}", found[name]) for role, name in mapping if role == "further"]
     layers = {name.strip("/").replace("/", "_"): found[name] for role, name in mapping if role == "features"}
     for role, values in [
         *arrays.items(),
         *((f"features {name}", values) for name, values in layers.items()),
-        *more.items(),
+        *more,
     ]:
         if role.split()[0] not in (*LABELS, "roi_names") and values.dtype.kind not in "fiub":
             raise ValueError(f"{role}: the array of {path} has type {values.dtype}, needed: real numbers")
@@ -185,7 +185,11 @@ def _read(
                 raise ValueError(
                     f"{role}: the array of {path} has shape {values.shape}; needed: ({wanted}), none empty"
                 )
-    return arrays, {name: to_float32(values) for name, values in layers.items()}, [*map(to_float32, more.values())]
+    return (
+        arrays,
+        {name: to_float32(values) for name, values in layers.items()},
+        [to_float32(values) for _, values in more],
+    )
 
 
 def _orient(values: np.ndarray, n_stimuli: int, path: Path, units_first: bool | None) -> np.ndarray:

@@ -23,7 +23,7 @@ import jne
 from jne._core import code_hash, one_at_a_time
 from jne.batch import Resources, Run, batch_folder, pending_runs, read_grid, summary_table, write_summary
 from jne.batch.cluster import connect, default_workers, visible_gpus, worker_environments
-from jne.batch.run import execute_run, read_record
+from jne.batch.run import execute_run, read_record, write_record
 from jne.book import read_records
 from jne.cli import main
 from jne.plotting import figure_grid, figure_scalars
@@ -103,11 +103,14 @@ def test_single_runs(alone):
     ]
 
 
-@pytest.mark.parametrize(("name", "n_runs"), [("quick", 4), ("paper", 96)])
+@pytest.mark.parametrize(("name", "n_runs"), [("quick", 4), ("paper", 96), ("study", 160)])
 def test_grids_of_the_repository(name, n_runs):
     grid = read_grid(ROOT / f"book/grids/{name}.yml")
     assert len(grid.runs) == n_runs and grid.root == ROOT
     assert all(run.parameters["data"] == "synthetic" for run in grid.runs)
+    if name == "study":
+        varied = [[run.varied[key] for run in grid.runs] for key in grid.runs[0].varied]
+        assert [len(set(values)) for values in varied] == [4, 4, 5, 2] and len({run.id for run in grid.runs}) == 160
     if name == "paper":
         assert grid.runs[1].parameters["encoder_options"]["hidden_size"] == 1024
         assert grid.runs[1].parameters["encoder_options"]["activation"] == "gelu"
@@ -445,6 +448,38 @@ def test_retrying_what_failed(alone):
     assert result.exit_code == 0 and "3 runs, 1 to do" in result.output and "a seed=2" in result.output
 
 
+def test_a_dry_run_says_how_long_by_what_is_done(alone):
+    for name in ("a", "b"):
+        write_notebook(alone / f"{name}.ipynb", GOOD)
+    content = {"notebooks": ["a.ipynb", "b.ipynb"], "grid": {"seed": list(range(10))}}
+    file = write_grid(alone, content)
+    grid = read_grid(file)
+    out = batch_folder(grid)
+    (out / "runs").mkdir(parents=True)
+
+    def dry(*options):
+        result = CliRunner().invoke(main, ["batch", str(file), "--dry-run", "--workers", "4", *options])
+        assert result.exit_code == 0, result.output
+        return result.output.splitlines()
+
+    def end(run, seconds, peak):
+        write_record(out / "runs", run, "done", seconds=seconds, peak_memory=peak)
+
+    assert dry()[-1].startswith("Time and memory are not known before a run of a, b is done. With --first 1")
+    assert [line.split()[1:] for line in dry("--first", "1")[1:3]] == [["a", "seed=0"], ["b", "seed=0"]]
+    end(grid.runs[0], 60.0, 500_000_000)
+    assert dry()[-1].startswith("Time and memory are not known before a run of b is done")
+    end(grid.runs[10], 1200.0, 700_000_000)
+    # 9 of a at a minute each, 9 of b at 20: 189 minutes, by 4 workers 47.25; 4 times the larger one's memory.
+    time_and_memory = "About 3.15 h of one worker, 47.2 min with 4 workers; 700 MB a run, 2.8 GB together."
+    assert dry()[-1] == f"{time_and_memory} By the 2 runs that are done."
+    end(grid.runs[11], 600.0, 600_000_000)
+    end(grid.runs[12], 900.0, 600_000_000)
+    # The middle one of three: 9 minutes of a, and 7 times 15 of b.
+    assert dry()[-1].startswith("About 1.9 h of one worker, 28.5 min with 4 workers")
+    assert dry("--first", "1")[-1].startswith("About 16 min of one worker, 8 min with 2 workers")
+
+
 # A cluster that stands already
 
 
@@ -514,6 +549,35 @@ def test_a_killed_worker_and_a_killed_client_lose_nothing(alone, by_hand):
     # Beside the run of the worker that was killed, none was begun twice.
     begun = (alone / "started").read_text().split()
     assert set(begun) == set(map(str, range(6))) and len(begun) <= 7
+
+
+@pytest.mark.slow
+def test_two_local_workers_that_are_killed_lose_nothing(alone):
+    cell = "import jne, pathlib, time\nplace = pathlib.Path(f'begun-{layer}')\nfirst = not place.exists()\n"
+    cell += "place.open('a').write('x')\ntime.sleep(600 * first)\njne.record('square', seed**2)"
+    write_notebook(alone / "a.ipynb", cell, parameters=PARAMETERS + "\nlayer = ''")
+    file = write_grid(alone, {"notebooks": ["a.ipynb"], "grid": {"layer": ["layer1", "layer2"], "seed": [3]}})
+    command = [sys.executable, "-m", "jne.cli", "batch", str(file), "--workers", "2"]
+    client = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(alone.glob("begun-*"))) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        children = psutil.Process(client.pid).children(recursive=True)
+        kernels = [child for child in children if any("ipykernel" in part for part in child.cmdline())]
+        for worker in {kernel.parent() for kernel in kernels}:
+            worker.kill()
+        assert len(kernels) == 2 and client.wait(60) == 0
+    finally:
+        client.terminate()
+        client.wait(60)
+    grid = read_grid(file)
+    table = summary_table(grid, batch_folder(grid))
+    assert table["status"].tolist() == ["done"] * 2 and table["result.square"].tolist() == [9, 9]
+    # Each of the two was cut off once, and executed once to its end.
+    assert [path.read_text() for path in alone.glob("begun-*")] == ["xx", "xx"]
+    assert len(list((batch_folder(grid) / "runs").glob("*.json"))) == 2
 
 
 def test_no_scheduler_at_the_address(alone, monkeypatch):

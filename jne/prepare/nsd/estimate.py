@@ -55,8 +55,11 @@ class Estimate:
         self._features = (len(images) + n_further) * sum(features.layers.values())
         self._further = n_further
         wide = max(features.layers.values())
-        unseen = f", and features of {n_further} images that were not shown" if n_further else ""
-        self._counts = f"{len(trials)} trials of {len(per_session)} sessions, {len(images)} images, {n_points} {space.what}{unseen}"
+        self._counts = (
+            f"{len(trials)} trials of {len(per_session)} sessions, {len(images)} images, {n_points} {space.what}"
+        )
+        if n_further:
+            self._counts += f", and features of {n_further} images that were not shown"
         self._what = f"reading a session of {longest} trials x {n_points} {space.what}, or a layer of {wide} features,"
         session = longest * (n_points * itemsize + 3 * 8 * VOXEL_BLOCK) + 4 * BLOCK_BYTES + 24 * 4 * n_points
         layer = wide * (4 * features.n_rows + 16 * trials["nsd_id"].nunique()) + _FURTHER_BLOCK + 400 * n_further
