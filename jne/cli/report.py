@@ -8,12 +8,15 @@ import sys
 import click
 
 from jne.cli._main import main
+from jne.cli._telling import expected_time, tell, telling
 
 
 @main.command()
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-@click.option("--layer", help="Feature layer, or best: each voxel's own.  [default: the dataset's, or all]")
+@click.option(
+    "--layer", help="Feature layer, or best: each voxel's own.  [default: the dataset's, or the best for all]"
+)
 @click.option("--seed", default=0, help="Seed of the encoders and of the cross-fitting.")
 @click.option("--seeds", "n_seeds", default=2, help="Fits from different seeds, whose mean is measured.")
 @click.option("--crossfit", is_flag=True, help="Also fit encoders to halves of the stimuli: about ten times as long.")
@@ -43,10 +46,17 @@ def report(file, as_json, layer, seed, n_seeds, crossfit, n_splits, max_memory, 
       jne report mydata.nc --layer best --seeds 3
     """
     from jne.datasets import load_dataset
+    from jne.encoders import best_single_layer
     from jne.study import report, report_text, run_study
 
-    progress = sys.stderr.isatty()
-    options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}
-    study = run_study(load_dataset(file), layer, seed=seed, n_seeds=n_seeds, **options)
-    content = report(study, crossfit=crossfit, n_splits=n_splits, max_memory=max_memory, progress=progress)
+    with telling():
+        data = load_dataset(file)
+        if layer is None and data.default_layer is None and len(data.layers) > 1:
+            layer = best_single_layer(data)
+            tell(f"{data.name} names no layer; from {layer} a linear encoder predicts the validation stimuli best")
+        tell(expected_time(data, layer, n_seeds, encoder_options, crossfit=crossfit, n_splits=n_splits))
+        progress = sys.stderr.isatty()
+        options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}
+        study = run_study(data, layer, seed=seed, n_seeds=n_seeds, **options)
+        content = report(study, crossfit=crossfit, n_splits=n_splits, max_memory=max_memory, progress=progress)
     click.echo(json.dumps(content, indent=2, ensure_ascii=False) if as_json else report_text(content))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ ACTIVATIONS: dict[str | None, type[nn.Module]] = {
 
 
 OPTIMIZERS = ("adamw", "adam")
+
+_log = logging.getLogger(__name__)
+_TOLD_EVERY = 30  # seconds
 
 
 class ResidualNetwork(nn.Module):
@@ -200,12 +205,16 @@ class ResidualEncoder(Encoder):
         first = self.max_epochs if run.finished else len(run.train_loss)
         quiet = None if progress else True
         bar = tqdm(range(first, self.max_epochs), "fit", self.max_epochs, unit="epoch", disable=quiet, initial=first)
+        told = time.monotonic()
         for epoch in bar:
             run.train_loss.append(self._epoch(optimizer, x, y, run.order))
             with torch.no_grad():
                 loss = nn.functional.mse_loss(self.module_(x_val), y_val).item()
             run.validation_loss.append(loss)
             bar.set_postfix(validation=f"{loss:.4f}", refresh=False)
+            if time.monotonic() - told > _TOLD_EVERY:
+                told = time.monotonic()
+                _log.info("epoch %d of at most %d, validation loss %.4f", epoch + 1, self.max_epochs, loss)
             if not np.isfinite(loss):
                 raise ValueError(f"the validation loss is {loss} after epoch {epoch}; lower lr (it is {self.lr})")
             if loss < run.best_loss:

@@ -23,13 +23,13 @@ class LinearMap:
     leverage: np.ndarray
     folds: np.ndarray
 
-    def split(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Linear part and what is left of ``predictions (n_all, n)``, at the test stimuli, without the mean."""
+    def rest(self, predictions: np.ndarray) -> np.ndarray:
+        """What is left of ``predictions (n_all, n)`` at the test stimuli."""
         centred = centre(predictions, self.folds)
         linear = self.basis @ (self.basis.T @ centred)
         # Once more: the basis is orthonormal up to rounding, and what is left may be small.
         linear += self.basis @ (self.basis.T @ (centred - linear))
-        return linear[self.rows], (centred - linear)[self.rows]
+        return (centred - linear)[self.rows]
 
 
 def linear_map(features: np.ndarray, rows: np.ndarray, folds: np.ndarray, n_components: int | None) -> LinearMap:

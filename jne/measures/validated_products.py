@@ -34,15 +34,22 @@ class Estimate(NamedTuple):
 
 
 def products_of(
-    f_all: np.ndarray, y: np.ndarray, rows: np.ndarray, folds: np.ndarray, projection: LinearMap | None
+    f_all: np.ndarray,
+    linear_all: np.ndarray | float,
+    y: np.ndarray,
+    rows: np.ndarray,
+    folds: np.ndarray,
+    projection: LinearMap | None,
 ) -> Products:
+    """Of predictions of all stimuli, of which ``linear_all`` is known to be linear; NaN without a projection."""
     if projection is None:
         return Products(*np.full((2, *y.shape), np.nan))
-    linear, rest = projection.split(f_all)
+    rest = projection.rest(f_all - linear_all)
     test, f = folds[rows], f_all[rows]
     size = np.sqrt((np.asarray(f, np.float64) ** 2).mean(axis=0))
     rest[:, rest.std(axis=0) <= _ROUNDING * size] = 0
-    y, f, linear = centre(y, test), centre(f, test), centre(linear, test)
+    linear = centre(f - rest, test)
+    y, f = centre(y, test), centre(f, test)
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = (y**2).mean(axis=0)
         slope = np.nan_to_num((y * linear).sum(axis=0) / (linear**2).sum(axis=0))

@@ -29,6 +29,7 @@ def validated_share(
     category: Sequence | None = None,
     area: Sequence | None = None,
     fold: Sequence | None = None,
+    slopes: ArrayLike | None = None,
     n_components: int | None = None,
     q: float = 0.05,
 ) -> xr.Dataset:
@@ -61,9 +62,13 @@ def validated_share(
     fold : sequence ``(n_test,)``, optional
         Where predictions are cross-validated, the fold of each stimulus: each has its own mean. The linear map is then
         that of these predictions, and ``all_predictions`` are refused.
+    slopes : array ``(n_voxels, n_features)``, optional
+        A linear map that is near the predictions, such as their mean Jacobian. It is needed with more than half as many
+        features as stimuli, where the map has to be one of the first principal components: what it knows of the others
+        is then known to be linear.
     n_components : int, optional
-        Take the linear map of the first principal components of the z-scored features. What is linear in the others
-        then counts as nonlinear.
+        Take the linear map of the first principal components of the z-scored features, at most half as many as stimuli.
+        Without ``slopes``, what is linear in the others then counts as nonlinear.
     q : float
         False discovery rate of ``confirmed``.
 
@@ -80,18 +85,19 @@ def validated_share(
         With ``category``: ``by_category (category, voxel)``, the mean of the first product over a category's stimuli,
         over cov(y, f) of all, and ``by_category_se``; with both also ``area_by_category (category, area)`` and its
         error.
-        Attributes: ``n_samples``, ``n_all``, ``n_features``, ``linear_map`` in words; ``reason`` where stimuli are too
-        few. A prediction that is linear has share 0 and no p value.
+        Attributes: ``n_samples``, ``n_all``, ``n_features``, ``n_components``, ``linear_map`` in words, and ``reason``
+        where all is NaN. A prediction that is linear has share 0 and no p value.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a value is not finite, or there are fewer than 8 test stimuli.
+        If shapes disagree, a value is not finite, there are fewer than 8 test stimuli, or ``n_components`` is more than
+        half of the stimuli.
 
     Notes
     -----
-    With more features than half of the stimuli, a linear map reproduces the predictions or nearly so, and the test
-    would run on what chance leaves of them: all is NaN then, unless ``n_components`` is given.
+    With more features than stimuli a linear map reproduces any prediction, and the test would run on rounding. With
+    more than half as many, all is NaN unless ``slopes`` or ``n_components`` are given.
 
     Examples
     --------
@@ -112,24 +118,32 @@ def validated_share(
         )
     category, fold = _labels(category, "category", len(y)), _labels(fold, "fold", len(y))
     area = _labels(area, "area", y.shape[1])
+    if slopes is not None:
+        slopes = _numbers(slopes, "slopes")
+        if slopes.shape != (y.shape[1], X.shape[1]):
+            raise ValueError(f"slopes has shape {slopes.shape}; needed: {(y.shape[1], X.shape[1])}, voxels by features")
     f_all, X_all, rows = _all_stimuli(f, X, all_predictions, all_features, fold)
     folds = np.zeros(len(X_all), int) if fold is None else np.unique(fold, return_inverse=True)[1]
-    used = X.shape[1]
-    if n_components is not None:
-        used = min(used, whole_number(n_components, "n_components", 1))
-    attributes = {"n_samples": len(y), "n_all": len(X_all), "n_features": X.shape[1], "q": q}
-    projection = None
-    if 2 * used > len(X_all):
-        attributes["reason"] = (
-            f"a linear map of {used} features needs at least {2 * used} stimuli, and there are {len(X_all)}: give more "
-            f"(those without responses count), or n_components of at most {len(X_all) // 2}"
+    most = len(X_all) // 2
+    if n_components is not None and whole_number(n_components, "n_components", 1) > most:
+        raise ValueError(
+            f"n_components={n_components} with {len(X_all)} stimuli for the linear map; accepted are at most {most}, "
+            "half of the stimuli (those without responses count)"
         )
+    used = min(X.shape[1], most if n_components is None else n_components)
+    attributes = {"n_samples": len(y), "n_all": len(X_all), "n_features": X.shape[1], "n_components": used, "q": q}
+    if known := used == X.shape[1] or slopes is not None or n_components is not None:
+        attributes["linear_map"] = _in_words(used, X.shape[1], len(X_all), slopes is not None)
     else:
-        projection = linear_map(X_all, rows, folds, used if used < X.shape[1] else None)
-        attributes["linear_map"] = _in_words(used, X.shape[1], len(X_all))
+        attributes["reason"] = (
+            f"a linear map of {X.shape[1]} features needs twice as many stimuli, and there are {len(X_all)}: give more "
+            "in all_features (those without responses count), slopes, or n_components"
+        )
+    projection = linear_map(X_all, rows, folds, used if used < X.shape[1] else None) if known else None
     found = _Collected(category, area)
     for voxels in spans(y.shape[1], max(1, _BLOCK // len(f_all))):
-        found.add(voxels, products_of(f_all[:, voxels], y[:, voxels], rows, folds, projection))
+        linear = 0.0 if slopes is None else X_all @ slopes[voxels].T
+        found.add(voxels, products_of(f_all[:, voxels], linear, y[:, voxels], rows, folds, projection))
     return found.dataset(q).assign_attrs(attributes)
 
 
@@ -178,13 +192,11 @@ def _all_stimuli(
     return np.concatenate([more, f[absent]]), np.concatenate([X_more, X[absent]]), rows
 
 
-def _in_words(used: int, n_features: int, n_stimuli: int) -> str:
+def _in_words(used: int, n_features: int, n_stimuli: int, slopes: bool) -> str:
     if used == n_features:
         return f"of {n_features} features, from {n_stimuli} stimuli"
-    return (
-        f"of the first {used} principal components of {n_features} features, from {n_stimuli} stimuli; what is linear "
-        "in the others counts as nonlinear"
-    )
+    others = "given slopes in the others" if slopes else "what is linear in the others counts as nonlinear"
+    return f"of the first {used} principal components of {n_features} features, from {n_stimuli} stimuli; {others}"
 
 
 class _Collected:

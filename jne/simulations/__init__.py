@@ -23,7 +23,16 @@ from jne.simulations.inputs import (
     sweep_features,
 )
 from jne.simulations.networks import layer_subsets, survey_networks, survey_subsets
-from jne.simulations.recovery import MEASURES, OF_SEVERAL, SHARES, bias_table, recover, recovery_table, simulated_voxels
+from jne.simulations.recovery import (
+    MEASURES,
+    OF_SEVERAL,
+    SHARES,
+    bias_table,
+    power_law_features,
+    recover,
+    recovery_table,
+    simulated_voxels,
+)
 from jne.simulations.residual_networks import LAWS, LAYOUTS, PLACES, ResidualNetwork, survey_residual
 from jne.simulations.residual_tables import place_order, scale_changes, scale_means
 from jne.simulations.responses import ACTIVATIONS, activation_label, activation_network, mix, mixed_response
@@ -69,6 +78,7 @@ __all__ = [
     "order_steps",
     "order_table",
     "place_order",
+    "power_law_features",
     "ranking_changes",
     "recover",
     "recovery_table",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from jne.study.study import Study
 
 
+_log = logging.getLogger(__name__)
+
+
 def crossfit(study: Study, max_memory: str, progress: bool, **settings) -> xr.Dataset:
     """The cross-fitted measures of a study, from its folder or written there; see `Study.crossfit`."""
 
     def compute() -> xr.Dataset:
+        _log.info("cross-fitting: encoders of halves of the stimuli, and without groups of them")
         return crossfit_nonlinearity(
             single_fit(study).with_seed,
             study.data,
@@ -42,6 +47,7 @@ def null(study: Study, random_state: int, max_memory: str, progress: bool) -> xr
     fits = study.folder / f"null-{random_state}.fits"
 
     def compute() -> xr.Dataset:
+        _log.info("fitting an encoder to responses shuffled over stimuli")
         data, layer = study.data, study.encoder.layer_
         arrays = training_arrays(data, layer)
         rng = np.random.default_rng(random_state)

@@ -59,11 +59,11 @@ def report(
     dict
         Ready for JSON. ``data``: what was analysed; ``voxels``: counts, of all, significant (R² above 0, FDR),
         confirmed (significant ones whose nonlinearity the responses confirm, FDR) and, cross-fitted, reliable ones;
-        ``confirmed``: of all significant voxels together, ``share``, ``se`` and ``p_value`` of the validated share,
-        None where it could not be taken, and ``reason`` why not; ``measures``: for each of `MEASURES` that there is,
-        ``n`` (finite values), ``q25``, ``median``, ``q75``, and ``with_noise_ceiling`` and ``with_explained``, the rank
-        correlations over voxels with the noise ceiling and with R² over it (None where it is not known), over
-        significant voxels but for R² and the noise ceiling, which are over
+        ``confirmed``: of all significant voxels together, ``share``, ``se`` and ``p_value`` of the validated share and
+        its ``linear_map``, None where it could not be taken, and ``reason`` why not; ``measures``: for each of
+        `MEASURES` that there is, ``n`` (finite values), ``q25``, ``median``, ``q75``, and ``with_noise_ceiling`` and
+        ``with_explained``, the rank correlations over voxels with the noise ceiling and with R² over it (None where it
+        is not known), over significant voxels but for R² and the noise ceiling, which are over
         all; ``seeds``, of a study with several: ``n`` and ``agreement``, for JNE and the nonlinear share the intraclass
         correlation of two seeds' maps over significant voxels (`jne.statistics.intraclass_correlation`); ``warnings``:
         sentences. NaN is None.
@@ -155,7 +155,12 @@ def _confirmed(result: xr.Dataset) -> dict | None:
         return {**nothing, "reason": "nothing nonlinear is predicted in any significant voxel"}
     mean, error = products.mean(), products.std(ddof=1) / np.sqrt(n)
     p = float(student_t.sf(mean / error, n - 2))
-    return {"share": float(mean / below), "se": float(error / below), "p_value": p}
+    return {
+        "linear_map": result.attrs.get("validated_linear_map", ""),
+        "share": float(mean / below),
+        "se": float(error / below),
+        "p_value": p,
+    }
 
 
 def _measure(name: str, values: Mapping[str, np.ndarray]) -> dict:
@@ -212,5 +217,6 @@ def _confirmed_lines(confirmed: Mapping | None, width: int) -> list[str]:
         text = (
             f"Of what is predicted in all significant voxels together, the responses confirm {confirmed['share']:z.1%} "
         )
-        text += f"as nonlinear (standard error {confirmed['se']:.1%}, p = {confirmed['p_value']:.2g})."
+        text += f"as nonlinear (standard error {confirmed['se']:.1%}, p = {confirmed['p_value']:.2g}; linear map "
+        text += f"{confirmed['linear_map']})."
     return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")

@@ -13,6 +13,8 @@ from jne.measures import REGISTRY
 _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "validated_share", "crossfit_share")
 STRONG = 0.3
 """Rank correlation with the noise ceiling from which a measure is said to follow it."""
+LITTLE = 0.1
+"""Validated share of all significant voxels together below which the nonlinear part is said to be hardly anything."""
 FEW_STIMULI = 200
 """Below so many held-out stimuli JNE is known to no better than about 5 % (chapter on trust)."""
 
@@ -37,14 +39,22 @@ def warnings_of(
 
 
 def _of_validation(confirmed: Mapping | None, voxels: Mapping) -> list[str]:
-    if confirmed is None or confirmed["p_value"] is None or confirmed["p_value"] <= 0.05:
+    if confirmed is None or confirmed["share"] is None:
         return []
-    return [
-        "The nonlinear part of the predictions predicts nothing here: of all significant voxels together, the "
-        f"responses confirm a share of {confirmed['share']:+z.3f} (standard error {confirmed['se']:.3f}, p = "
-        f"{confirmed['p_value']:.2f}), and one in {voxels['confirmed']} of {voxels['significant']} voxels. JNE and the "
-        "nonlinear share are of the fit; nothing says that they are of the responses."
-    ]
+    share = f"{confirmed['share']:+z.3f} (standard error {confirmed['se']:.3f}, p = {confirmed['p_value']:.2g})"
+    if confirmed["p_value"] > 0.05:
+        return [
+            "The nonlinear part of the predictions predicts nothing here: of all significant voxels together, the "
+            f"responses confirm a share of {share}, and one in {voxels['confirmed']} of {voxels['significant']} "
+            "voxels. JNE and the nonlinear share are of the fit; nothing says that they are of the responses."
+        ]
+    if confirmed["share"] < LITTLE:
+        return [
+            "Nearly all that is predicted here is linear in these features: of all significant voxels together, the "
+            f"responses confirm a nonlinear share of {share}, and one in {voxels['confirmed']} of "
+            f"{voxels['significant']} voxels. JNE and the nonlinear share of a voxel are mostly of the fit."
+        ]
+    return []
 
 
 def _of_confounds(measures: Mapping) -> list[str]:

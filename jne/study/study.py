@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from jne.measures import linearised_predictions, nonlinearity
 from jne.study import refits as _refits
 from jne.study.seeds import combined, each_seed, measure_seeds
 from jne.study.validation import confirmed
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -288,6 +291,7 @@ def _fitted(prototype: Encoder, folder: Path, name: str, data: EncodingDataset, 
     checkpoints = folder / f"{name}.fits"
 
     def fit() -> Encoder:
+        _log.info("fitting the %s encoder: %s", name, prototype.describe())
         return prototype.fit(data, layer=layer, progress=progress, folder=checkpoints)
 
     path = folder / f"{name}.safetensors"
@@ -295,6 +299,7 @@ def _fitted(prototype: Encoder, folder: Path, name: str, data: EncodingDataset, 
 
 
 def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -> xr.Dataset:
+    _log.info("measuring: predictions, Jacobians, what the responses confirm")
     split = "test" if data.folds is None else "all"
     X, Y = data.features(split, nonlinear.layer_), data.responses(split)
     predictions = _predict(nonlinear, data, X, progress, folds)
@@ -308,7 +313,14 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
     if linear is not None:
         result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress, folds))
-    validated = confirmed(data, nonlinear, predictions, result["significant"].values, parameters["q"])
+    validated = confirmed(
+        data,
+        nonlinear,
+        predictions,
+        None if slopes is None else slopes.values,
+        result["significant"].values,
+        parameters["q"],
+    )
     result = result.merge(validated)
     result["correlation"] = "voxel", correlation_score(Y, predictions)
     for name in CARRIED_VOXEL_VARIABLES:

@@ -15,12 +15,18 @@ _RENAMED = {"p_value": "validated_p_value"} | {
 
 
 def confirmed(
-    data: EncodingDataset, encoder: Encoder, predictions: np.ndarray, significant: np.ndarray, q: float
+    data: EncodingDataset,
+    encoder: Encoder,
+    predictions: np.ndarray,
+    mean_jacobian: np.ndarray | None,
+    significant: np.ndarray,
+    q: float,
 ) -> xr.Dataset:
     """`jne.validated_share` of a study's predictions, by voxel and, over its significant voxels, by area.
 
-    The linear map is that of all stimuli, those for fitting and those without responses among them; with folds, of the
-    cross-validated predictions, which are several encoders'.
+    The linear map is that of all stimuli, those for fitting and those without responses among them, with the mean
+    Jacobian ``(n_voxels, n_features)`` as slopes; with folds, of the cross-validated predictions, which are several
+    encoders'.
 
     Returns
     -------
@@ -35,8 +41,12 @@ def confirmed(
         return xr.Dataset()
     if data.folds is None:
         parts = [data.features("all", layer)]
+        parts += [further] if (further := data.further(layer)) is not None else []
         options = {"all_features": np.concatenate(parts)}
         options["all_predictions"] = encoder.predict(options["all_features"])
+        if mean_jacobian is not None:
+            # In units of the caller's, as predictions are.
+            options["slopes"] = mean_jacobian * encoder.y_scale_[:, None] / encoder.x_scale_
     roi = data.get("roi")
     area = np.where(significant, "all voxels" if roi is None else roi.astype(str), "")
     found = validated_share(predictions, Y, data.features(split, layer), area=area, q=q, **options)

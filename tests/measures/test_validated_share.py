@@ -2,56 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from confirmed_worlds import world
 from scipy.stats import t as student_t
 
 import jne
-
-SPECTRUM = -0.5
-
-
-def world(
-    seed, n_all, n_test, n_features=48, n_voxels=100, alpha=0.0, ceiling=0.3, noise="normal", clusters=0, weights=None
-):
-    """Features, predictions of all stimuli, responses of the last ``n_test``; nonlinear parts have no linear part.
-
-    The prediction's linear part is off, and a nonlinear part of its own is added, which no response confirms. With
-    ``weights``, a seed, the voxels are the same whatever ``seed``.
-    """
-    stimuli = rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_all, n_features))
-    if clusters:
-        X += 1.5 * rng.normal(size=(clusters, n_features))[rng.integers(clusters, size=n_all)]
-    X *= np.arange(1, n_features + 1.0) ** SPECTRUM
-    rng = stimuli if weights is None else np.random.default_rng(weights)
-    truth, made_up = (_nonlinear(rng, X, n_voxels, clusters) for _ in range(2))
-    linear, other = (_unit(X @ rng.normal(size=(n_features, n_voxels))) for _ in range(2))
-    signal = np.sqrt(1 - alpha) * linear + np.sqrt(alpha) * truth
-    f = np.sqrt(1 - alpha) * (0.8 * linear + 0.4 * other) + 0.7 * np.sqrt(alpha) * truth + 0.3 * made_up
-    signal = signal[-n_test:]
-    e = stimuli.normal(size=signal.shape)
-    if noise == "t":
-        e = stimuli.standard_t(3, size=signal.shape) / np.sqrt(3)
-    if noise == "growing":
-        e *= np.abs(signal) / np.sqrt((signal**2).mean(axis=0))
-    return X, f, signal + np.sqrt((1 - ceiling) / ceiling) * e, signal
-
-
-def _unit(values):
-    return (values - values.mean(axis=0)) / values.std(axis=0)
-
-
-def _nonlinear(rng, X, n_voxels, clusters):
-    """Sums of rectified projections less their linear part: known for Gaussian features, else from many stimuli."""
-    units = X @ rng.normal(size=(X.shape[1], 40))
-    scale = units.std(axis=0)
-    kinks = rng.normal(0, 0.5, 40)
-    if clusters:
-        design = np.column_stack([np.ones(len(X)), X])
-        rectified = np.maximum(units / scale - kinks, 0)
-        return _unit((rectified - design @ np.linalg.lstsq(design, rectified)[0]) @ rng.normal(size=(40, n_voxels)))
-    rest = np.maximum(units / scale - kinks, 0) - norm.cdf(-kinks) * units / scale
-    return _unit(rest @ rng.normal(size=(40, n_voxels)))
 
 
 def validated(X, f, y, **options):
@@ -144,19 +98,38 @@ def test_stimuli_for_the_map_may_hold_the_test_stimuli_or_not():
     assert doubled.attrs["n_all"] == 11
 
 
-def test_too_many_features_are_said_and_principal_components_are_named():
+def test_with_many_features_principal_components_need_slopes_or_are_asked_for():
     X, f, y, _ = world(7, n_all=90, n_test=50, n_features=48, n_voxels=3)
     found = validated(X, f, y)
     assert np.isnan(found.validated_share).all() and np.isnan(found.p_value).all() and not found.confirmed.any()
-    assert "48 features needs at least 96 stimuli" in found.attrs["reason"]
+    assert "48 features needs twice as many stimuli, and there are 90" in found.attrs["reason"]
     fewer = validated(X, f, y, n_components=20)
     assert "first 20 principal components of 48" in fewer.attrs["linear_map"] and np.isfinite(fewer.p_value).all()
+    with pytest.raises(ValueError, match=r"n_components=46 with 90 stimuli .* at most 45"):
+        validated(X, f, y, n_components=46)
     # What is linear in the components left out counts as nonlinear, as it says.
     X = np.random.default_rng(0).normal(size=(2000, 8))
     values = (X - X.mean(axis=0)) / X.std(axis=0)
     last = values @ np.linalg.svd(values, full_matrices=False)[2][-1:].T
     told = jne.validated_share(last, last, X, n_components=7)
     assert float(told.validated_share[0]) == pytest.approx(1, abs=0.05)
+
+
+def test_slopes_make_linear_what_principal_components_leave_out():
+    rng = np.random.default_rng(13)
+    X = rng.normal(size=(100, 80))
+    slopes = rng.normal(size=(200, 80))
+    linear = X @ slopes.T
+    f = linear + 5 * rng.normal(size=linear.shape)  # made up by the fit; the responses are linear
+    y = linear + rng.normal(size=linear.shape)
+    without = jne.validated_share(f, y, X, n_components=50)
+    assert (without.p_value < 0.05).mean() > 0.9
+    found = jne.validated_share(f, y, X, slopes=slopes + 0.05 * rng.normal(size=slopes.shape))
+    assert "given slopes in the others" in found.attrs["linear_map"] and (found.p_value < 0.05).mean() < 0.09
+    # Where all features enter, what is linear is found without.
+    few = {"responses": y, "features": X[:, :40]}
+    one, other = (jne.validated_share(f, **few, slopes=given) for given in (None, slopes[:, :40]))
+    np.testing.assert_allclose(one.validated_share, other.validated_share, rtol=1e-9)
 
 
 def test_a_linear_prediction_has_share_0_and_no_test():
@@ -215,6 +188,7 @@ def test_folds_have_means_of_their_own():
         ({"category": ["a"] * 3}, "category has shape"),
         ({"area": ["a"] * 3}, "area has shape"),
         ({"n_components": 0}, "n_components=0"),
+        ({"slopes": np.zeros((4, 2))}, "slopes has shape"),
         ({"features": np.full((20, 4), np.nan)}, "not finite"),
         ({"predictions": np.zeros(20)}, "two dimensions"),
     ],

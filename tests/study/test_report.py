@@ -75,7 +75,11 @@ def test_a_clean_study_gets_no_warning():
         (
             {"products": np.linspace(-1, 1, 20)[:, None], "confirmed": np.zeros(101, bool)},
             "predicts nothing here: of all significant voxels together, the responses confirm a share of +0.000 "
-            "(standard error 0.070, p = 0.50), and one in 0 of 101 voxels",
+            "(standard error 0.070, p = 0.5), and one in 0 of 101 voxels",
+        ),
+        (
+            {"products": np.linspace(0.05, 0.15, 20)[:, None]},
+            "Nearly all that is predicted here is linear in these features",
         ),
         ({"null": np.full(101, 0.4)}, "fitting noise alone can make a share of this size"),
         ({"crossfit": np.full(101, 0.05)}, "less than half of the plain one"),
