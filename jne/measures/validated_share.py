@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -116,14 +117,14 @@ def validated_share(
             f"predictions has shape {f.shape}, responses {y.shape} and features {X.shape}; needed: (n_test, n_voxels) "
             f"twice and (n_test, n_features), with at least {LEAST_STIMULI} stimuli"
         )
-    category, fold = _labels(category, "category", len(y)), _labels(fold, "fold", len(y))
-    area = _labels(area, "area", y.shape[1])
+    categories, tested = _labels(category, "category", len(y)), _labels(fold, "fold", len(y))
+    areas = _labels(area, "area", y.shape[1])
     if slopes is not None:
         slopes = _numbers(slopes, "slopes")
         if slopes.shape != (y.shape[1], X.shape[1]):
             raise ValueError(f"slopes has shape {slopes.shape}; needed: {(y.shape[1], X.shape[1])}, voxels by features")
-    f_all, X_all, rows = _all_stimuli(f, X, all_predictions, all_features, fold)
-    folds = np.zeros(len(X_all), int) if fold is None else np.unique(fold, return_inverse=True)[1]
+    f_all, X_all, rows = _all_stimuli(f, X, all_predictions, all_features, tested)
+    folds = np.zeros(len(X_all), int) if tested is None else np.unique(tested, return_inverse=True)[1]
     most = len(X_all) // 2
     if n_components is not None and whole_number(n_components, "n_components", 1) > most:
         raise ValueError(
@@ -140,7 +141,7 @@ def validated_share(
             "in all_features (those without responses count), slopes, or n_components"
         )
     projection = linear_map(X_all, rows, folds, used if used < X.shape[1] else None) if known else None
-    found = _Collected(category, area)
+    found = _Collected(categories, areas)
     for voxels in spans(y.shape[1], max(1, _BLOCK // len(f_all))):
         linear = 0.0 if slopes is None else X_all @ slopes[voxels].T
         found.add(voxels, products_of(f_all[:, voxels], linear, y[:, voxels], rows, folds, projection))
@@ -169,7 +170,11 @@ def _labels(values: Sequence | None, name: str, size: int) -> np.ndarray | None:
 
 
 def _all_stimuli(
-    f: np.ndarray, X: np.ndarray, all_predictions: ArrayLike | None, all_features: ArrayLike | None, fold
+    f: np.ndarray,
+    X: np.ndarray,
+    all_predictions: ArrayLike | None,
+    all_features: ArrayLike | None,
+    fold: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predictions and features for the linear map, and the rows of the test stimuli among them."""
     if (all_predictions is None) != (all_features is None):
@@ -222,28 +227,38 @@ class _Collected:
 
     def dataset(self, q: float) -> xr.Dataset:
         whole = Estimate(*(np.concatenate(parts) for parts in zip(*self.voxels, strict=True)))
-        names = ("validated_nonlinear", "validated_predicted", "validated_share")
-        content = {name: ("voxel", values, _described(name)) for name, values in zip(names, whole, strict=False)}
-        content["validated_share_se"] = "voxel", whole.se
-        content["p_value"] = "voxel", whole.p_value
-        content["confirmed"] = "voxel", significant_voxels(whole.p_value, q)
-        coordinates = {}
+        content: dict[str, Any] = {
+            "validated_nonlinear": ("voxel", whole.nonlinear, _described("validated_nonlinear")),
+            "validated_predicted": ("voxel", whole.predicted, _described("validated_predicted")),
+            "validated_share": ("voxel", whole.share, _described("validated_share")),
+            "validated_share_se": ("voxel", whole.se),
+            "p_value": ("voxel", whole.p_value),
+            "confirmed": ("voxel", significant_voxels(whole.p_value, q)),
+        }
+        coordinates: dict[str, Any] = {}
         if self.categories is not None:
             coordinates["category"] = self.categories
-            values = np.concatenate(self.groups, axis=-1)
-            content |= {f"by_category{end}": (("category", "voxel"), values[i]) for i, end in enumerate(("", "_se"))}
-        if self.areas is not None:
+            share, error = np.concatenate(self.groups, axis=-1)
+            content |= {"by_category": (("category", "voxel"), share), "by_category_se": (("category", "voxel"), error)}
+        if self.sums is not None:
             coordinates["area"] = self.areas
-            products = Products(*self.sums)
-            share = ratio_of(products)
-            content |= {"area_share": ("area", share.share), "area_share_se": ("area", share.se)}
-            content |= {"area_p_value": ("area", share.p_value), "area_predicted": ("area", share.predicted)}
-            content["area_products"] = ("sample", "area"), products.nonlinear
-            if self.members is not None:
-                values = by_group(products, self.members)
-                dims = "category", "area"
-                content |= {f"area_by_category{end}": (dims, values[i]) for i, end in enumerate(("", "_se"))}
+            content |= self._of_areas(Products(*self.sums))
         return xr.Dataset(content, coordinates)
+
+    def _of_areas(self, products: Products) -> dict[str, Any]:
+        ratio = ratio_of(products)
+        content: dict[str, Any] = {
+            "area_share": ("area", ratio.share),
+            "area_share_se": ("area", ratio.se),
+            "area_p_value": ("area", ratio.p_value),
+            "area_predicted": ("area", ratio.predicted),
+            "area_products": (("sample", "area"), products.nonlinear),
+        }
+        if self.members is not None:
+            share, error = by_group(products, self.members)
+            dims = "category", "area"
+            content |= {"area_by_category": (dims, share), "area_by_category_se": (dims, error)}
+        return content
 
 
 def _described(name: str) -> dict[str, str]:

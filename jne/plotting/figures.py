@@ -60,16 +60,18 @@ def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) ->
 
 
 def figure_confound(result: xr.Dataset) -> Figure:
-    """JNE and share of significant voxels against the noise ceiling and, where it is known, the planted share."""
+    """Measures of significant voxels against the noise ceiling and, where it is known, the planted share."""
     result = result.isel(voxel=predicted_voxels(result))
     rows = [name for name in ("noise_ceiling", "true_nonlinearity") if name in result]
     rows = rows or ["r2"]
-    figure, axes = plt.subplots(len(rows), 2, figsize=(PAGE_WIDTH, 3 * len(rows)), squeeze=False)
+    measures = [name for name in ("jne", "nonlinear_share", "validated_share") if name in result]
+    size = (PAGE_WIDTH, 2.6 * len(rows))
+    figure, axes = plt.subplots(len(rows), len(measures), figsize=size, squeeze=False)
     for row, against in zip(axes, rows, strict=True):
-        for ax, measure in zip(row, ("jne", "nonlinear_share"), strict=True):
+        for ax, measure in zip(row, measures, strict=True):
             labels = {"xlabel": short_label(against), "ylabel": short_label(measure)}
             plot_against(result[against].values, result[measure].values, ax=ax, **labels)
-    figure.suptitle(title(result, "what the two measures follow, voxel by voxel"))
+    figure.suptitle(title(result, "what the measures follow, voxel by voxel"))
     return figure
 
 

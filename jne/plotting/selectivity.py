@@ -61,31 +61,34 @@ def plot_category_heatmap(
 
 
 def figure_categories(
-    scores: pd.DataFrame, signed: pd.DataFrame, first: xr.Dataset, *, marked: pd.DataFrame | None = None
+    panels: Mapping[str, pd.DataFrame], first: xr.Dataset, *, marked: Mapping[str, pd.DataFrame] | None = None
 ) -> Figure:
-    """JNE-SS by area and category, and beside it the signed deviation that JNE-SS squares.
+    """Tables of areas and categories side by side, each with colours of its own.
 
     Parameters
     ----------
-    scores, signed : pandas.DataFrame
-        From `jne.statistics.category_table`, without and with sign.
+    panels : mapping of str to pandas.DataFrame
+        What the colours say -> table, such as one of `jne.statistics.category_table`.
     first : xarray.Dataset
         One of the results, for the title.
-    marked : pandas.DataFrame of bool, optional
-        Cells of the left panel that get a dot.
+    marked : mapping of str to pandas.DataFrame of bool, optional
+        Cells of a panel that get a dot.
     """
-    n_categories, note = scores.shape[1], ""
+    scores, note, marked = next(iter(panels.values())), "", marked or {}
+    n_categories = scores.shape[1]
     if n_categories > MOST_CATEGORIES:
         largest = np.argsort(-scores.abs().max(axis=0).to_numpy(), kind="stable")[:MOST_CATEGORIES]
-        scores, signed = scores.iloc[:, np.sort(largest)], signed.iloc[:, np.sort(largest)]
+        names = scores.columns[np.sort(largest)]
+        panels = {label: table[names] for label, table in panels.items()}
+        marked = {label: table[names] for label, table in marked.items()}
         note = f"{MOST_CATEGORIES} of {n_categories} categories: those with the largest values"
-    many = scores.shape[1] > 12
-    panels = ((scores, "JNE-SS (z-score over stimuli)", marked), (signed, "signed deviation (z-score)", None))
+    many = n_categories > 12
     height = 1.9 + 0.18 * len(scores)
-    shape, size = ((2, 1), (PAGE_WIDTH, 2 * height)) if many else ((1, 2), (PAGE_WIDTH, height))
+    n_panels = len(panels)
+    shape, size = ((n_panels, 1), (PAGE_WIDTH, n_panels * height)) if many else ((1, n_panels), (PAGE_WIDTH, height))
     figure, axes = plt.subplots(*shape, figsize=size, sharey=not many, squeeze=False)
-    for ax, (table, label, dots) in zip(axes.flat, panels, strict=True):
-        plot_category_heatmap(table, label=label, marked=dots, ax=ax)
+    for ax, (label, table) in zip(axes.flat, panels.items(), strict=True):
+        plot_category_heatmap(table, label=label, marked=marked.get(label), ax=ax)
     if note:
         figure.supxlabel(note, fontsize="x-small", color="0.3")
     figure.suptitle(title(first, "areas by category of stimuli"))

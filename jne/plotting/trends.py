@@ -175,7 +175,7 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
         ax.set_yticks(-np.arange(len(pairs)), pairs)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize="small")
-    figure.suptitle(title(first, "how maps of the two measures agree"))
+    figure.suptitle(title(first, "how maps of the measures agree"))
     return figure
 
 

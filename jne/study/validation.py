@@ -14,6 +14,11 @@ _RENAMED = {"p_value": "validated_p_value"} | {
 }
 
 
+_BY_VOXEL = (
+    "validated_share", "validated_share_se", "validated_p_value", "validated_nonlinear", "validated_predicted"
+)  # fmt: skip
+
+
 def confirmed(
     data: EncodingDataset,
     encoder: Encoder,
@@ -31,14 +36,17 @@ def confirmed(
     Returns
     -------
     xarray.Dataset
-        As `jne.validated_share` has it; the p value and areas are called ``validated_...``. Empty with fewer test
-        stimuli than it takes.
+        As `jne.validated_share` has it; the p value and areas are called ``validated_...``. All NaN with fewer
+        test stimuli than it takes.
     """
     layer, options = encoder.layer_, {"fold": data.folds}
     split = "test" if data.folds is None else "all"
     Y = data.responses(split)
     if len(Y) < LEAST_STIMULI:
-        return xr.Dataset()
+        reason = f"{len(Y)} test stimuli, needed: at least {LEAST_STIMULI}"
+        unknown = {name: ("voxel", np.full(Y.shape[1], np.nan)) for name in _BY_VOXEL}
+        unknown["confirmed"] = "voxel", np.zeros(Y.shape[1], bool)
+        return xr.Dataset(unknown, attrs={"validated_reason": reason})
     if data.folds is None:
         parts = [data.features("all", layer)]
         parts += [further] if (further := data.further(layer)) is not None else []

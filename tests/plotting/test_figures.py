@@ -337,7 +337,7 @@ def test_many_categories_are_cut_to_the_largest(result):
     rng = np.random.default_rng(2)
     table = pd.DataFrame(rng.standard_normal((3, 81)), ["V1", "V2", "FFC"], [f"object {n}" for n in range(81)])
     table["object 80"] = 9.0
-    figure = plotting.figure_categories(table, table, result)
+    figure = plotting.figure_categories({"JNE-SS": table, "signed": table}, result)
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert len(labels) == 24 and labels[-1] == "object 80"
     assert figure.get_supxlabel().startswith("24 of 81 categories")
