@@ -128,6 +128,10 @@ REGISTRY = {entry.key: entry for entry in (
         "nonlinear share of the mean of several fits, which differ in their seed", of="nonlinear_share",
     ),
     Measure(
+        "validated_share_mean_model", "validated share of the mean model", NUMBER,
+        "validated share of the mean of several fits, which differ in their seed", of="validated_share",
+    ),
+    Measure(
         "jne_mean_of_fits", "mean of the fits' JNE", GRADIENT,
         "mean over several fits, which differ in their seed, of each one's JNE", rotation=False, of="jne",
     ),

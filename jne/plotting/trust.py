@@ -16,7 +16,7 @@ from jne.measures import short_label
 from jne.plotting.style import PAGE_WIDTH
 from jne.statistics import spearman
 
-_MARKERS = "osD^vPXd"
+_MARKERS = "osD^vPXd<>p"
 
 
 def figure_blind_spots(x: np.ndarray, responses: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:

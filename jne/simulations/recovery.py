@@ -14,16 +14,17 @@ from jne._core import cached, whole_number
 from jne.accuracy import prediction_share, r2_score
 from jne.datasets import EncodingDataset
 from jne.encoders import Encoder, MeanEncoder, ResidualEncoder
-from jne.measures import REGISTRY, crossfit_nonlinearity, nonlinearity
+from jne.measures import REGISTRY, crossfit_nonlinearity, nonlinearity, validated_share
 from jne.simulations.responses import mixed_response
 from jne.statistics import partial_spearman, spearman
 
-SHARES = ("nonlinear_share", "prediction_share", "crossfit_share", "crossfit_prediction_share")
+SHARES = ("nonlinear_share", "prediction_share", "validated_share", "crossfit_share", "crossfit_prediction_share")
 MEASURES = {name: REGISTRY[name].label for name in ("jne", "mean_deviation", "relative", *SHARES, "r2_difference")}
 """What is put to the trial, with its label."""
 
 OF_SEVERAL = {
-    name: REGISTRY[name].label for name in ("jne_mean_model", "nonlinear_share_mean_model", "jne_mean_of_fits")
+    name: REGISTRY[name].label
+    for name in ("jne_mean_model", "nonlinear_share_mean_model", "validated_share_mean_model", "jne_mean_of_fits")
 }
 """What several fits give beside it: the measures of their mean, and the mean of their measures."""
 
@@ -156,7 +157,7 @@ def _recover(settings: RecoverySettings) -> xr.Dataset:
         **_of_predictions(fits[0], linear, everything, Y_test),
         "crossfit_share": crossfit["nonlinear_share"].values,
         "crossfit_prediction_share": crossfit["prediction_share"].values,
-        **_of_several(fits, mean, X_test),
+        **_of_several(fits, mean, everything, Y_test),
     }
     return measured[["jne", "mean_deviation", "relative", "nonlinear_share"]].assign(
         {name: ("voxel", values) for name, values in found.items()}
@@ -164,24 +165,32 @@ def _recover(settings: RecoverySettings) -> xr.Dataset:
 
 
 def _of_predictions(encoder: Encoder, linear: Encoder, X: np.ndarray, Y_test: np.ndarray) -> dict[str, np.ndarray]:
-    """R², what it is beyond a linear encoder's, and the share from predictions; test stimuli are the last of X."""
-    X_test = X[-len(Y_test) :]
-    r2 = r2_score(Y_test, encoder.predict(X_test))
+    """R², what it is beyond a linear encoder's, and shares from predictions; test stimuli are the last of X."""
+    X_test, predictions = X[-len(Y_test) :], encoder.predict(X)
+    r2 = r2_score(Y_test, predictions[-len(Y_test) :])
     return {
         "r2": r2,
         "r2_difference": r2 - r2_score(Y_test, linear.predict(X_test)),
-        "prediction_share": prediction_share(X, encoder.predict(X)),
+        "prediction_share": prediction_share(X, predictions),
+        "validated_share": _validated(predictions, X, Y_test),
     }
 
 
-def _of_several(fits: Sequence[Encoder], mean: Encoder, X_test: np.ndarray) -> dict[str, np.ndarray]:
-    """`OF_SEVERAL`, nothing of a single fit."""
+def _validated(predictions: np.ndarray, X: np.ndarray, Y_test: np.ndarray) -> np.ndarray:
+    n = len(Y_test)
+    found = validated_share(predictions[-n:], Y_test, X[-n:], all_predictions=predictions, all_features=X)
+    return found["validated_share"].values
+
+
+def _of_several(fits: Sequence[Encoder], mean: Encoder, X: np.ndarray, Y_test: np.ndarray) -> dict[str, np.ndarray]:
+    """`OF_SEVERAL`, nothing of a single fit; test stimuli are the last of X."""
     if len(fits) == 1:
         return {}
-    of_mean, *single = (nonlinearity(fit, X_test, return_samples=False) for fit in (mean, *fits))
+    of_mean, *single = (nonlinearity(fit, X[-len(Y_test) :], return_samples=False) for fit in (mean, *fits))
     return {
         "jne_mean_model": of_mean["jne"].values,
         "nonlinear_share_mean_model": of_mean["nonlinear_share"].values,
+        "validated_share_mean_model": _validated(mean.predict(X), X, Y_test),
         "jne_mean_of_fits": np.mean([one["jne"].values for one in single], axis=0),
     }
 
@@ -224,7 +233,7 @@ def bias_table(results: Sequence[xr.Dataset], edges: Sequence[float]) -> pd.Data
     Returns
     -------
     pandas.DataFrame
-        ``measure`` (the four shares), ``ceiling`` (bin, as text) and ``bias``; one row per voxel and measure.
+        ``measure`` (the `SHARES`), ``ceiling`` (bin, as text) and ``bias``; one row per voxel and measure.
     """
     parts = []
     for result in results:

@@ -11,7 +11,7 @@ import xarray as xr
 from jne._core import cached, hash_parameters
 from jne.accuracy import prediction_share
 from jne.encoders import ResidualEncoder
-from jne.measures import crossfit_nonlinearity, nonlinearity
+from jne.measures import crossfit_nonlinearity, nonlinearity, validated_share
 from jne.simulations.recovery import power_law_features
 from jne.simulations.responses import mixed_response
 from jne.statistics import area_share
@@ -73,8 +73,8 @@ def vary(
     pandas.DataFrame
         A row per level and kind: ``factor``, ``level``, ``kind``, ``true_nonlinearity``; ``setting``, the same number
         where levels of two factors are the same setting, such as the common one that all vary; ``nonlinear_share`` and
-        ``prediction_share``, the medians over voxels of the plain measures; ``crossfit_share`` and
-        ``crossfit_prediction_share``, ratios of sums over voxels, NaN where nothing is shared. Cached.
+        ``prediction_share``, the medians over voxels of the plain measures; ``validated_share``, ``crossfit_share`` and
+        ``crossfit_prediction_share``, ratios of sums over voxels, NaN where nothing is predicted or shared. Cached.
     """
     if factor not in FACTORS:
         raise ValueError(f"factor={factor!r}; accepted are {', '.join(FACTORS)}")
@@ -118,7 +118,11 @@ def _measure(n_train, n_features, n_voxels, noise_ceiling, random_state, encoder
     encoder = ResidualEncoder(**encoder_options).fit(*arrays)
     plain = nonlinearity(encoder, X[test], return_samples=False)["nonlinear_share"].values
     everything = np.concatenate([X[train], X[validation], X[test]])
-    predicted = prediction_share(everything, encoder.predict(everything))
+    predictions = encoder.predict(everything)
+    predicted, kind = prediction_share(everything, predictions), np.repeat(list(TRUTHS), n_voxels)
+    validated = validated_share(
+        predictions[-n_test:], Y[test], X[test], all_predictions=predictions, all_features=everything, area=kind
+    )
     crossfit = crossfit_nonlinearity(
         lambda start: ResidualEncoder(**{**encoder_options, "random_state": start}),
         (*arrays, X[test]),
@@ -126,9 +130,9 @@ def _measure(n_train, n_features, n_voxels, noise_ceiling, random_state, encoder
         n_groups=4,
         random_state=encoder_options["random_state"],
     )
-    kind = np.repeat(list(TRUTHS), n_voxels)
     median = {name: [np.median(values[kind == k]) for k in TRUTHS] for name, values in
               (("nonlinear_share", plain), ("prediction_share", predicted))}  # fmt: skip
+    median["validated_share"] = validated["area_share"].sel(area=list(TRUTHS)).values
     for name, share in (("crossfit_share", "nonlinear_share"), ("crossfit_prediction_share", "prediction_share")):
         median[name] = area_share(crossfit, kind, share).loc[list(TRUTHS), share].to_numpy(float)
     return xr.Dataset({name: ("kind", np.asarray(values)) for name, values in median.items()}).assign(
