@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import re
 import signal
 import sys
@@ -126,7 +126,7 @@ class _Replacing(Adaptive):
             return
         self._looked = time.monotonic()
         try:
-            queue = await next(iter(waiting.values()))._call(["squeue", "-h", "-u", getpass.getuser(), "-o", "%A"])
+            queue = await next(iter(waiting.values()))._call(["squeue", "-h", "-u", str(os.getuid()), "-o", "%A"])
         except (RuntimeError, OSError):  # SLURM is busy; at the next look, then
             return
         for name, job in waiting.items():

@@ -70,6 +70,8 @@ def slurm_node():
         conf.write_text(CONF.format(folder=folder, host=host, user=getpass.getuser(), ports=_free_ports(2)))
         munge = [f"--{name}={folder}/munge/{name.split('-')[0]}" for name in ("pid-file", "log-file", "seed-file")]
         munge += [f"--socket={folder}/munge/socket", f"--key-file={key}"]
+        # None is used, and to look for the other kind would take systemd and root.
+        (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
         stack.enter_context(_daemon(folder, "munged", "--foreground", "--force", *munge))
         _until(lambda: (folder / "munge/socket").exists(), "munged", folder)
         stack.enter_context(_daemon(folder, "slurmctld", "-D", "-f", conf))

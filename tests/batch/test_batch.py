@@ -659,7 +659,7 @@ def test_slurm_jobs_carry_the_runs(alone, monkeypatch):
     pytest.importorskip("dask_jobqueue")
     commands = alone / "bin"
     commands.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL), ("squeue", "#!/bin/sh\nexit 1\n")):
         (commands / name).write_text(text.format(python=sys.executable, log=str(alone / "job")))
         (commands / name).chmod(0o755)
     write_notebook(alone / "a.ipynb", GOOD)
