@@ -15,10 +15,10 @@ NOT_YET = "nobody has measured yet"
 def measured(root: Path) -> dict[str, str]:
     """Markdown for ``{{name}}`` in the pages.
 
-    ``encoder_difference`` is from `benchmarks/encoders.py`, ``layer_hierarchy`` and ``layer_rise`` from
-    `benchmarks/layers.py`, ``quick_time`` and ``demo_time`` are from
-    `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling`` and ``batch_overhead`` from
-    `benchmarks/batch.py`.
+    ``encoder_difference`` is from `benchmarks/encoders.py`, ``layer_hierarchy`` and ``layer_rise`` are from
+    `benchmarks/layers.py`, ``validated_size`` and ``validated_recovery`` from `benchmarks/validated.py`, ``quick_time``
+    and ``demo_time`` from `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling`` and
+    ``batch_overhead`` from `benchmarks/batch.py`.
     """
     batch = _read(root / RESULTS / "batch.json")
     parts = {"grid": _grid, "scaling": _scaling, "overhead": _overhead}
@@ -29,6 +29,9 @@ def measured(root: Path) -> dict[str, str]:
     layers = _read(root / RESULTS / "layers.json")
     texts["layer_hierarchy"] = _layer_hierarchy(layers) if layers else f"How much, {NOT_YET}"
     texts["layer_rise"] = _layer_rise(layers) if layers else f"Whether it stays visible, {NOT_YET}"
+    validated = _read(root / RESULTS / "validated.json").get("sections", {})
+    texts["validated_size"] = _validated_size(validated) if validated else f"How often it is wrong, {NOT_YET}"
+    texts["validated_recovery"] = _validated_recovery(validated) if validated else f"How far, {NOT_YET}"
     return texts | _book_times(_read(root / RESULTS / "book.json"))
 
 
@@ -81,6 +84,31 @@ def _layer_rise(part: dict) -> str:
         "no more: where every level has the same planted share, it is harder to learn in one layer than in another, "
         f"and from first to last level JNE still changes {jne['best']:.2f} times with the best layers "
         f"({jne['last']:.2f} with the last), the share {share['best']:.2f} times ({share['last']:.2f})"
+    )
+
+
+def _validated_size(sections: dict) -> str:
+    """How often the test of the validated share calls voxels that are linear."""
+    rates = [100 * part["rate"] for name, part in sections.items() if name.startswith("size: ")]
+    return (
+        "On simulated voxels that are linear (Gaussian and clustered features; noise that is Gaussian, heavy-tailed, "
+        f"or grows with the signal; up to half as many features as stimuli) p is below 0.05 in {min(rates):.1f} to "
+        f"{max(rates):.1f} % (`benchmarks/validated.py`)"
+    )
+
+
+def _validated_recovery(sections: dict) -> str:
+    """What the validated share follows at the size of an experiment, one fit and the mean of three."""
+    size, one, three = (sections["recovery: size of NSD"][name] for name in ("size", "1 fits", "3 fits"))
+    share, jne = one["validated_share"], one["jne"]
+    few = sections["recovery: 1000 training stimuli, 384 features"]["1 fits"]["validated_share"]
+    return (
+        f"In simulations of the size of NSD ({size['n_train']:,} training and {size['n_test']:,} test stimuli, "
+        f"{size['n_features']} features; `benchmarks/validated.py`) it follows the planted share with ρ = "
+        f"{share['with_share']:.2f} and, given that, the noise ceiling with {share['partial_ceiling']:+.2f} (JNE: "
+        f"{jne['with_share']:.2f} and {jne['partial_ceiling']:+.2f}); its median error is "
+        f"{share['bias']:+.2f}, with the mean of three fits "
+        f"{three['validated_share']['bias']:+.2f}, and with 1,000 training stimuli of 384 features {few['bias']:+.2f}"
     )
 
 
