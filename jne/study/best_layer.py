@@ -19,6 +19,9 @@ from jne.study.study import Study, _prototypes, run_study
 
 RIDGE = {"alphas": tuple(10.0**exponent for exponent in range(-1, 7, 2)), "cv": 3}
 """Of the choice: layers are compared, not voxels predicted, so a coarse grid does, at a third of the price."""
+LEAST_VOXELS = 5
+"""A layer needs so many voxels to have encoders of its own."""
+
 CHOICE = "lowest cross-validated error of ridge regression over training and validation stimuli"
 
 
@@ -67,7 +70,8 @@ def best_layers(data: EncodingDataset, *, random_state: int = 0) -> np.ndarray:
 
     Ridge regression is cross-validated over the training and validation stimuli (`jne.RidgeEncoder`), and the layer
     with the lowest error wins, the first of equals. Test stimuli have no part in it. Of a dataset with folds these are
-    all stimuli, cross-validated over its folds.
+    all stimuli, cross-validated over its folds. A layer that fewer than `LEAST_VOXELS` chose leaves them to their next
+    best: an encoder of so few voxels learns little, and costs as much as one of many.
 
     The encoder is linear, since a nonlinear one would find a layer best for what it bends; and it is a choice of this
     method: a voxel that is a nonlinear function of one layer and a linear one of the next is the next one's.
@@ -98,8 +102,14 @@ def _chosen(data: EncodingDataset, random_state: int, arrays_of: Callable) -> np
     if len(data.layers) == 1:
         return np.full(data.n_voxels, data.layers[0])
     ridge = RidgeEncoder(**RIDGE, random_state=random_state)
-    losses = [clone(ridge).fit(arrays_of(layer)).history_["cv_loss"] for layer in data.layers]
-    return np.array(data.layers)[np.argmin(losses, axis=0)]
+    losses = np.array([clone(ridge).fit(arrays_of(layer)).history_["cv_loss"] for layer in data.layers])
+    while True:
+        choice = np.argmin(losses, axis=0)
+        counts = np.bincount(choice, minlength=len(losses))
+        few = np.flatnonzero((counts > 0) & (counts < LEAST_VOXELS))
+        if len(few) == 0 or np.count_nonzero(counts) == 1:
+            return np.array(data.layers)[choice]
+        losses[few[np.argmin(counts[few])]] = np.inf
 
 
 def run_best_layer(
@@ -142,7 +152,7 @@ def run_best_layer(
             write_json(parameters, own / "parameters.json")
             results = {name: part.result for name, part in studies.items()}
             result = assemble(results, lambda name: np.flatnonzero(layer == name))
-            result = result.merge(_areas_of(results.values()))
+            result = result.assign(_areas_of(results.values()).variables)
             result["layer"] = "voxel", layer.astype(object), {"layers": data.layers}
             if "fold_layer" in choice:
                 result = result.assign(_nested_accuracy(data, choice, studies, parameters, settings.get("progress")))

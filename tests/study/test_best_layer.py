@@ -124,7 +124,16 @@ def test_unknown_layers_are_refused_by_naming_those_there_are(content):
         run_study(EncodingDataset(content), "bset", **OPTIONS)
 
 
-def test_with_folds_a_stimulus_is_predicted_from_the_layer_chosen_without_its_fold(content):
+def test_a_layer_of_few_voxels_leaves_them_to_their_next_best(content):
+    early, deep = (np.flatnonzero(name == TRUE) for name in ("early", "deep"))
+    assert (best_layers(EncodingDataset(content.isel(voxel=[*early[:4], *deep]))) == "deep").all()
+    chosen = best_layers(EncodingDataset(content.isel(voxel=[*early[:5], *deep])))
+    assert list(chosen) == ["early"] * 5 + ["deep"] * 10
+    assert (best_layers(EncodingDataset(content.isel(voxel=early[:2]))) == "early").all()
+
+
+def test_with_folds_a_stimulus_is_predicted_from_the_layer_chosen_without_its_fold(content, monkeypatch):
+    monkeypatch.setattr("jne.study.best_layer.LEAST_VOXELS", 1)
     folds = np.arange(content.sizes["stimulus"]) % 3
     content = content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", folds))
     # Voxel 0 is early's, but for a fold whose responses are another layer's and so large that they decide the choice.
