@@ -89,8 +89,8 @@ def validated_share(
         ``area_share``, ``area_share_se``, ``area_p_value``; and what these are made of, sums over voxels of the first
         product at each stimulus, ``area_products (sample, area)``, and of the second covariance, ``area_predicted``.
         With ``category``: ``by_category (category, voxel)``, the mean of the first product over a category's stimuli,
-        over cov(y, f) of all, and ``by_category_se``, NaN of a category of one stimulus; with both also ``area_by_category (category, area)`` and its
-        error.
+        over cov(y, f) of all, and ``by_category_se``, NaN of a category of one stimulus; with both also
+        ``area_by_category (category, area)`` and its error.
         Attributes: ``n_samples``, ``n_all``, ``n_features``, ``n_components``, ``linear_map`` in words, ``dependence``
         (the factor of the test's variance, 2 with folds), and ``reason``
         where all is NaN. A prediction that is linear has share 0 and no p value.
