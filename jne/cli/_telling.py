@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 if TYPE_CHECKING:
     from jne.datasets import EncodingDataset
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _USUAL = (20, 100)
 """Epochs after which a fit usually stops."""
 _TRIAL = 2
+_FEWEST = 64
+_OPERATIONS = 2e10
+"""Of an epoch of the trial: about a second of a slow core. A larger fit is tried on some of its stimuli."""
 
 
 @contextmanager
@@ -46,19 +50,34 @@ def tell(line: str) -> None:
 def expected_time(
     data: EncodingDataset, layer: str | None, n_seeds: int, encoder_options: Mapping, *, crossfit: bool, n_splits: int
 ) -> str:
-    """How long a report takes, from two epochs of its encoder: a sentence."""
+    """How long a report takes, from two epochs of its encoder, of a large one with some of its stimuli: a sentence."""
+    from jne.datasets import training_arrays
     from jne.encoders import ResidualEncoder
 
-    layers = data.layers if layer == "best" else [layer]
+    layers = data.layers if layer == "best" and layer not in data.layers else [layer]
+    X, Y, X_val, Y_val, _ = training_arrays(data, layers[-1])
+    width = encoder_options["hidden_size"]
+    weights = width * (X.shape[1] + Y.shape[1] + encoder_options["n_blocks"] * width)
+    # The price of a full batch goes with its stimuli; those for validation have a third of the operations.
+    part = min(1.0, _OPERATIONS / (6 * weights * (len(X) + len(X_val) / 3)))
+    first = (values[: max(_FEWEST, int(part * len(values)))] for values in (X, Y, X_val, Y_val))
+    first = [np.asarray(values) for values in first]
+    trial = ResidualEncoder(**{**encoder_options, "max_epochs": _TRIAL})
+    # What is read and prepared once, at the first fit of a process, is no part of an epoch.
+    ResidualEncoder(**{**encoder_options, "max_epochs": 1}).fit(*(values[:_FEWEST] for values in first))
     start = time.monotonic()
-    ResidualEncoder(**{**encoder_options, "max_epochs": _TRIAL}).fit(data, layer=layers[-1])
-    epoch = (time.monotonic() - start) / _TRIAL
+    trial.fit(*first)
+    epoch = (time.monotonic() - start) / _TRIAL * len(X) / len(first[0])
     # Each seed, the linear reference, shuffled responses; of cross-fitting the halves, and each without its groups.
-    fits = len(layers) * (n_seeds + 2) + (20 * n_splits // 2 if crossfit else 0)
-    low, high = (_duration(fits * epoch * epochs) for epochs in _USUAL)
+    fits = len(layers) * (n_seeds + 2 + (10 * n_splits if crossfit else 0))
+    if data.folds is not None:
+        # The mean of the seeds and the linear reference are predicted without each fold.
+        fits += len(layers) * (n_seeds + 1) * len(np.unique(data.folds))
+    usual = [min(epochs, encoder_options["max_epochs"]) for epochs in _USUAL]
+    low, high = (_duration(fits * epoch * epochs) for epochs in usual)
     most = _duration(fits * epoch * encoder_options["max_epochs"])
     return (
-        f"{fits} fits, {epoch:.2g} s an epoch: {low} to {high} if they stop after {_USUAL[0]} to {_USUAL[1]} epochs, "
+        f"{fits} fits, {epoch:.2g} s an epoch: {low} to {high} if they stop after {usual[0]} to {usual[1]} epochs, "
         f"as they usually do, and at most {most}; what is done already is not done again"
     )
 

@@ -17,6 +17,8 @@ from jne.measures.validated_products import Estimate, Products, by_group, produc
 
 LEAST_STIMULI = 8
 """Test stimuli below which the error of a mean is not known."""
+_OF_FOLDS = 2.0
+"""Under the null each pair of stimuli in different folds counts twice, each as tested by the other's noise."""
 _BLOCK = 2**22  # numbers of a block of voxels
 
 
@@ -61,14 +63,17 @@ def validated_share(
     area : sequence ``(n_voxels,)``, optional
         One label a voxel, empty for none. Adds areas, as ratios of sums over their voxels.
     fold : sequence ``(n_test,)``, optional
-        Where predictions are cross-validated, the fold of each stimulus: each has its own mean. The linear map is then
-        that of these predictions, and ``all_predictions`` are refused.
+        Where predictions are cross-validated, the fold of each stimulus. Each is predicted by another encoder and has
+        its own mean and its own linear map, from its own stimuli: it takes twice as many of these as features, or
+        ``n_components``. ``all_predictions`` and ``slopes``, which are of one encoder, are refused. The noise of a
+        stimulus is in the encoders that predict the others, so the variance of the test is doubled.
     slopes : array ``(n_voxels, n_features)``, optional
         A linear map that is near the predictions, such as their mean Jacobian. It is needed with more than half as many
         features as stimuli, where the map has to be one of the first principal components: what it knows of the others
         is then known to be linear.
     n_components : int, optional
-        Take the linear map of the first principal components of the z-scored features, at most half as many as stimuli.
+        Take the linear map of the first principal components of the z-scored features, at most half as many as stimuli
+        (of the smallest fold).
         Without ``slopes``, what is linear in the others then counts as nonlinear.
     q : float
         False discovery rate of ``confirmed``.
@@ -84,9 +89,10 @@ def validated_share(
         ``area_share``, ``area_share_se``, ``area_p_value``; and what these are made of, sums over voxels of the first
         product at each stimulus, ``area_products (sample, area)``, and of the second covariance, ``area_predicted``.
         With ``category``: ``by_category (category, voxel)``, the mean of the first product over a category's stimuli,
-        over cov(y, f) of all, and ``by_category_se``; with both also ``area_by_category (category, area)`` and its
-        error.
-        Attributes: ``n_samples``, ``n_all``, ``n_features``, ``n_components``, ``linear_map`` in words, and ``reason``
+        over cov(y, f) of all, and ``by_category_se``, NaN of a category of one stimulus; with both also
+        ``area_by_category (category, area)`` and its error.
+        Attributes: ``n_samples``, ``n_all``, ``n_features``, ``n_components``, ``linear_map`` in words, ``dependence``
+        (the factor of the test's variance, 2 with folds), and ``reason``
         where all is NaN. A prediction that is linear has share 0 and no p value.
 
     Raises
@@ -98,7 +104,11 @@ def validated_share(
     Notes
     -----
     With more features than stimuli a linear map reproduces any prediction, and the test would run on rounding. With
-    more than half as many, all is NaN unless ``slopes`` or ``n_components`` are given.
+    more than half as many, all is NaN unless ``slopes`` or ``n_components`` are given. A test stimulus that has a
+    direction of the features to itself has no map without it, and is left out of the first covariance.
+
+    The test is Student's, of products, and they are skewed where the noise is: against noise that is both skewed and
+    growing with the nonlinear part its size is above the nominal one, more so for areas, whose voxels' bias adds up.
 
     Examples
     --------
@@ -121,31 +131,40 @@ def validated_share(
     areas = _labels(area, "area", y.shape[1])
     if slopes is not None:
         slopes = _numbers(slopes, "slopes")
+        if tested is not None:
+            raise ValueError("with fold, predictions are those of several encoders: slopes has no place; leave it out")
         if slopes.shape != (y.shape[1], X.shape[1]):
             raise ValueError(f"slopes has shape {slopes.shape}; needed: {(y.shape[1], X.shape[1])}, voxels by features")
     f_all, X_all, rows = _all_stimuli(f, X, all_predictions, all_features, tested)
     folds = np.zeros(len(X_all), int) if tested is None else np.unique(tested, return_inverse=True)[1]
-    most = len(X_all) // 2
+    for_map = int(np.bincount(folds).min())
+    most = for_map // 2
     if n_components is not None and whole_number(n_components, "n_components", 1) > most:
         raise ValueError(
-            f"n_components={n_components} with {len(X_all)} stimuli for the linear map; accepted are at most {most}, "
-            "half of the stimuli (those without responses count)"
+            f"n_components={n_components} with {for_map} stimuli for the linear map; accepted are at most {most}, "
+            "half of the stimuli (those without responses count; with folds, those of the smallest)"
         )
     used = min(X.shape[1], most if n_components is None else n_components)
     attributes = {"n_samples": len(y), "n_all": len(X_all), "n_features": X.shape[1], "n_components": used, "q": q}
     if known := used == X.shape[1] or slopes is not None or n_components is not None:
-        attributes["linear_map"] = _in_words(used, X.shape[1], len(X_all), slopes is not None)
-    else:
+        attributes["linear_map"] = _in_words(used, X.shape[1], len(X_all), slopes is not None, tested is not None)
+    elif tested is None:
         attributes["reason"] = (
             f"a linear map of {X.shape[1]} features needs twice as many stimuli, and there are {len(X_all)}: give more "
             "in all_features (those without responses count), slopes, or n_components"
         )
+    else:
+        attributes["reason"] = (
+            f"a linear map of {X.shape[1]} features needs twice as many stimuli in each fold, whose predictions are "
+            f"another encoder's, and the smallest has {for_map}: take fewer folds, fewer features, or n_components"
+        )
     projection = linear_map(X_all, rows, folds, used if used < X.shape[1] else None) if known else None
-    found = _Collected(categories, areas)
+    dependence = 1.0 if tested is None else _OF_FOLDS
+    found = _Collected(categories, areas, dependence)
     for voxels in spans(y.shape[1], max(1, _BLOCK // len(f_all))):
-        linear = 0.0 if slopes is None else X_all @ slopes[voxels].T
+        linear = 0.0 if slopes is None else X_all.astype(float, copy=False) @ slopes[voxels].T
         found.add(voxels, products_of(f_all[:, voxels], linear, y[:, voxels], rows, folds, projection))
-    return found.dataset(q).assign_attrs(attributes)
+    return found.dataset(q).assign_attrs(attributes, dependence=dependence)
 
 
 def _numbers(values: ArrayLike, name: str) -> np.ndarray:
@@ -162,6 +181,9 @@ def _numbers(values: ArrayLike, name: str) -> np.ndarray:
 def _labels(values: Sequence | None, name: str, size: int) -> np.ndarray | None:
     if values is None:
         return None
+    if name == "area":
+        # None and NaN, as tables have them, are no area.
+        values = ["" if value is None or value != value else value for value in np.asarray(values).ravel()]
     labels = np.asarray(values).astype(str)
     if labels.shape != (size,):
         over = "voxel" if name == "area" else "test stimulus"
@@ -191,23 +213,41 @@ def _all_stimuli(
             f"all_predictions has shape {more.shape} and all_features {X_more.shape}; needed: (n_all, {f.shape[1]}) "
             f"and (n_all, {X.shape[1]})"
         )
-    rows = find_rows(X.astype(X_more.dtype), X_more)
+    rows = find_rows(X, X_more)
+    _same_predictions(f[rows >= 0], more[rows[rows >= 0]])
     absent = np.flatnonzero(rows < 0)
+    if not len(absent):
+        return more, X_more, rows
     rows[absent] = len(X_more) + np.arange(len(absent))
     return np.concatenate([more, f[absent]]), np.concatenate([X_more, X[absent]]), rows
 
 
-def _in_words(used: int, n_features: int, n_stimuli: int, slopes: bool) -> str:
+def _same_predictions(f: np.ndarray, more: np.ndarray) -> None:
+    """A ValueError where an encoder predicts of the same stimuli two things."""
+    if not len(f):
+        return
+    more = more.astype(float)
+    difference, size = (np.sqrt((values**2).mean(axis=0)) for values in (f - more, more))
+    if wrong := np.count_nonzero(difference > 0.01 * more.std(axis=0) + 1e-5 * size):
+        raise ValueError(
+            "predictions and all_predictions differ at stimuli whose features are the same, in "
+            f"{wrong} of {f.shape[1]} voxels; needed: those of one encoder, in one unit, in the order of the features"
+        )
+
+
+def _in_words(used: int, n_features: int, n_stimuli: int, slopes: bool, folds: bool) -> str:
+    stimuli = f"{n_stimuli} stimuli" + (", each fold's from its own" if folds else "")
     if used == n_features:
-        return f"of {n_features} features, from {n_stimuli} stimuli"
+        return f"of {n_features} features, from {stimuli}"
     others = "given slopes in the others" if slopes else "what is linear in the others counts as nonlinear"
-    return f"of the first {used} principal components of {n_features} features, from {n_stimuli} stimuli; {others}"
+    return f"of the first {used} principal components of {n_features} features, from {stimuli}; {others}"
 
 
 class _Collected:
     """The parts of a result, voxels at a time."""
 
-    def __init__(self, category: np.ndarray | None, area: np.ndarray | None):
+    def __init__(self, category: np.ndarray | None, area: np.ndarray | None, dependence: float):
+        self.dependence = dependence
         self.categories = None if category is None else np.unique(category)
         self.members = None if category is None else category[:, None] == self.categories
         self.area = area
@@ -217,7 +257,7 @@ class _Collected:
         self.sums: list[np.ndarray] | None = None
 
     def add(self, voxels: slice, products: Products) -> None:
-        self.voxels.append(ratio_of(products))
+        self.voxels.append(ratio_of(products, self.dependence))
         if self.members is not None:
             self.groups.append(by_group(products, self.members))
         if self.area is not None and self.areas is not None:
@@ -246,7 +286,7 @@ class _Collected:
         return xr.Dataset(content, coordinates)
 
     def _of_areas(self, products: Products) -> dict[str, Any]:
-        ratio = ratio_of(products)
+        ratio = ratio_of(products, self.dependence)
         content: dict[str, Any] = {
             "area_share": ("area", ratio.share),
             "area_share_se": ("area", ratio.se),

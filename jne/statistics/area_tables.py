@@ -55,8 +55,10 @@ def area_table(
         kept = predicted if significant and name not in ACCURACY else True
         terms = REGISTRY[name].terms if name in REGISTRY else ()
         ratios[name] = terms if terms and all(term in result for term in terms) else ()
+        # A voxel is in both sums or in neither.
+        known = np.all([np.isfinite(result[term].values) for term in ratios[name]], axis=0) if ratios[name] else True
         for part in ratios[name] or (name,):
-            frame[f"{name}: {part}"] = np.where(kept, result[part].values, np.nan)
+            frame[f"{name}: {part}"] = np.where(kept & known, result[part].values, np.nan)
     if "level" in result:
         frame["level"] = result["level"].values.astype(str)
     groups = frame[frame["roi"] != ""].groupby("roi", sort=False)

@@ -20,7 +20,7 @@ def confirmed_table(result: xr.Dataset) -> pd.DataFrame:
 
     The mean of cov(y, r)'s products over a category's test stimuli, over cov(y, f) of all stimuli; both are sums over
     the area's significant voxels. The mean of a row, each category counted by its stimuli, is the area's validated
-    share. Areas of which nothing is predicted are left out.
+    share. Areas without a validated share, of which nothing is predicted, are left out.
 
     Parameters
     ----------
@@ -42,7 +42,9 @@ def confirmed_test(results: Sequence[xr.Dataset], n_permutations: int = 999, *, 
     The interaction (`double_centred`, averaged over subjects) of each area and category, in standard deviations over
     permutations, is compared with the largest of all cells in each permutation, so that with nothing there 5 % of
     *tables* have a call. Permuted are the categories of the test stimuli, which leaves the fit and what areas have in
-    common as they are; subjects that saw the same stimuli have them permuted together. One-sided.
+    common as they are; subjects whose stimuli have the same categories in the same order, as those that saw the same
+    have, are permuted together. One-sided. Where a cell stands out by far, its part of the means of rows and columns
+    raises the cells of other areas and other categories (by 1 / (areas x categories) of it), which may be called then.
 
     Parameters
     ----------
@@ -56,13 +58,21 @@ def confirmed_test(results: Sequence[xr.Dataset], n_permutations: int = 999, *, 
     -------
     pandas.DataFrame
         Indexed by ``(area, category)``: ``index``, ``z``, ``p`` (family-wise) and ``selective``, p at most 0.05.
+
+    Raises
+    ------
+    ValueError
+        If the subjects have fewer than two areas in common, fewer than two categories, or different ones.
     """
     n_permutations = whole_number(n_permutations, "n_permutations", 99)
     parts = [_products(result) for result in results]
     names = list(dict.fromkeys(parts[0][1]))
     areas = [area for area in parts[0][0] if all(area in products for products, _ in parts)]
-    if not areas or any(set(categories) != set(names) for _, categories in parts):
-        raise ValueError("results: the subjects have no area in common, or different categories")
+    if min(len(areas), len(names)) < 2 or any(set(categories) != set(names) for _, categories in parts):
+        raise ValueError(
+            f"results: {len(areas)} areas of which something is predicted in all subjects, categories "
+            f"{', '.join(names)} in the first; needed: two areas or more, and the same two categories or more in each"
+        )
     values = [products[areas].to_numpy() for products, _ in parts]
     members = [_members(categories, names) for _, categories in parts]
     together = all(np.array_equal(members[0], one) for one in members)
@@ -93,7 +103,8 @@ def _products(result: xr.Dataset) -> tuple[pd.DataFrame, np.ndarray]:
     if missing := [name for name in ("validated_area_products", "category") if name not in result]:
         raise ValueError(f"result has no {' and no '.join(missing)}; needed: a study of stimuli with categories")
     table = result["validated_area_products"].to_pandas() / result["validated_area_predicted"].to_pandas()
-    table = in_order(table.loc[:, result["validated_area_predicted"].values > 0].T).T
+    # As of a share: two standard errors above zero, or a few would fill the means of all.
+    table = in_order(table.loc[:, np.isfinite(result["validated_area_share"].values)].T).T
     return table, result["category"].values.astype(str)
 
 

@@ -18,8 +18,9 @@ def variance_parts(results: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Split the explainable variance of each hierarchy level in three.
 
     With E = sum of R² over sum of noise ceilings and s the validated share, both of an area as ratios of sums over its
-    voxels, the nonlinear part is E s, the linear one E (1 - s), and 1 - E is unexplained. Means over the areas of a
-    level, then over subjects.
+    voxels (E over all, s over the significant ones), the nonlinear part is E s, the linear one E (1 - s), and 1 - E is
+    unexplained. Means over the areas of a level, then over subjects; areas of which one of the two is not known are
+    left out of all three.
 
     Parameters
     ----------
@@ -36,6 +37,6 @@ def variance_parts(results: Mapping[str, xr.Dataset]) -> pd.DataFrame:
         table = area_table(result, ("explained", "validated_share"))
         explained, share = table["explained"], table["validated_share"]
         parts = {"linear": explained * (1 - share), "nonlinear": explained * share, "unexplained": 1 - explained}
-        subjects.append(pd.DataFrame(parts).groupby(table["level"]).mean())
+        subjects.append(pd.DataFrame(parts).dropna().groupby(table["level"]).mean())
     mean = pd.concat(subjects).groupby(level=0).mean()
     return mean.loc[[level for level in LEVELS if level in mean.index], list(PARTS)]

@@ -159,6 +159,7 @@ def run_best_layer(
                 if "noise_ceiling" in result:
                     result["explained"] = (result["r2"] / result["noise_ceiling"]).where(result["noise_ceiling"] > 0)
             result["significant"] = "voxel", significant_voxels(result["p_value"].values, q)
+            result["confirmed"] = "voxel", significant_voxels(result["validated_p_value"].values, q)
             attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
             if "fold_layer" in choice:
                 attributes["evaluation"] = f"{result.attrs['evaluation']}, layers chosen without the fold"
@@ -233,8 +234,8 @@ def assemble(parts: Mapping[str, xr.Dataset], voxels: Callable[[str], np.ndarray
 
 
 def _areas_of(results: Iterable[xr.Dataset]) -> xr.Dataset:
-    """What responses confirm by area: sums over the voxels of all layers."""
-    names = ["validated_area_products", "validated_area_predicted"]
+    """What responses confirm by area: sums over the voxels of all layers, of each those significant among its own."""
+    names = ["validated_area_products", "validated_area_predicted", "validated_products", "validated_predicted_sum"]
     parts = [result[names] for result in results if names[0] in result]
     if not parts:
         return xr.Dataset()

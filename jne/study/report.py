@@ -147,16 +147,19 @@ def _confirmed(result: xr.Dataset) -> dict | None:
     nothing = {"share": None, "se": None, "p_value": None}
     if "validated_reason" in result.attrs:
         return {**nothing, "reason": result.attrs["validated_reason"]}
-    if "validated_area_products" not in result:
+    if "validated_products" not in result:
         return None
-    products = result["validated_area_products"].sum("area").values
-    below, n = float(result["validated_area_predicted"].sum()), len(products)
-    if below <= 0 or products.std() == 0:
+    products = result["validated_products"].values
+    below, n = float(result["validated_predicted_sum"]), len(products)
+    if not result["significant"].any():
+        return {**nothing, "reason": "no voxel is significant"}
+    if not below > 0 or products.std() == 0:
         return {**nothing, "reason": "nothing nonlinear is predicted in any significant voxel"}
     mean, error = products.mean(), products.std(ddof=1) / np.sqrt(n)
-    p = float(student_t.sf(mean / error, n - 2))
+    error_of_null = error * np.sqrt(result.attrs.get("validated_dependence", 1.0))
+    p = float(student_t.sf(mean / error_of_null, n - 2))
     return {
-        "linear_map": result.attrs.get("validated_linear_map", ""),
+        "linear_map": result.attrs.get("validated_linear_map", "of each layer's features, for the voxels that have it"),
         "share": float(mean / below),
         "se": float(error / below),
         "p_value": p,

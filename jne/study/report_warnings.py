@@ -101,7 +101,7 @@ def _of_accuracy(result: xr.Dataset, predicted: np.ndarray) -> list[str]:
         if gain <= 0:
             found.append(
                 f"The mean Jacobian alone predicts as well as the encoder (median difference of R² {gain:+.3f} over "
-                "significant voxels): the responses do not confirm what its Jacobian does from stimulus to stimulus."
+                "significant voxels): what its Jacobian does from stimulus to stimulus adds nothing to R²."
             )
     return found
 

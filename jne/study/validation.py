@@ -13,7 +13,7 @@ _RENAMED = {"p_value": "validated_p_value"} | {
     f"area_{name}": f"validated_area_{name}" for name in ("share", "share_se", "p_value", "products", "predicted")
 }
 
-
+_NO_AREA = "(no area)"
 _BY_VOXEL = (
     "validated_share", "validated_share_se", "validated_p_value", "validated_nonlinear", "validated_predicted"
 )  # fmt: skip
@@ -30,8 +30,9 @@ def confirmed(
     """`jne.validated_share` of a study's predictions, by voxel and, over its significant voxels, by area.
 
     The linear map is that of all stimuli, those for fitting and those without responses among them, with the mean
-    Jacobian ``(n_voxels, n_features)`` as slopes; with folds, of the cross-validated predictions, which are several
-    encoders'.
+    Jacobian ``(n_voxels, n_features)`` as slopes; with folds, which are predicted by several encoders, each fold's own.
+    Significant voxels without an area count in ``validated_products (sample)`` and ``validated_predicted_sum``, the
+    sums over all of them.
 
     Returns
     -------
@@ -56,9 +57,15 @@ def confirmed(
             # In units of the caller's, as predictions are.
             options["slopes"] = mean_jacobian * encoder.y_scale_[:, None] / encoder.x_scale_
     roi = data.get("roi")
-    area = np.where(significant, "all voxels" if roi is None else roi.astype(str), "")
+    roi = np.full(Y.shape[1], "all voxels") if roi is None else roi.astype(str)
+    area = np.where(significant, np.where(roi == "", _NO_AREA, roi), "")
     found = validated_share(predictions, Y, data.features(split, layer), area=area, q=q, **options)
     about = {
-        f"validated_{name}": found.attrs[name] for name in ("n_all", "linear_map", "reason") if name in found.attrs
+        f"validated_{name}": found.attrs[name]
+        for name in ("n_all", "linear_map", "reason", "dependence")
+        if name in found.attrs
     }
-    return found.rename({old: new for old, new in _RENAMED.items() if old in found}).assign_attrs(about)
+    found = found.rename({old: new for old, new in _RENAMED.items() if old in found})
+    found["validated_products"] = found["validated_area_products"].sum("area")
+    found["validated_predicted_sum"] = found["validated_area_predicted"].sum("area")
+    return found.sel(area=found["area"] != _NO_AREA).assign_attrs(about)

@@ -178,6 +178,92 @@ def test_folds_have_means_of_their_own():
     np.testing.assert_allclose(shifted.validated_share, plain.validated_share, rtol=1e-7)
 
 
+def test_cross_validated_predictions_of_linear_voxels_have_share_0_and_the_size_of_the_test():
+    """Ridge regression on features and rectified projections: in one map of all folds the share would be -0.07."""
+    shares, rates = [], []
+    for seed in range(5):
+        rng = np.random.default_rng((14, seed))
+        X, fold = rng.normal(size=(200, 12)), np.arange(200) % 4
+        y = X @ rng.normal(size=(12, 100)) / np.sqrt(12) + rng.normal(size=(200, 100))
+        D = np.column_stack([X, np.maximum(X @ rng.normal(size=(12, 60)), 0) / np.sqrt(12) - 0.4])
+        f = np.empty_like(y)
+        for k in range(4):
+            fitted = fold != k
+            inverse = np.linalg.inv(D[fitted].T @ D[fitted] + np.diag([10.0] * 12 + [30.0] * 60))
+            f[~fitted] = D[~fitted] @ (inverse @ D[fitted].T @ y[fitted])
+        found = jne.validated_share(f, y, X, fold=fold, area=["V1"] * 100)
+        shares.append(found.area_share.item())
+        rates.append((found.p_value < 0.05).mean().item())
+    assert abs(np.mean(shares)) < 0.01 and np.mean(rates) <= 0.065
+    assert found.attrs["dependence"] == 2 and "each fold's from its own" in found.attrs["linear_map"]
+    few = jne.validated_share(f, y, X, fold=np.arange(200) // 2)
+    assert "in each fold" in few.attrs["reason"] and np.isnan(few.validated_share).all()
+
+
+def test_units_offsets_and_rotations_do_not_matter():
+    X, f, y, _ = world(15, n_all=200, n_test=100, n_features=10, n_voxels=4, alpha=0.4, ceiling=0.6)
+    plain = validated(X, f, y)
+    turned = X @ np.linalg.qr(np.random.default_rng(0).normal(size=(10, 10)))[0]
+    useless = np.column_stack([X, np.full(200, 0.1), X[:, 0], X[:, 0] + X[:, 1]])
+    for changed in (
+        (X, f + 1e6, y),
+        (1e8 * X, 1e-8 * f, 1e8 * y),
+        (X + 1e6, f, y + 1e6),
+        (turned, f, y),
+        (useless, f, y),
+    ):
+        found = validated(*changed)
+        np.testing.assert_allclose(found.validated_share, plain.validated_share, rtol=1e-6)
+        np.testing.assert_allclose(found.p_value, plain.p_value, rtol=1e-4)
+
+
+def test_dead_voxels_and_stimuli_without_a_map_do_not_spoil_the_rest():
+    X, f, y, _ = world(16, n_all=400, n_test=200, n_features=10, n_voxels=40, alpha=0.4, ceiling=0.6)
+    plain = validated(X, f[:, 1:], y[:, 1:], area=["V1"] * 39)
+    y[:, 0] = 0.1  # whose mean is rounded
+    found = validated(X, f, y, area=["V1"] * 40)
+    assert np.isnan(found.validated_nonlinear[0]) and np.isnan(found.p_value[0])
+    assert found.area_share.item() == pytest.approx(plain.area_share.item(), rel=1e-9)
+    # A feature of one test stimulus alone: its map is not known without it, and the others' are as before.
+    alone = validated(np.column_stack([X, np.arange(400) == 300]), f, y, area=["V1"] * 40)
+    assert alone.area_products.values[100] == 0
+    assert alone.area_share.item() == pytest.approx(plain.area_share.item(), abs=plain.area_share_se.item() / 2)
+
+
+def test_groups_of_few_stimuli_have_the_error_of_few():
+    X, f, y, _ = world(17, n_all=200, n_test=100, n_features=6, n_voxels=3, alpha=0.5, ceiling=0.8)
+    found = validated(X, f, y, category=["one", "two", "two", *["rest"] * 97], area=["V1"] * 3)
+    assert np.isnan(found.by_category_se.sel(category="one")).all()
+    u = found.area_products.values[1:3, 0] / found.area_predicted.item()
+    error = np.std(u, ddof=1) / np.sqrt(2)
+    share = found.area_by_category.sel(category="two").item()
+    whole = found.area_share_se.item()
+    assert found.area_by_category_se.sel(category="two").item() == pytest.approx(error, abs=abs(share) * 0.5 + whole)
+
+
+def test_test_stimuli_are_found_in_the_coarser_precision_and_predictions_must_agree():
+    X, f, y, _ = world(18, n_all=60, n_test=30, n_features=4, n_voxels=2)
+    X[:, 1:] = np.maximum(X[:, 1:], 0)
+    single, negative = X.astype(np.float32), np.where(X == 0, -0.0, X)
+    for given, everything in (
+        (single, X),
+        (X, single),
+        (negative, X),
+        ((1e6 * X).astype(int), (1e6 * X).astype(int) * 1.0),
+    ):
+        found = jne.validated_share(f[-30:], y, given[-30:], all_predictions=f, all_features=everything)
+        assert found.attrs["n_all"] == 60
+    with pytest.raises(ValueError, match="differ at stimuli whose features are the same, in 2 of 2"):
+        jne.validated_share(2 * f[-30:] + 1, y, X[-30:], all_predictions=f, all_features=X)
+
+
+def test_no_area_is_empty_none_or_nan():
+    X, f, y, _ = world(19, n_all=60, n_test=30, n_features=4, n_voxels=4)
+    found = validated(X, f, y, area=np.array(["V1", None, np.nan, ""], object))
+    assert list(found.area.values) == ["V1"]
+    assert validated(X, f, y, area=[""] * 4).sizes["area"] == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -185,6 +271,7 @@ def test_folds_have_means_of_their_own():
         ({"all_predictions": np.zeros((30, 2))}, "together"),
         ({"all_predictions": np.zeros((30, 2)), "all_features": np.zeros((30, 5))}, "all_features"),
         ({"fold": np.zeros(20), "all_predictions": np.zeros((30, 2)), "all_features": np.zeros((30, 4))}, "with fold"),
+        ({"fold": np.zeros(20), "slopes": np.zeros((2, 4))}, "with fold"),
         ({"category": ["a"] * 3}, "category has shape"),
         ({"area": ["a"] * 3}, "area has shape"),
         ({"n_components": 0}, "n_components=0"),

@@ -37,8 +37,8 @@ def parts(n=101, seed=0, **changes):
         "significant",
         "confirmed",
     ).assign(
-        validated_area_products=(("sample", "area"), values["products"]),
-        validated_area_predicted=("area", np.array([2.0])),
+        validated_products=("sample", values["products"][:, 0]),
+        validated_predicted_sum=2.0,
     )
     crossfit = pack("crossfit", "reliable").rename(crossfit="nonlinear_share")
     return result, crossfit, pack("null").rename(null="null_share"), None, FACTS
