@@ -123,3 +123,23 @@ def of_predictions(X, Y, predictions):
 def of_noise(signal, noise_sd, n_repeats):
     """The noise ceiling of averages over repeats, from the signal ``(n, v)`` and the noise of one repeat."""
     return {"noise_ceiling": signal.var(0) / (signal.var(0) + noise_sd**2 / n_repeats)}
+
+
+def of_validation(X, predictions, responses):
+    """`jne.validated_share` of the last stimuli of X, those of ``responses``, each left out of its own linear map."""
+    n, n_test = len(X), len(responses)
+    design = np.column_stack([np.ones(n), X])
+    whole = (design @ np.linalg.lstsq(design, predictions, rcond=None)[0])[-n_test:]
+    rest = np.empty_like(responses)
+    for place in range(n - n_test, n):
+        others = np.delete(np.arange(n), place)
+        slopes = np.linalg.lstsq(design[others], predictions[others], rcond=None)[0]
+        rest[place - n + n_test] = predictions[place] - design[place] @ slopes
+    y, linear = responses - responses.mean(0), whole - whole.mean(0)
+    products = (y - (y * linear).sum(0) / (linear**2).sum(0) * linear) * rest
+    f = predictions[-n_test:] - predictions[-n_test:].mean(0)
+    nonlinear = products.mean(0) / y.var(0)
+    predicted = (y * f).sum(0) / (n_test - 1) / y.var(0)
+    t = products.mean(0) / (products.std(0, ddof=1) / np.sqrt(n_test))
+    found = {"validated_nonlinear": nonlinear, "validated_predicted": predicted}
+    return {**found, "validated_share": nonlinear / predicted, "t": t}

@@ -76,9 +76,10 @@ def expected_time(
     usual = [min(epochs, encoder_options["max_epochs"]) for epochs in _USUAL]
     low, high = (_duration(fits * epoch * epochs) for epochs in usual)
     most = _duration(fits * epoch * encoder_options["max_epochs"])
+    most_fits = f"up to {fits}" if layer == "best" else f"{fits}"
     return (
-        f"{fits} fits, {epoch:.2g} s an epoch: {low} to {high} if they stop after {usual[0]} to {usual[1]} epochs, "
-        f"as they usually do, and at most {most}; what is done already is not done again"
+        f"{most_fits} fits, {epoch:.2g} s an epoch: {low} to {high} if they stop after {usual[0]} to {usual[1]} "
+        f"epochs, as they usually do, and at most {most}; what is done already is not done again"
     )
 
 

@@ -187,10 +187,10 @@ REGISTRY = {entry.key: entry for entry in (
         terms=("validated_nonlinear", "validated_predicted"),
     ),
     Measure(
-        "validated_nonlinear", "confirmed nonlinear covariance", NUMBER, "cov(y, r) over the variance of y", of="r2",
+        "validated_nonlinear", "confirmed nonlinear covariance", NUMBER, "cov(y, r) over the variance of y",
     ),
     Measure(
-        "validated_predicted", "covariance with the prediction", NUMBER, "cov(y, f) over the variance of y", of="r2",
+        "validated_predicted", "covariance with the prediction", NUMBER, "cov(y, f) over the variance of y",
     ),
     Measure(
         "null_share", "share, responses shuffled", NUMBER,

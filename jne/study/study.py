@@ -17,26 +17,16 @@ from jne._core import (
     hash_parameters,
     kept,
     one_at_a_time,
-    provenance,
     results_dir,
     whole_number,
     write_json,
 )
-from jne.accuracy import (
-    N_BOOTSTRAP,
-    bootstrap_r2,
-    correlation_score,
-    noise_ceiling,
-    r2_score,
-    significant_voxels,
-    too_few_bootstraps,
-)
-from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
+from jne.accuracy import N_BOOTSTRAP, too_few_bootstraps
+from jne.datasets import EncodingDataset
 from jne.encoders import Encoder, ResidualEncoder, load_encoder
-from jne.measures import linearised_predictions, nonlinearity
 from jne.study import refits as _refits
+from jne.study.measuring import measure_study
 from jne.study.seeds import combined, each_seed, measure_seeds
-from jne.study.validation import confirmed
 
 _log = logging.getLogger(__name__)
 
@@ -262,7 +252,9 @@ def run_study(
 
         def measure() -> xr.Dataset:
             write_json(parameters, folder / "parameters.json")
-            result = _measure(data, fitted, straight, parameters, max_memory, progress, folds)
+            result = measure_study(
+                data, fitted, straight, parameters, max_memory=max_memory, progress=progress, folds=folds
+            )
             X = data.features("test" if data.folds is None else "all", fitted.layer_)
             return result.merge(measure_seeds(fits, X, seed, max_memory, progress))
 
@@ -296,57 +288,3 @@ def _fitted(prototype: Encoder, folder: Path, name: str, data: EncodingDataset, 
 
     path = folder / f"{name}.safetensors"
     return kept(path, fit, read=load_encoder, write=lambda encoder, path: encoder.save(path), beside=checkpoints)
-
-
-def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -> xr.Dataset:
-    _log.info("measuring: predictions, Jacobians, what the responses confirm")
-    split = "test" if data.folds is None else "all"
-    X, Y = data.features(split, nonlinear.layer_), data.responses(split)
-    predictions = _predict(nonlinear, data, X, progress, folds)
-    accuracy = bootstrap_r2(Y, predictions, parameters["n_bootstrap"], random_state=parameters["seed"])
-    held_out = data.folds is None
-    measured = nonlinearity(nonlinear, X, max_memory=max_memory, progress=progress, mean_jacobian=held_out)
-    slopes, measured = measured.get("mean_jacobian"), measured.drop_vars("mean_jacobian", errors="ignore")
-    result = xr.merge([accuracy, measured], combine_attrs="drop")
-    if slopes is not None:
-        result["r2_linearised"] = "voxel", r2_score(Y, linearised_predictions(nonlinear, X, slopes.values))
-    result["significant"] = "voxel", significant_voxels(accuracy["p_value"].values, parameters["q"])
-    if linear is not None:
-        result["r2_linear"] = "voxel", r2_score(Y, _predict(linear, data, X, progress, folds))
-    validated = confirmed(
-        data,
-        nonlinear,
-        predictions,
-        None if slopes is None else slopes.values,
-        result["significant"].values,
-        parameters["q"],
-    )
-    result = result.merge(validated)
-    result["correlation"] = "voxel", correlation_score(Y, predictions)
-    for name in CARRIED_VOXEL_VARIABLES:
-        if (values := data.get(name)) is not None:
-            result[name] = "voxel", _storable(values), data.content[name].attrs
-    for name in CARRIED_STIMULUS_VARIABLES:
-        if (values := data.get(name)) is not None:
-            values = values[data.stimuli(split)]
-            result[name] = ("sample", "y", "x", "rgb")[: values.ndim], _storable(values)
-    if "noise_ceiling" not in result and data.repeats() is not None:
-        result["noise_ceiling"] = "voxel", noise_ceiling(data.repeats())
-    if "noise_ceiling" in result:
-        result["explained"] = (result["r2"] / result["noise_ceiling"]).where(result["noise_ceiling"] > 0)
-    attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
-    attributes["evaluation"] = "held-out test stimuli"
-    if split == "all":
-        attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
-    attributes |= {name: value for name, value in validated.attrs.items() if name.startswith("validated_")}
-    return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
-
-
-def _predict(encoder, data, X, progress, folder) -> np.ndarray:
-    if data.folds is None:
-        return encoder.predict(X)
-    return encoder.cross_predict(data, layer=encoder.layer_, progress=progress, folder=folder)
-
-
-def _storable(values: np.ndarray) -> np.ndarray:
-    return values.astype(object) if values.dtype.kind == "U" else values

@@ -27,6 +27,9 @@ def every_oracle(factor=1.0, rotation=None):
     J, Y, P, X = factor * J @ turn.T, factor * Y, factor * P, X @ turn.T
     sigma = np.cov(X, rowvar=False)
     groups = [tuple(factor**2 * term for term in group) for group in groups]
+    accuracy, noise = oracles.of_predictions(X, Y, P[0]), oracles.of_noise(Y, 0.5 * abs(factor), 3)
+    validated = oracles.of_validation(X, P[0], Y[-N // 2 :])
+    validated.pop("t")
     return {
         **oracles.of_jacobian(J[0], sigma),
         **oracles.of_slopes(J[0]),
@@ -34,8 +37,10 @@ def every_oracle(factor=1.0, rotation=None):
         **oracles.of_two_jacobians(*J, sigma),
         **oracles.of_two_predictions(X, *P),
         **oracles.of_groups(groups[0], groups),
-        **oracles.of_predictions(X, Y, P[0]),
-        **oracles.of_noise(Y, 0.5 * abs(factor), 3),
+        **accuracy,
+        **noise,
+        **validated,
+        "explained": accuracy["r2"] / noise["noise_ceiling"],
     }
 
 

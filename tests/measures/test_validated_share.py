@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from confirmed_worlds import world
+from oracles import of_validation
 from scipy.stats import t as student_t
 
 import jne
@@ -15,28 +16,12 @@ def validated(X, f, y, **options):
 
 def test_the_definition_stimulus_by_stimulus():
     X, f, y, _ = world(0, n_all=60, n_test=20, n_features=5, n_voxels=4, alpha=0.4)
-    found = validated(X, f, y)
-    design = np.column_stack([np.ones(60), X])
-    whole = design @ np.linalg.lstsq(design, f, rcond=None)[0]
-    linear = whole[-20:] - f.mean(axis=0)
-    centred = y - y.mean(axis=0)
-    rest = np.empty_like(y)
-    for place in range(20):
-        others = np.delete(np.arange(60), 40 + place)
-        slopes = np.linalg.lstsq(design[others], f[others], rcond=None)[0]
-        rest[place] = f[40 + place] - design[40 + place] @ slopes
-    linear -= linear.mean(axis=0)
-    slope = (centred * linear).sum(axis=0) / (linear**2).sum(axis=0)
-    u = (centred - slope * linear) * rest
-    covariance = np.array([np.cov(y[:, v], f[-20:, v])[0, 1] for v in range(4)])
-    predicted = found.validated_predicted.values * y.var(axis=0)
-    np.testing.assert_allclose(predicted, covariance, rtol=1e-9)
-    np.testing.assert_allclose(found.validated_nonlinear * y.var(axis=0), u.mean(axis=0), rtol=1e-8)
-    share = u.mean(axis=0) / covariance
+    found, expected = validated(X, f, y), of_validation(X, f, y)
+    np.testing.assert_allclose(found.validated_predicted, expected["validated_predicted"], rtol=1e-9)
+    np.testing.assert_allclose(found.validated_nonlinear, expected["validated_nonlinear"], rtol=1e-8)
     kept = np.isfinite(found.validated_share.values)
-    np.testing.assert_allclose(found.validated_share.values[kept], share[kept], rtol=1e-8)
-    t = u.mean(axis=0) / (u.std(axis=0, ddof=1) / np.sqrt(20))
-    np.testing.assert_allclose(found.p_value, student_t.sf(t, 18), rtol=1e-6)
+    np.testing.assert_allclose(found.validated_share.values[kept], expected["validated_share"][kept], rtol=1e-8)
+    np.testing.assert_allclose(found.p_value, student_t.sf(expected["t"], 18), rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_all", [400, 2000])

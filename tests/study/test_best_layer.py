@@ -87,7 +87,7 @@ def test_a_second_call_only_reads(study, content, folder, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("jne.study.study._measure", fail)
+    monkeypatch.setattr("jne.study.study.measure_study", fail)
     monkeypatch.setattr("jne.encoders.base.Encoder._fit_arrays", fail)
     again = run_study(EncodingDataset(content), "best", folder=folder, **OPTIONS)
     xr.testing.assert_identical(again.result, study.result)

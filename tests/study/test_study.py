@@ -10,7 +10,7 @@ import jne
 from jne import EncodingDataset, run_study
 from jne.statistics import area_samples, area_table, category_table, level_trend, spearman
 from jne.study import shuffle_within
-from jne.study.study import _measure
+from jne.study.measuring import measure_study
 
 OPTIONS = {"encoder_options": {"hidden_size": 16, "max_epochs": 30, "device": "cpu"}, "n_bootstrap": 50}
 
@@ -59,7 +59,7 @@ def test_a_second_call_only_reads(study, tiny_dataset, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("jne.study.study._measure", fail)
+    monkeypatch.setattr("jne.study.study.measure_study", fail)
     monkeypatch.setattr(jne.ResidualEncoder, "fit", fail)
     xr.testing.assert_identical(run_study(tiny_dataset, **OPTIONS).result, study.result)
 
@@ -90,10 +90,12 @@ def test_changed_data_makes_its_own_study(study, tiny_content):
 
 
 def test_an_interrupted_study_goes_on_where_it_stopped(tiny_dataset, monkeypatch):
-    monkeypatch.setattr("jne.study.study._measure", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "jne.study.study.measure_study", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         run_study(tiny_dataset, **OPTIONS)
-    monkeypatch.setattr("jne.study.study._measure", _measure)
+    monkeypatch.setattr("jne.study.study.measure_study", measure_study)
     fits = []
     fit = jne.ResidualEncoder.fit
     monkeypatch.setattr(jne.ResidualEncoder, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
