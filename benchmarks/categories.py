@@ -32,7 +32,8 @@ GATES = {"faces": ("faces",), "scenes": ("indoor scenes", "outdoor scenes"), "bo
 def study(seed: int, gate: bool):
     data = jne.load_dataset("synthetic", seed=seed, gate=gate, **DATASET)
     with tempfile.TemporaryDirectory() as folder:
-        return jne.run_study(data, encoder_options=ENCODER, seed=seed, linear=False, folder=folder).result
+        result = jne.run_study(data, encoder_options=ENCODER, seed=seed, linear=False, folder=folder).result
+    return result.assign(gate_category=("voxel", data.get("gate_category").astype(str)))
 
 
 def gated(seed: int) -> dict:

@@ -136,6 +136,14 @@ REGISTRY = {entry.key: entry for entry in (
         "mean over several fits, which differ in their seed, of each one's JNE", rotation=False, of="jne",
     ),
     Measure(
+        "nonlinear_share_mean_of_fits", "mean of the fits' nonlinear shares", NUMBER,
+        "mean over several fits, which differ in their seed, of each one's nonlinear share", of="nonlinear_share",
+    ),
+    Measure(
+        "validated_share_mean_of_fits", "mean of the fits' validated shares", NUMBER,
+        "mean over several fits, which differ in their seed, of each one's validated share", of="validated_share",
+    ),
+    Measure(
         "crossfit_nonlinear", "cross-fitted C", SQUARED_RESPONSE,
         "C: mean over samples of <J1 - J1bar, J2 - J2bar> in the metric of the feature covariance",
     ),

@@ -22,9 +22,9 @@ SHARES = ("nonlinear_share", "prediction_share", "validated_share", "crossfit_sh
 MEASURES = {name: REGISTRY[name].label for name in ("jne", "mean_deviation", "relative", *SHARES, "r2_difference")}
 """What is put to the trial, with its label."""
 
+AVERAGED = ("jne", "nonlinear_share", "validated_share")
 OF_SEVERAL = {
-    name: REGISTRY[name].label
-    for name in ("jne_mean_model", "nonlinear_share_mean_model", "validated_share_mean_model", "jne_mean_of_fits")
+    f"{name}_{way}": REGISTRY[f"{name}_{way}"].label for way in ("mean_model", "mean_of_fits") for name in AVERAGED
 }
 """What several fits give beside it: the measures of their mean, and the mean of their measures."""
 
@@ -186,13 +186,11 @@ def _of_several(fits: Sequence[Encoder], mean: Encoder, X: np.ndarray, Y_test: n
     """`OF_SEVERAL`, nothing of a single fit; test stimuli are the last of X."""
     if len(fits) == 1:
         return {}
-    of_mean, *single = (nonlinearity(fit, X[-len(Y_test) :], return_samples=False) for fit in (mean, *fits))
-    return {
-        "jne_mean_model": of_mean["jne"].values,
-        "nonlinear_share_mean_model": of_mean["nonlinear_share"].values,
-        "validated_share_mean_model": _validated(mean.predict(X), X, Y_test),
-        "jne_mean_of_fits": np.mean([one["jne"].values for one in single], axis=0),
-    }
+    measured = [nonlinearity(fit, X[-len(Y_test) :], return_samples=False) for fit in (mean, *fits)]
+    values = {name: [one[name].values for one in measured] for name in AVERAGED[:2]}
+    values["validated_share"] = [_validated(fit.predict(X), X, Y_test) for fit in (mean, *fits)]
+    of_mean = {f"{name}_mean_model": found[0] for name, found in values.items()}
+    return of_mean | {f"{name}_mean_of_fits": np.mean(found[1:], axis=0) for name, found in values.items()}
 
 
 def recovery_table(results: Sequence[xr.Dataset]) -> pd.DataFrame:
