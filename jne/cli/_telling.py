@@ -43,18 +43,25 @@ def tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def expected_time(
-    data: EncodingDataset, layer: str | None, n_seeds: int, encoder_options: Mapping, *, crossfit: bool, n_splits: int
-) -> str:
-    """How long a report takes, from two epochs of its encoder: a sentence."""
+def layer_to_study(data: EncodingDataset, layer: str | None) -> str | None:
+    """The layer given; without one, of a dataset that names none of several, the best for all, which is told."""
+    from jne.encoders import best_single_layer
+
+    if layer is None and data.default_layer is None and len(data.layers) > 1:
+        layer = best_single_layer(data)
+        tell(f"{data.name} names no layer; from {layer} a linear encoder predicts the validation stimuli best")
+    return layer
+
+
+def expected_time(data: EncodingDataset, layer: str | None, fits: int, encoder_options: Mapping) -> str:
+    """How long so many fits take, from two epochs of the encoder: a sentence."""
     from jne.encoders import ResidualEncoder
 
-    layers = data.layers if layer == "best" else [layer]
     start = time.monotonic()
-    ResidualEncoder(**{**encoder_options, "max_epochs": _TRIAL}).fit(data, layer=layers[-1])
+    ResidualEncoder(**{**encoder_options, "max_epochs": _TRIAL}).fit(
+        data, layer=data.layers[-1] if layer == "best" else layer
+    )
     epoch = (time.monotonic() - start) / _TRIAL
-    # Each seed, the linear reference, shuffled responses; of cross-fitting the halves, and each without its groups.
-    fits = len(layers) * (n_seeds + 2) + (20 * n_splits // 2 if crossfit else 0)
     low, high = (_duration(fits * epoch * epochs) for epochs in _USUAL)
     most = _duration(fits * epoch * encoder_options["max_epochs"])
     return (

@@ -57,7 +57,7 @@ PAPER_AREAS = {
     "FFA-1": (("FFA-1",), ("FFA",), _standing_for("FFA")),
     "FFA-2": (("FFA-2",),),
 }
-"""The paper's ten areas -> what is it, in order of preference: names of one area, or areas that stand in for it together.
+"""The paper's ten areas -> what is it, by preference: names of one area, or areas that stand in for it together.
 
 An FFA that is not divided counts as FFA-1. On the synthetic cortex, as in HCP-MMP1.0, eight of the ten have a stand-in:
 V1 to V4 are there, `STANDS_FOR` has EBA, PPA, RSC and FFA (whose two parts are one), and nothing stands for OPA.

@@ -31,6 +31,7 @@ from jne.accuracy import (
     significant_voxels,
     too_few_bootstraps,
 )
+from jne.cortex import area_levels
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
 from jne.encoders import Encoder, ResidualEncoder, load_encoder
 from jne.measures import linearised_predictions, nonlinearity
@@ -58,7 +59,8 @@ class Study:
         (not of a dataset with folds: its one encoder saw most of them); what
         `jne.validated_share` says of the predictions (``validated_share``, ``validated_p_value``, ``confirmed``, and
         over ``area`` ``validated_area_...`` of the significant voxels); ``correlation`` of the nonlinear encoder's
-        predictions; what `nonlinearity` returns; and what the dataset knows of its voxels. Over
+        predictions; what `nonlinearity` returns; and what the dataset knows of its voxels; ``level`` also by the names
+        of the areas (`jne.cortex.area_levels`), where at least four have one, and not all the same. Over
         ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. With several seeds ``jne_by_seed`` and
         ``nonlinear_share_by_seed (seed, voxel)``, of each fit, and ``jne_seed_se`` and ``nonlinear_share_seed_se
         (voxel)``, the standard error of the mean over fits. Its attributes hold every parameter.
@@ -326,6 +328,8 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     for name in CARRIED_VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
             result[name] = "voxel", _storable(values), data.content[name].attrs
+    if "roi" in result and "level" not in result and (level := _known_levels(result["roi"].values)) is not None:
+        result["level"] = "voxel", _storable(level), {"source": "names of areas, jne.cortex.ATLAS_LEVELS"}
     for name in CARRIED_STIMULUS_VARIABLES:
         if (values := data.get(name)) is not None:
             values = values[data.stimuli(split)]
@@ -340,6 +344,14 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
         attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
     attributes |= {name: value for name, value in validated.attrs.items() if name.startswith("validated_")}
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
+
+
+def _known_levels(roi: np.ndarray) -> np.ndarray | None:
+    """Levels by the names of areas; None where these are no hierarchy: four areas, not all of one level."""
+    level = area_levels(roi)
+    known = level != ""
+    enough = len(np.unique(roi[known].astype(str))) >= 4 and len(np.unique(level[known])) > 1
+    return level if enough else None
 
 
 def _predict(encoder, data, X, progress, folder) -> np.ndarray:
