@@ -55,7 +55,9 @@ def _alike(results: Results) -> Verdict:
         return untested("r2-alike", "too few voxels for a correlation")
     low = {area: r for area, r in found.items() if not r >= ALIKE}
     medians = [np.median([float(one[name].median()) for one in results.values()]) for name in ("r2", "r2_linear")]
-    words = f"r = {whole:.2f} over all voxels; median R² {medians[0]:.3f} (nonlinear) and {medians[1]:.3f} (linear)"
+    words = (
+        f"Pearson r = {whole:.2f} over all voxels; median R² {medians[0]:.3f} (nonlinear) and {medians[1]:.3f} (linear)"
+    )
     if found:
         lowest = min(found, key=found.get)
         words += f"; of {len(found)} areas lowest in {lowest} (r = {found[lowest]:.2f})"
@@ -63,7 +65,8 @@ def _alike(results: Results) -> Verdict:
         return Verdict("r2-alike", DOES_NOT, whole, sentence(f"{words}; needed: {ALIKE}"))
     if low:
         listed = ", ".join(f"{area} {r:.2f}" for area, r in low.items())
-        return Verdict("r2-alike", ONLY_IF, whole, sentence(f"only if all areas are taken together: {words}. Below {ALIKE}: {listed}"))  # fmt: skip  # noqa: E501
+        only = f"only if all areas are taken together: {words}. Below {ALIKE}: {listed}"
+        return Verdict("r2-alike", ONLY_IF, whole, sentence(only))
     return Verdict("r2-alike", HOLDS, whole, sentence(words))
 
 
@@ -82,7 +85,7 @@ def _lowest_in_v1(results: Results, measure: str, given: str | None) -> Finding:
         )
     others = {area: r for area, r in found.items() if area != "V1"}
     lowest = min(others, key=others.get)
-    words = f"r = {found['V1']:.2f} in V1, and in the others at least {others[lowest]:.2f} ({lowest})"
+    words = f"Pearson r = {found['V1']:.2f} in V1, and in the others at least {others[lowest]:.2f} ({lowest})"
     return Finding(found["V1"] < others[lowest], found["V1"], f"{words}; {which_areas(list(found))}")
 
 
@@ -97,9 +100,10 @@ def _explained(results: Results) -> Verdict:
         tops.append(float(np.quantile(result["explained"].values[kept], TOP)))
         whole.append(_ratio(result))
     words = (
-        f"{TOP:.0%} of the significant voxels lie below {max(tops):.0%} of the explainable variance; all voxels "
+        f"{TOP:.0%} of the significant voxels reach at most {max(tops):.0%} of the explainable variance; all voxels "
         f"together have {np.mean(whole):.0%} of it"
     )
+    words += "; more than all of it is error of the noise ceiling" if max(tops) > 1 else ""
     return Verdict("explained", HOLDS if max(tops) >= EXPLAINED else DOES_NOT, max(tops), sentence(words))
 
 

@@ -90,10 +90,10 @@ def _by_area(result: xr.Dataset) -> xr.Dataset:
     label, place = np.unique(np.where(own == "", area, own), return_inverse=True)
     into = (place[:, None] == np.arange(len(label))).astype(float)
     of_areas = [name for name in named.variables if "area" in named[name].dims]
-    return named.drop_vars(of_areas).assign_coords(area=label.astype(object)).assign(
-        validated_area_products=(("sample", "area"), result["validated_area_products"].values @ into),
-        validated_area_predicted=("area", result["validated_area_predicted"].values @ into),
-    )  # fmt: skip
+    products, predicted = (result[f"validated_area_{name}"].values @ into for name in ("products", "predicted"))
+    named = named.drop_vars(of_areas).assign_coords(area=label.astype(object))
+    return named.assign(validated_area_products=(("sample", "area"), products),
+                        validated_area_predicted=("area", predicted))  # fmt: skip
 
 
 def _jne_ss(results: list[xr.Dataset]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jne.cortex import TIERS, tiers
 from jne.statistics import area_table, exchanged_rate, pooled_table, smooth_null, trend_test, voxel_test
 from jne.study.claims.evidence import Evidence, Results, by_paper_area, known_areas, which_areas
-from jne.study.claims.verdicts import Finding, Verdict, judge
+from jne.study.claims.verdicts import UNTESTED, Finding, Verdict, judge
 
 LEVEL = 0.05
 """Of the one-sided test over areas."""
@@ -27,7 +27,7 @@ def hierarchy_claims(evidence: Evidence) -> list[Verdict]:
     """
     return [
         judge("v1-lowest", evidence, lambda *how: extreme("V1", -1, *how)),
-        judge("tiers", evidence, tiers_rise),
+        _with_voxel_test(judge("tiers", evidence, tiers_rise), evidence.base),
         judge("eba-highest", evidence, lambda *how: extreme("EBA", 1, *how)),
     ]
 
@@ -55,10 +55,9 @@ def extreme(area: str, sign: int, results: Results, measure: str, given: str | N
     extent, n = "highest" if sign > 0 else "lowest", len(shown)
     words = f"{area} is the {extent} of {which_areas(known)}{_in_how_many(shown)}"
     if not all(shown):
-        first = others[shown.index(False)]
-        words = (
-            f"{first} is {'higher' if sign > 0 else 'lower'} than {area}, of {which_areas(known)}{_in_how_many(shown)}"
-        )
+        beyond = ", ".join(dict.fromkeys(other for other, own in zip(others, shown, strict=True) if not own))
+        words = f"{beyond} {'above' if sign > 0 else 'below'} {area}{_in_how_many([not own for own in shown])}; of "
+        words += which_areas(known)
     elif measure == "jne" and not given:
         words += f"; by chance this has a probability of {len(known) ** -n:.2g}"
     value = float(np.mean(ratios))
@@ -101,11 +100,9 @@ def tiers_rise(results: Results, measure: str, given: str | None) -> Finding:
     words = f"{'partial ' if given else ''}rank correlation with the tier over {len(pooled)} areas {trend.rho:+.2f}, "
     words += f"p = {p:.2g} ({how})"
     if not given:
-        words += (
-            f"; tier means in order{_in_how_many(ordered)}" if all(ordered) else _order_words(tables, measure, ordered)
-        )
-    if measure == "jne" and not given:
-        words += _voxel_words(results)
+        table = list(tables.values())[ordered.index(False) if False in ordered else 0]
+        means = table.groupby("tier")[measure].mean().sort_values()
+        words += f"; tier means {' < '.join(means.index)}{_in_how_many([own == all(ordered) for own in ordered])}"
     return Finding(bool(trend.rho > 0 and p <= LEVEL and (given or all(ordered))), trend.rho, words)
 
 
@@ -153,24 +150,17 @@ def _in_how_many(shown: list[bool]) -> str:
     return "" if len(shown) == 1 else f" in {sum(shown)} of {len(shown)} subjects"
 
 
-def _order_words(tables: dict[str, pd.DataFrame], measure: str, ordered: list[bool]) -> str:
-    table = list(tables.values())[ordered.index(False)]
-    means = table.groupby("tier")[measure].mean().sort_values()
-    return (
-        f"; tier means in order{_in_how_many(ordered)}, " * (len(ordered) > 1)
-        + "; " * (len(ordered) == 1)
-        + (f"{' < '.join(means.index)}")
-    )
-
-
-def _voxel_words(results: dict[str, xr.Dataset]) -> str:
-    """What the paper's test says, and how often it says so of tiers that were dealt out at random."""
+def _with_voxel_test(verdict: Verdict, results: Results) -> Verdict:
+    """A tested verdict, and beside it what the paper's test over voxels says, and says of tiers dealt out at random."""
+    if verdict.verdict == UNTESTED:
+        return verdict
     tests, rates = [voxel_test(result) for result in results.values()], [exchanged_rate(r) for r in results.values()]
-    steps = [(test.loc["IVC", "PVC"], test.loc["HVC", "IVC"]) for test in tests]
-    called = [bool(max(step) < LEVEL) for step in steps]
+    called = [bool(max(test.loc["IVC", "PVC"], test.loc["HVC", "IVC"]) < LEVEL) for test in tests]
     rate, pair = (float(np.mean([one[name] for one in rates])) for name in ("order", "pair"))
-    return (
-        f". The paper's one-sided test over voxels {'calls' if all(called) else 'does not call'} PVC < IVC < HVC"
-        f"{_in_how_many(called)}; with tiers dealt out to the areas at random it calls such an order in {rate:.0%} of "
-        f"draws, and one of its two steps in {pair:.0%} (right would be at most {LEVEL:.0%})"
+    which = _in_how_many(called)
+    said = f"calls PVC < IVC < HVC{which}" if which or all(called) else "does not call PVC < IVC < HVC"
+    words = (
+        f" The paper's one-sided test over voxels {said}; with tiers dealt out to the areas at random it calls such an "
+        f"order in {rate:.1%} of draws, and one of its two steps in {pair:.0%} (right would be at most {LEVEL:.0%})."
     )
+    return replace(verdict, reason=verdict.reason + words)

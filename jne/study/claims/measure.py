@@ -36,7 +36,9 @@ def _lowest(table, names: tuple[str, ...], of: tuple[str, ...]) -> float:
 def _same(r: float) -> Verdict:
     if not np.isfinite(r):
         return untested("l2", "too few significant voxels for a correlation")
-    return Verdict("l2", HOLDS if r >= SAME else DOES_NOT, float(r), sentence(f"r = {r:.3f} over significant voxels"))
+    return Verdict(
+        "l2", HOLDS if r >= SAME else DOES_NOT, float(r), sentence(f"Pearson r = {r:.3f} over significant voxels")
+    )
 
 
 def _z_scored(literal: float, scaled: float) -> Verdict:
@@ -63,5 +65,7 @@ def _ceiling(evidence: Evidence) -> Verdict:
     if not np.isfinite(rhos).all():
         return untested(name, "too few significant voxels, or a noise ceiling that does not vary")
     rho = float(max(rhos, key=abs))
-    words = f"rank correlation {rho:+.2f} over significant voxels" + (" of the subject in which it is furthest from 0" if len(rhos) > 1 else "")  # fmt: skip  # noqa: E501
-    return Verdict(name, HOLDS if abs(rho) < FOLLOWS else DOES_NOT, rho, sentence(f"{words}; {FOLLOWS} or more follows it"))  # fmt: skip  # noqa: E501
+    words = f"rank correlation {rho:+.2f} over significant voxels"
+    words += ", of the subject in which it is furthest from 0" if len(rhos) > 1 else ""
+    words += f"; from {FOLLOWS} on, either way, it is said to follow"
+    return Verdict(name, HOLDS if abs(rho) < FOLLOWS else DOES_NOT, rho, sentence(words))
