@@ -49,8 +49,9 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
       explained        99 % of significant voxels reach up to at least 74 % of
                        their noise ceiling.
       v1-lowest,       V1 has the lowest, EBA the highest mean of the paper's
-      eba-highest      areas that are there. (b) compares what is left of the
-                       areas' ranks after regression on ranks of R² / ceiling.
+      eba-highest      areas that are there. (b) compares how far each area is
+                       from what the other areas' regression on R² / noise
+                       ceiling says of it.
       tiers            The means of PVC, IVC and HVC over their areas are in this
                        order, and over areas, averaged over subjects, JNE
                        rises with the tier: one-sided p at most .05 by smooth

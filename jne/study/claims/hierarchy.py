@@ -35,7 +35,7 @@ def hierarchy_claims(evidence: Evidence) -> list[Verdict]:
 def extreme(area: str, sign: int, results: Results, measure: str, given: str | None) -> Finding:
     """Whether an area has the highest (sign 1) or the lowest (-1) mean of the paper's areas, in every subject.
 
-    With ``given``, of what is left of the ranks of the areas after their regression on the ranks of given.
+    With ``given``, of how far each area is from what the other areas' regression on given says of it.
     """
     if reason := _missing(results, measure, given):
         return Finding(None, None, reason)
@@ -49,7 +49,7 @@ def extreme(area: str, sign: int, results: Results, measure: str, given: str | N
         if area not in values or len(values) < LEAST_AREAS:
             return Finding(None, None, f"too few areas have a significant voxel; there are {', '.join(values.index)}")
         rest = sign * values.drop(area)
-        shown.append(bool(sign * values[area] > rest.max() + 1e-9))
+        shown.append(bool(sign * values[area] > rest.max() + 1e-9 * np.abs(values).max()))
         ratios.append(values[area] / abs(rest.max()) if not given and rest.max() else math.nan)
         others.append(rest.idxmax())
     extent, n = "highest" if sign > 0 else "lowest", len(shown)
@@ -93,7 +93,7 @@ def tiers_rise(results: Results, measure: str, given: str | None) -> Finding:
     matched = pooled[given].to_numpy() if given else None
     trend = trend_test(pooled[measure], ranks, given=matched, covariances=smooth_null(first, pooled))
     if not np.isfinite(trend.rho):
-        return Finding(None, None, "nothing varies over areas")
+        return Finding(False if given else None, None, f"nothing {'is left of it' if given else 'varies'} over areas")
     smooth = np.isfinite(trend.p_smooth)
     p = one_sided(trend.rho, trend.p_smooth if smooth else trend.p)
     how = "smooth maps" if smooth else "areas exchanged"
@@ -135,9 +135,12 @@ def _missing(results: Results, measure: str, given: str | None) -> str:
 def _matched(table: pd.DataFrame, measure: str, given: str | None) -> pd.Series:
     if not given:
         return table[measure].dropna()
-    ranks = table[[measure, given]].dropna().rank()
-    design = np.column_stack([np.ones(len(ranks)), ranks[given]])
-    return ranks[measure] - design @ np.linalg.lstsq(design, ranks[measure].to_numpy(float), rcond=None)[0]
+    table = table[[measure, given]].dropna()
+    design = np.column_stack([np.ones(len(table)), table[given] - table[given].mean()])
+    # Areas that are predicted alike are matched as they are.
+    hat = design @ np.linalg.pinv(design, rcond=1e-9)
+    # From a line of the other areas: over one less its leverage.
+    return (table[measure] - hat @ table[measure]) / (1 - np.diag(hat))
 
 
 def _of_tiers(table: pd.DataFrame) -> pd.DataFrame:
