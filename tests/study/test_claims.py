@@ -80,6 +80,15 @@ def test_without_a_hierarchy_no_claim_about_areas_is_called_more_often_than_by_c
     assert calls <= 6  # 3 are expected at most; more than 6 with a probability of .03
 
 
+def test_where_areas_have_places_smooth_maps_are_the_null(monkeypatch):
+    """Smooth maps that rise with the tier by themselves: what looks like a rise is none."""
+    rising = np.array(list(RISING.values())) - np.mean(list(RISING.values()))
+    covariances = np.outer(rising, rising)[None] + 0.01 * np.eye(len(AREAS))
+    monkeypatch.setattr("jne.study.claims.hierarchy.smooth_null", lambda result, table: covariances)
+    found = tiers_rise({"one": made_up()}, "jne", None)
+    assert found.shown is False and "(smooth maps)" in found.words and found.value > 0.8
+
+
 def test_the_smallest_p_of_areas_in_tiers():
     assert smallest_p(np.array([0, 1, 1, 1, 2, 2, 2, 2, 2, 2])) == pytest.approx(1 / 840)  # 10! / (3! 6!)
     assert (one_sided(0.5, 0.04), one_sided(-0.5, 0.04)) == (0.02, 0.98)
