@@ -67,7 +67,7 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
                        category (family-wise p at most .05); (b) cannot be tried.
       l2, z-scored     Maps of the variants correlate with .90 or more (z-scored
                        holds only if: with z-scores over stimuli and features).
-      not-noise-ceiling  The rank correlation with it is below .30, either way.
+      not-noise-ceiling  The rank correlation with it is between -.30 and .30.
 
     The first three are about accuracy and the last three about the measure: (a) to (d) are not asked of them, but for
     r2-lowest-in-v1, of which (a) and (c) are.
@@ -83,7 +83,7 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
     Examples:
       jne replicate subj01.nc subj02.nc subj05.nc subj07.nc
       jne replicate mydata.nc --hidden-size 256 --lr 0.003 --json > verdicts.json
-      jne replicate synthetic --hidden-size 64 --lr 0.003
+      jne replicate mydata.nc --layer best --seeds 3
     """
     from jne.datasets import load_dataset
     from jne.study import areas_text, replicate_text

@@ -151,4 +151,4 @@ def replicate_text(verdicts: Sequence[Mapping], width: int = 100) -> str:
         lines += textwrap.wrap(note, width)
     counts = [(_PLANTED[word] if verdicts and verdicts[0]["about"] == "planted" else word,
                sum(verdict["verdict"] == word for verdict in verdicts)) for word in VERDICTS]  # fmt: skip
-    return "\n".join([*lines, f"{len(verdicts)} claims: " + ", ".join(f"{n} {word}" for word, n in counts) + "."])
+    return "\n".join([*lines, f"{len(verdicts)} claims: " + ", ".join(f"{word} {n}" for word, n in counts) + "."])

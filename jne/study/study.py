@@ -328,8 +328,7 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     for name in CARRIED_VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
             result[name] = "voxel", _storable(values), data.content[name].attrs
-    if "roi" in result and "level" not in result and (level := _known_levels(result["roi"].values)) is not None:
-        result["level"] = "voxel", _storable(level), {"source": "names of areas, jne.cortex.ATLAS_LEVELS"}
+    result = with_levels(result)
     for name in CARRIED_STIMULUS_VARIABLES:
         if (values := data.get(name)) is not None:
             values = values[data.stimuli(split)]
@@ -346,12 +345,19 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
 
 
-def _known_levels(roi: np.ndarray) -> np.ndarray | None:
-    """Levels by the names of areas; None where these are no hierarchy: four areas, not all of one level."""
+def with_levels(result: xr.Dataset) -> xr.Dataset:
+    """A result with ``level (voxel)`` by the names of its areas, where it has none and these are a hierarchy.
+
+    That is four areas with a level, not all with the same.
+    """
+    if "roi" not in result or "level" in result:
+        return result
+    roi = result["roi"].values.astype(str)
     level = area_levels(roi)
-    known = level != ""
-    enough = len(np.unique(roi[known].astype(str))) >= 4 and len(np.unique(level[known])) > 1
-    return level if enough else None
+    if len(np.unique(roi[level != ""])) < 4 or len(np.unique(level[level != ""])) < 2:
+        return result
+    source = {"source": "names of the areas, jne.cortex.ATLAS_LEVELS"}
+    return result.assign(level=("voxel", _storable(level), source))
 
 
 def _predict(encoder, data, X, progress, folder) -> np.ndarray:

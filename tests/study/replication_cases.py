@@ -66,7 +66,7 @@ def evidence(n=2, *, seed=None, best=None, scores=None, **changes):
 
 
 def synthetic(subject=1, **options):
-    """One of the synthetic subjects without a gate: its true layer alone and no places, so that there is little to do."""
+    """One of the synthetic subjects without a gate: its true layer alone and no places, which is little to fit."""
     sizes = {"thin": 64, "n_train": 1000, "n_validation": 80, "n_test": 120, "n_features": 16, "cache": False}
     data = load_dataset("synthetic", subject=subject, gate=False, **sizes | options)
     return EncodingDataset(

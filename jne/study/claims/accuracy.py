@@ -61,6 +61,8 @@ def _alike(results: Results) -> Verdict:
     if found:
         lowest = min(found, key=found.get)
         words += f"; of {len(found)} areas lowest in {lowest} (r = {found[lowest]:.2f})"
+    else:
+        words += f"; no area of the paper's has {LEAST_VOXELS} voxels here"
     if whole < ALIKE:
         return Verdict("r2-alike", DOES_NOT, whole, sentence(f"{words}; needed: {ALIKE}"))
     if low:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from jne.cortex import TIERS, tiers
+from jne.cortex import TIERS, area_levels, tiers
 from jne.statistics import area_table, exchanged_rate, pooled_table, smooth_null, trend_test, voxel_test
 from jne.study.claims.evidence import Evidence, Results, by_paper_area, known_areas, which_areas
 from jne.study.claims.verdicts import UNTESTED, Finding, Verdict, judge
@@ -72,10 +73,9 @@ def tiers_rise(results: Results, measure: str, given: str | None) -> Finding:
     the areas have places that are known, else by permutation of the areas. With ``given`` it is the partial rank
     correlation, and the order is not asked for.
     """
-    if not all("roi" in result and "level" in result for result in results.values()):
-        return Finding(None, None, "the levels of the areas are not known")
     if reason := _missing(results, measure, given):
         return Finding(None, None, reason)
+    results = {name: _with_levels(result) for name, result in results.items()}
     names = _names(measure, given)
     tables = {name: _of_tiers(area_table(result, names)).dropna(subset=list(names)) for name, result in results.items()}
     ordered = []
@@ -143,6 +143,13 @@ def _matched(table: pd.DataFrame, measure: str, given: str | None) -> pd.Series:
     return (table[measure] - hat @ table[measure]) / (1 - np.diag(hat))
 
 
+def _with_levels(result: xr.Dataset) -> xr.Dataset:
+    """A result with the levels of its areas, by their names where it has none."""
+    if "level" in result:
+        return result
+    return result.assign(level=("voxel", area_levels(result["roi"].values).astype(object)))
+
+
 def _of_tiers(table: pd.DataFrame) -> pd.DataFrame:
     """A table of areas with their ``tier``; those without one are left out."""
     table = table.assign(tier=tiers(table["level"]))
@@ -157,6 +164,7 @@ def _with_voxel_test(verdict: Verdict, results: Results) -> Verdict:
     """A tested verdict, and beside it what the paper's test over voxels says, and says of tiers dealt out at random."""
     if verdict.verdict == UNTESTED:
         return verdict
+    results = {name: _with_levels(result) for name, result in results.items()}
     tests, rates = [voxel_test(result) for result in results.values()], [exchanged_rate(r) for r in results.values()]
     called = [bool(max(test.loc["IVC", "PVC"], test.loc["HVC", "IVC"]) < LEVEL) for test in tests]
     rate, pair = (float(np.mean([one[name] for one in rates])) for name in ("order", "pair"))
