@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -103,8 +104,8 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    click.echo(f"{len(datasets)} {'subject' if len(datasets) == 1 else 'subjects'}: {', '.join(datasets)}")
-    click.echo(areas_text(datasets) + "\n")
+    subjects = f"{len(datasets)} {'subject' if len(datasets) == 1 else 'subjects'}: {', '.join(datasets)}"
+    click.echo("\n".join([*textwrap.wrap(subjects, 100), *textwrap.wrap(areas_text(datasets), 100), ""]))
     click.echo(replicate_text(found))
 
 

@@ -15,7 +15,8 @@ from jne._core import check_held, code_hash, hash_parameters, kept, one_at_a_tim
 from jne.accuracy import bootstrap_r2, correlation_score, r2_score, significant_voxels, too_few_bootstraps
 from jne.datasets import EncodingDataset, further_layers, leave_out, training_arrays
 from jne.encoders import Encoder, RidgeEncoder
-from jne.study.study import Study, _prototypes, run_study, with_levels
+from jne.study.levels import with_levels
+from jne.study.study import Study, _prototypes, run_study
 
 RIDGE = {"alphas": tuple(10.0**exponent for exponent in range(-1, 7, 2)), "cv": 3}
 """Of the choice: layers are compared, not voxels predicted, so a coarse grid does, at a third of the price."""

@@ -31,11 +31,11 @@ from jne.accuracy import (
     significant_voxels,
     too_few_bootstraps,
 )
-from jne.cortex import area_levels
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
 from jne.encoders import Encoder, ResidualEncoder, load_encoder
 from jne.measures import linearised_predictions, nonlinearity
 from jne.study import refits as _refits
+from jne.study.levels import with_levels
 from jne.study.seeds import combined, each_seed, measure_seeds
 from jne.study.validation import confirmed
 
@@ -343,21 +343,6 @@ def _measure(data, nonlinear, linear, parameters, max_memory, progress, folds) -
         attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
     attributes |= {name: value for name, value in validated.attrs.items() if name.startswith("validated_")}
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
-
-
-def with_levels(result: xr.Dataset) -> xr.Dataset:
-    """A result with ``level (voxel)`` by the names of its areas, where it has none and these are a hierarchy.
-
-    That is four areas with a level, not all with the same.
-    """
-    if "roi" not in result or "level" in result:
-        return result
-    roi = result["roi"].values.astype(str)
-    level = area_levels(roi)
-    if len(np.unique(roi[level != ""])) < 4 or len(np.unique(level[level != ""])) < 2:
-        return result
-    source = {"source": "names of the areas, jne.cortex.ATLAS_LEVELS"}
-    return result.assign(level=("voxel", _storable(level), source))
 
 
 def _predict(encoder, data, X, progress, folder) -> np.ndarray:

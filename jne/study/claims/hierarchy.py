@@ -82,7 +82,9 @@ def tiers_rise(results: Results, measure: str, given: str | None) -> Finding:
     for table in tables.values():
         means = table.groupby("tier")[measure].mean()
         if absent := [tier for tier in TIERS if tier not in means]:
-            return Finding(None, None, f"no significant voxel of {', '.join(absent)}; needed: all three tiers")
+            return Finding(
+                None, None, f"no area of {', '.join(absent)} has a significant voxel; needed: all three tiers"
+            )
         ordered.append(bool(means["PVC"] < means["IVC"] < means["HVC"]))
     pooled = _of_tiers(pooled_table(list(tables.values()), names))
     pooled = pooled.dropna(subset=list(names))
