@@ -20,6 +20,7 @@ def test_every_level_has_one_tier_and_every_area_a_known_level():
     assert sorted(level for members in TIERS.values() for level in members) == sorted(LEVELS)
     assert {level for names in ATLAS_LEVELS.values() for level in names.values()} == set(LEVELS)
     assert {area: level for area, (level, _) in AREAS.items()} == ATLAS_LEVELS["HCP_MMP1"]
+    assert (area_levels(load_cortex().roi) == load_cortex().level).all()
 
 
 def test_the_papers_ten_areas_and_their_tiers():

@@ -7,7 +7,7 @@ from study.replication_cases import AREAS, PREFERRED, RISING, evidence, made_up
 from jne.study.claims import CLAIMS, Evidence, judge_all, nothing_predicted
 from jne.study.claims.accuracy import accuracy_claims
 from jne.study.claims.categories import category_claims
-from jne.study.claims.hierarchy import one_sided, smallest_p, tiers_rise
+from jne.study.claims.hierarchy import hierarchy_claims, one_sided, smallest_p, tiers_rise
 from jne.study.claims.measure import measure_claims
 
 TURNED = dict(zip(AREAS, reversed(RISING.values()), strict=True))
@@ -61,6 +61,18 @@ def test_the_condition_under_which_a_claim_holds_is_named(changes, condition):
 def test_what_cannot_be_tried_is_said_and_changes_nothing():
     found = verdicts(best="there is one layer")
     assert found["tiers"].verdict == "holds" and "each voxel's best layer (there is one layer)" in found["tiers"].reason
+
+
+def test_of_planted_responses_it_is_said_whether_the_planted_share_shows_it():
+    """A cortex that is linear everywhere, and JNE that rises all the same."""
+    one = evidence(n=1, best={"jne": TURNED})
+    for truth, words in (
+        (0.0, "The planted share does not show it (it is the same in all areas)"),
+        (1.0, "share shows it"),
+    ):
+        base = {name: result.assign(true_nonlinearity=truth * result["jne"]) for name, result in one.base.items()}
+        found = hierarchy_claims(Evidence(base, one.seed, one.best, {}, "deep"))
+        assert all(verdict.verdict == "holds only if" and words in verdict.reason for verdict in found)
 
 
 def test_one_subject_without_the_order_is_enough():

@@ -49,6 +49,8 @@ def extreme(area: str, sign: int, results: Results, measure: str, given: str | N
         values = _matched(area_table(by_paper_area(result), _names(measure, given)), measure, given)
         if area not in values or len(values) < LEAST_AREAS:
             return Finding(None, None, f"too few areas have a significant voxel; there are {', '.join(values.index)}")
+        if np.ptp(values) == 0:
+            return Finding(False, None, "it is the same in all areas")
         rest = sign * values.drop(area)
         shown.append(bool(sign * values[area] > rest.max() + 1e-9 * np.abs(values).max()))
         ratios.append(values[area] / abs(rest.max()) if not given and rest.max() else math.nan)
@@ -95,7 +97,7 @@ def tiers_rise(results: Results, measure: str, given: str | None) -> Finding:
     matched = pooled[given].to_numpy() if given else None
     trend = trend_test(pooled[measure], ranks, given=matched, covariances=smooth_null(first, pooled))
     if not np.isfinite(trend.rho):
-        return Finding(False if given else None, None, f"nothing {'is left of it' if given else 'varies'} over areas")
+        return Finding(False, None, "nothing is left of it over areas" if given else "it is the same in all areas")
     smooth = np.isfinite(trend.p_smooth)
     p = one_sided(trend.rho, trend.p_smooth if smooth else trend.p)
     how = "smooth maps" if smooth else "areas exchanged"
