@@ -1,6 +1,6 @@
 """The command line, one module per command; importing one registers it."""
 
-from jne.cli import batch, book, categories, features, files, prepare, prepare_maps, prepare_nsd, report
+from jne.cli import batch, book, categories, features, files, prepare, prepare_maps, prepare_nsd, replicate, report
 from jne.cli._main import main
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "prepare",
     "prepare_maps",
     "prepare_nsd",
+    "replicate",
     "report",
 ]

@@ -47,10 +47,25 @@ def tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def expected_time(
-    data: EncodingDataset, layer: str | None, n_seeds: int, encoder_options: Mapping, *, crossfit: bool, n_splits: int
-) -> str:
-    """How long a report takes, from two epochs of its encoder, of a large one with some of its stimuli: a sentence."""
+def layer_to_study(data: EncodingDataset, layer: str | None) -> str | None:
+    """The layer given; without one, of a dataset that names none of several, the best for all, which is told."""
+    from jne.encoders import best_single_layer
+
+    if layer is None and data.default_layer is None and len(data.layers) > 1:
+        layer = best_single_layer(data)
+        tell(f"{data.name} names no layer; from {layer} a linear encoder predicts the validation stimuli best")
+    return layer
+
+
+def fits_of_study(data: EncodingDataset, layer: str | None, n_seeds: int) -> int:
+    """How many encoders a study fits at most: each seed and the linear reference, with folds also without each."""
+    n_layers = len(data.layers) if layer == "best" and layer not in data.layers else 1
+    n_folds = 0 if data.folds is None else len(np.unique(data.folds))
+    return n_layers * (n_seeds + 1) * (1 + n_folds)
+
+
+def expected_time(data: EncodingDataset, layer: str | None, fits: int, encoder_options: Mapping) -> str:
+    """How long so many fits take, from two epochs of the encoder, or of a part of its stimuli: a sentence."""
     from jne.datasets import training_arrays
     from jne.encoders import ResidualEncoder
 
@@ -68,11 +83,6 @@ def expected_time(
     start = time.monotonic()
     trial.fit(*first)
     epoch = (time.monotonic() - start) / _TRIAL * len(X) / len(first[0])
-    # Each seed, the linear reference, shuffled responses; of cross-fitting the halves, and each without its groups.
-    fits = len(layers) * (n_seeds + 2 + (10 * n_splits if crossfit else 0))
-    if data.folds is not None:
-        # The mean of the seeds and the linear reference are predicted without each fold.
-        fits += len(layers) * (n_seeds + 1) * len(np.unique(data.folds))
     usual = [min(epochs, encoder_options["max_epochs"]) for epochs in _USUAL]
     low, high = (_duration(fits * epoch * epochs) for epochs in usual)
     most = _duration(fits * epoch * encoder_options["max_epochs"])

@@ -7,29 +7,18 @@ import sys
 
 import click
 
+from jne.cli._fitting import fit_options, study_options
 from jne.cli._main import main
-from jne.cli._telling import expected_time, tell, telling
+from jne.cli._telling import expected_time, fits_of_study, layer_to_study, tell, telling
 
 
 @main.command()
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-@click.option(
-    "--layer", help="Feature layer, or best: each voxel's own.  [default: the dataset's, or the best for all]"
-)
-@click.option("--seed", default=0, help="Seed of the encoders and of the cross-fitting.")
-@click.option("--seeds", "n_seeds", default=2, help="Fits from different seeds, whose mean is measured.")
+@study_options
 @click.option("--crossfit", is_flag=True, help="Also fit encoders to halves of the stimuli: about ten times as long.")
 @click.option("--splits", "n_splits", default=2, help="Divisions of the stimuli in halves, for the cross-fitted share.")
-@click.option("--hidden-size", default=1024, help="Width of the encoder.")
-@click.option("--blocks", "n_blocks", default=2, help="Residual blocks of the encoder.")
-@click.option("--activation", default="relu", help="Activation of the encoder.")
-@click.option("--lr", default=1e-3, help="Learning rate.")
-@click.option("--weight-decay", default=1e-2, help="Weight decay of AdamW.")
-@click.option("--max-epochs", default=512, help="Most epochs of a fit.")
-@click.option("--patience", default=8, help="Epochs without a better validation loss before a fit stops.")
-@click.option("--device", default="auto", help="auto, cpu or cuda.")
-@click.option("--max-memory", default="2GB", help="Memory to work in.")
+@fit_options
 def report(file, as_json, layer, seed, n_seeds, crossfit, n_splits, max_memory, **encoder_options):
     """Say how far the numbers of the dataset FILE can be trusted.
 
@@ -46,15 +35,15 @@ def report(file, as_json, layer, seed, n_seeds, crossfit, n_splits, max_memory, 
       jne report mydata.nc --layer best --seeds 3
     """
     from jne.datasets import load_dataset
-    from jne.encoders import best_single_layer
     from jne.study import report, report_text, run_study
 
     with telling():
         data = load_dataset(file)
-        if layer is None and data.default_layer is None and len(data.layers) > 1:
-            layer = best_single_layer(data)
-            tell(f"{data.name} names no layer; from {layer} a linear encoder predicts the validation stimuli best")
-        tell(expected_time(data, layer, n_seeds, encoder_options, crossfit=crossfit, n_splits=n_splits))
+        layer = layer_to_study(data, layer)
+        # Beside the study's, shuffled responses; of cross-fitting the halves, and each without its groups.
+        more = 1 + (10 * n_splits if crossfit else 0)
+        fits = fits_of_study(data, layer, n_seeds) + more * (len(data.layers) if layer == "best" else 1)
+        tell(expected_time(data, layer, fits, encoder_options))
         progress = sys.stderr.isatty()
         options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}
         study = run_study(data, layer, seed=seed, n_seeds=n_seeds, **options)

@@ -28,6 +28,7 @@ from jne.statistics.subject_tables import (
     subject_interval,
     table_effects,
 )
+from jne.statistics.tier_tests import exchanged_rate, voxel_test
 from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
 from jne.statistics.variance_parts import PARTS, variance_parts
 from jne.statistics.variants import followed_table, variant_correlations
@@ -54,6 +55,7 @@ __all__ = [
     "depth_trends",
     "double_centred",
     "effect_sizes",
+    "exchanged_rate",
     "followed_table",
     "headline",
     "interaction_test",
@@ -76,4 +78,5 @@ __all__ = [
     "trend_tests",
     "variance_parts",
     "variant_correlations",
+    "voxel_test",
 ]

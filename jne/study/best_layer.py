@@ -15,6 +15,7 @@ from jne._core import check_held, code_hash, hash_parameters, kept, one_at_a_tim
 from jne.accuracy import bootstrap_r2, correlation_score, r2_score, significant_voxels, too_few_bootstraps
 from jne.datasets import EncodingDataset, further_layers, leave_out, training_arrays
 from jne.encoders import Encoder, RidgeEncoder
+from jne.study.levels import with_levels
 from jne.study.study import Study, _prototypes, run_study
 
 RIDGE = {"alphas": tuple(10.0**exponent for exponent in range(-1, 7, 2)), "cv": 3}
@@ -152,7 +153,7 @@ def run_best_layer(
             write_json(parameters, own / "parameters.json")
             results = {name: part.result for name, part in studies.items()}
             result = assemble(results, lambda name: np.flatnonzero(layer == name))
-            result = result.assign(_areas_of(results.values()).variables)
+            result = with_levels(result.assign(_areas_of(results.values()).variables))
             result["layer"] = "voxel", layer.astype(object), {"layers": data.layers}
             if "fold_layer" in choice:
                 result = result.assign(_nested_accuracy(data, choice, studies, parameters, settings.get("progress")))

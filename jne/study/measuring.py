@@ -14,6 +14,7 @@ from jne.accuracy import bootstrap_r2, correlation_score, noise_ceiling, r2_scor
 from jne.datasets import CARRIED_STIMULUS_VARIABLES, CARRIED_VOXEL_VARIABLES, EncodingDataset
 from jne.encoders import Encoder
 from jne.measures import linearised_predictions, nonlinearity
+from jne.study.levels import with_levels
 from jne.study.validation import confirmed
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def measure_study(
     )
     result = result.merge(validated)
     result["correlation"] = "voxel", correlation_score(Y, predictions)
-    result = result.assign(_carried(data, split))
+    result = with_levels(result.assign(_carried(data, split)))
     if "noise_ceiling" not in result and data.repeats() is not None:
         result["noise_ceiling"] = "voxel", noise_ceiling(data.repeats())
     if "noise_ceiling" in result:

@@ -48,7 +48,8 @@ class Study:
         (not of a dataset with folds: its one encoder saw most of them); what
         `jne.validated_share` says of the predictions (``validated_share``, ``validated_p_value``, ``confirmed``, and
         over ``area`` ``validated_area_...`` of the significant voxels); ``correlation`` of the nonlinear encoder's
-        predictions; what `nonlinearity` returns; and what the dataset knows of its voxels. Over
+        predictions; what `nonlinearity` returns; and what the dataset knows of its voxels; ``level`` also by the names
+        of the areas (`jne.cortex.area_levels`), where at least four have one, and not all the same. Over
         ``sample`` (test stimuli): ``jne_ss`` and what the dataset knows of them. With several seeds ``jne_by_seed`` and
         ``nonlinear_share_by_seed (seed, voxel)``, of each fit, and ``jne_seed_se`` and ``nonlinear_share_seed_se
         (voxel)``, the standard error of the mean over fits. Its attributes hold every parameter.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jne.cortex import AREAS
+from jne.cortex import area_level
 from jne.prepare.labels import is_none, read_label_names
 from jne.prepare.nsd.layout import DRAWN, Layout, read_map
 
@@ -17,20 +17,6 @@ ROI_ORDER = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "HCP_
 """The first of these in which a voxel has an area gives its ``roi``."""
 SURFACE_ORDER = ("Kastner2015", "HCP_MMP1", "streams")
 """The same on fsaverage."""
-
-KASTNER_LEVELS = {
-    **{area: area for area in ("V1", "V2", "V3")},
-    "hV4": "V4",
-    **dict.fromkeys(("VO1", "VO2", "LO1", "LO2", "V3A", "V3B", "IPS0", "IPS1"), "intermediate"),
-    **dict.fromkeys(("PHC1", "PHC2", "TO1", "TO2"), "higher"),
-}
-"""Levels of the maps of Wang, Mruczek, Arcaro and Kastner (2015), as those of the same cortex in `jne.cortex.AREAS`:
-PHC is where PHA is, TO where MT and MST are, IPS0 where V7 is. IPS2 to IPS5, SPL1 and FEF have none, as there."""
-STREAM_LEVELS = {
-    **dict.fromkeys(("midventral", "midlateral", "midparietal"), "intermediate"),
-    **dict.fromkeys(("ventral", "lateral", "parietal"), "higher"),
-}
-"""Levels of `streams`; its "early" is V1 to V3 together, and has none."""
 
 
 def read_names(path: Path) -> dict[int, str]:
@@ -123,11 +109,5 @@ def _first(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[np.nd
 
 
 def _level(atlas: str, area: str) -> str:
-    """One of `jne.cortex.LEVELS`: category areas are higher, HCP-MMP1.0 as in `jne.cortex`; empty if it has none."""
-    if atlas == "prf-visualrois":
-        return {"hV4": "V4"}.get(area, area)
-    if atlas.startswith("floc-"):
-        return "higher"
-    known = {"HCP_MMP1": {area: level for area, (level, _) in AREAS.items()}}
-    known |= {"Kastner2015": KASTNER_LEVELS, "streams": STREAM_LEVELS}
-    return known.get(atlas, {}).get(area, "")
+    """One of `jne.cortex.LEVELS`; empty if it has none. Whatever a localizer of categories found is higher."""
+    return "higher" if atlas.startswith("floc-") else area_level(area, atlas)
