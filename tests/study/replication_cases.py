@@ -40,6 +40,7 @@ def made_up(jne=RISING, validated=RISING, explained=0.5, preferred=PREFERRED, co
     content |= {"jne_ss": (("sample", "voxel"), prefers(preferred) + errors[1]),
                 "category": ("sample", category.astype(object)),
                 "validated_area_products": (("sample", "area"), products @ groups),
+                "validated_area_share": ("area", (products @ groups).mean(axis=0) / N_VOXELS),
                 "validated_area_predicted": ("area", np.full(len(AREAS), float(N_VOXELS)))}  # fmt: skip
     return xr.Dataset(content, {"area": np.array(AREAS, object)}, {"layer": "deep"})
 

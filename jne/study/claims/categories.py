@@ -92,7 +92,8 @@ def _by_area(result: xr.Dataset) -> xr.Dataset:
     of_areas = [name for name in named.variables if "area" in named[name].dims]
     products, predicted = (result[f"validated_area_{name}"].values @ into for name in ("products", "predicted"))
     named = named.drop_vars(of_areas).assign_coords(area=label.astype(object))
-    return named.assign(validated_area_products=(("sample", "area"), products),
+    share = np.divide(products.mean(axis=0), predicted, out=np.full(len(label), np.nan), where=predicted > 0)
+    return named.assign(validated_area_products=(("sample", "area"), products), validated_area_share=("area", share),
                         validated_area_predicted=("area", predicted))  # fmt: skip
 
 
