@@ -27,7 +27,7 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
 
     \b
       holds            JNE shows it, and it survives whatever can be tried of
-                       (a) each voxel's best layer in place of one for all,
+                       (a) the best layer of each voxel in place of one for all,
                        (b) areas matched on R² / noise ceiling,
                        (c) encoders of other seeds,
                        (d) the share of the prediction that held-out responses
@@ -44,21 +44,21 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
     \b
     What shows a claim:
       r2-alike         Pearson r over voxels of the two R² is at least .82, the
-                       paper's lowest, in all voxels and in each area of ten
+                       lowest of the paper, in all voxels and in each area of ten
                        voxels or more (holds only if: in all voxels).
       r2-lowest-in-v1  This r is lowest in V1.
       explained        99 % of significant voxels reach up to at least 74 % of
                        their noise ceiling.
-      v1-lowest,       V1 has the lowest, EBA the highest mean of the paper's
+      v1-lowest,       V1 has the lowest, EBA the highest mean of the ten
       eba-highest      areas that are there. (b) compares how far each area is
-                       from what the other areas' regression on R² / noise
+                       from what the regression of the others on R² / noise
                        ceiling says of it.
       tiers            The means of PVC, IVC and HVC over their areas are in this
                        order, and over areas, averaged over subjects, JNE
                        rises with the tier: one-sided p at most .05 by smooth
                        maps without a trend where areas are of HCP-MMP1.0 on
                        fsLR-32k, else with areas exchanged. (b) is the partial
-                       rank correlation, its p likewise. The paper's test over
+                       rank correlation, its p likewise. The published test over
                        voxels is told beside, with how often it calls tiers
                        that were dealt out to the areas at random.
       people,          The mean JNE-SS of FFA and EBA is highest for a category

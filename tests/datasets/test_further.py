@@ -68,9 +68,10 @@ def test_the_hash_and_the_description_know_them(tmp_path):
     assert CliRunner().invoke(main, ["validate", str(path)]).exit_code == 0
 
 
-def test_studies_of_some_voxels_keep_those_of_their_layer():
+def test_studies_of_some_voxels_keep_those_of_their_layer(monkeypatch):
     content = with_further()
     content["responses"].values[:, :4] = content["early"].values
+    monkeypatch.setattr("jne.study.best_layer.LEAST_VOXELS", 1)
     data = jne.EncodingDataset(content)
     assert set(best_layers(data)[:4]) == {"early"}
     options = {"encoder": jne.RidgeEncoder, "n_bootstrap": 20, "linear": False}
