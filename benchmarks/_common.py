@@ -9,7 +9,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -127,3 +127,9 @@ def _read(path: Path) -> dict:
     except ValueError as error:
         raise SystemExit(f"{path} is not a JSON file ({error}); remove it") from error
     return {"settings": None, **content}
+
+
+def over_seeds(sections: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """``{number: {mean, min, max}}`` of numbers that every section has."""
+    rows = {name: [section[name] for section in sections] for name in sections[0]}
+    return {n: {"mean": statistics.fmean(v), "min": min(v), "max": max(v)} for n, v in rows.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from _common import Results, machine
+from _common import Results, machine, over_seeds
 
 import jne
 from jne._core import code_hash, provenance
@@ -48,8 +48,7 @@ def summary(found: list[dict]) -> dict:
     """``{way: {number: {mean, min, max}}}`` over seeds."""
     numbers = {}
     for way in WAYS:
-        rows = {number: [section[way][number] for section in found] for number in found[0][way]}
-        numbers[way] = {n: {"mean": float(np.mean(v)), "min": min(v), "max": max(v)} for n, v in rows.items()}
+        numbers[way] = over_seeds([section[way] for section in found])
         for number, value in numbers[way].items():
             click.echo(f"{way:14} {number:40} {value['mean']:8.3f} [{value['min']:.3f}, {value['max']:.3f}]")
     return numbers

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from _common import Results, machine
+from _common import Results, machine, over_seeds
 
 import jne
 from jne._core import code_hash, provenance
@@ -63,8 +63,7 @@ def summary(found: dict[str, list[dict]]) -> dict:
     numbers: dict = {}
     for world, sections in found.items():
         for choice in CHOICES:
-            rows = {name: [section[choice][name] for section in sections] for name in sections[0][choice]}
-            kept = {n: {"mean": float(np.mean(v)), "min": min(v), "max": max(v)} for n, v in rows.items()}
+            kept = over_seeds([section[choice] for section in sections])
             numbers.setdefault(world, {})[choice] = kept
             for name, value in kept.items():
                 numbers_text = f"{value['mean']:8.3f} [{value['min']:.3f}, {value['max']:.3f}]"

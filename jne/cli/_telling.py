@@ -57,11 +57,15 @@ def layer_to_study(data: EncodingDataset, layer: str | None) -> str | None:
     return layer
 
 
+def layers_of(data: EncodingDataset, layer: str | None) -> list[str | None]:
+    """The layers that encoders may be fitted to: all where each voxel has its own, else the one."""
+    return [*data.layers] if layer == "best" and layer not in data.layers else [layer]
+
+
 def fits_of_study(data: EncodingDataset, layer: str | None, n_seeds: int) -> int:
     """How many encoders a study fits at most: each seed and the linear reference, with folds also without each."""
-    n_layers = len(data.layers) if layer == "best" and layer not in data.layers else 1
     n_folds = 0 if data.folds is None else len(np.unique(data.folds))
-    return n_layers * (n_seeds + 1) * (1 + n_folds)
+    return len(layers_of(data, layer)) * (n_seeds + 1) * (1 + n_folds)
 
 
 def expected_time(data: EncodingDataset, layer: str | None, fits: int, encoder_options: Mapping) -> str:
@@ -69,7 +73,7 @@ def expected_time(data: EncodingDataset, layer: str | None, fits: int, encoder_o
     from jne.datasets import training_arrays
     from jne.encoders import ResidualEncoder
 
-    layers = data.layers if layer == "best" and layer not in data.layers else [layer]
+    layers = layers_of(data, layer)
     X, Y, X_val, Y_val, _ = training_arrays(data, layers[-1])
     width = encoder_options["hidden_size"]
     weights = width * (X.shape[1] + Y.shape[1] + encoder_options["n_blocks"] * width)
@@ -86,7 +90,7 @@ def expected_time(data: EncodingDataset, layer: str | None, fits: int, encoder_o
     usual = [min(epochs, encoder_options["max_epochs"]) for epochs in _USUAL]
     low, high = (_duration(fits * epoch * epochs) for epochs in usual)
     most = _duration(fits * epoch * encoder_options["max_epochs"])
-    most_fits = f"up to {fits}" if layer == "best" else f"{fits}"
+    most_fits = f"up to {fits}" if len(layers) > 1 else f"{fits}"
     return (
         f"{most_fits} fits, {epoch:.2g} s an epoch: {low} to {high} if they stop after {usual[0]} to {usual[1]} "
         f"epochs, as they usually do, and at most {most}; what is done already is not done again"

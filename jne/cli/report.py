@@ -9,7 +9,7 @@ import click
 
 from jne.cli._fitting import fit_options, study_options
 from jne.cli._main import main
-from jne.cli._telling import expected_time, fits_of_study, layer_to_study, tell, telling
+from jne.cli._telling import expected_time, fits_of_study, layer_to_study, layers_of, tell, telling
 
 
 @main.command()
@@ -42,7 +42,7 @@ def report(file, as_json, layer, seed, n_seeds, crossfit, n_splits, max_memory, 
         layer = layer_to_study(data, layer)
         # Beside the study's, shuffled responses; of cross-fitting the halves, and each without its groups.
         more = 1 + (10 * n_splits if crossfit else 0)
-        fits = fits_of_study(data, layer, n_seeds) + more * (len(data.layers) if layer == "best" else 1)
+        fits = fits_of_study(data, layer, n_seeds) + more * len(layers_of(data, layer))
         tell(expected_time(data, layer, fits, encoder_options))
         progress = sys.stderr.isatty()
         options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}

@@ -14,7 +14,7 @@ from jne.measures import short_label
 from jne.plotting.areas import area_label
 from jne.plotting.characters import plain
 from jne.plotting.maps import plot_flatmap
-from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
+from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, legend_below, title
 from jne.statistics import area_table, depth_ratios, predicted_voxels
 
 _LOOKS = (("C1", "--", "s"), ("C0", "-", "o"), ("C2", ":", "^"), ("C4", "-.", "D"))
@@ -91,7 +91,6 @@ def figure_depth(
         ax.set(title=short_label(measure), ylim=(min(0, 1.25 * low), 1.25 * top))
         ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
         ax.tick_params(labelsize="small")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    legend_below(figure, axes[0, 0], fontsize="medium")
     figure.suptitle(title(first, heading))
     return figure

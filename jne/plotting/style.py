@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 import xarray as xr
 from IPython.display import Markdown, display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne._core import Scalar, as_written
@@ -141,3 +142,10 @@ def cannot_show(result: xr.Dataset, *variables: str) -> None:
     missing = [_MISSING[name] for name in variables if name not in result]
     if missing:
         remark("**What this dataset cannot show.** It has no " + "; and no ".join(missing) + ".")
+
+
+def legend_below(figure: Figure, ax: Axes, ncols: int | None = None, fontsize: str = "small") -> None:
+    """What ``ax`` shows, below all panels of its figure; by default in one row."""
+    handles, labels = ax.get_legend_handles_labels()
+    ncols = ncols or len(labels)
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=fontsize)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from jne.measures import short_label
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.characters import plain
-from jne.plotting.style import PAGE_WIDTH, title
+from jne.plotting.style import PAGE_WIDTH, legend_below, title
 from jne.statistics import PARTS, POOLED, predicted_voxels, subject_interval
 
 
@@ -173,8 +173,7 @@ def figure_agreement(table: pd.DataFrame, first: xr.Dataset) -> Figure:
             ax.scatter(rows["rho"], height, marker="osD^"[number % 4], label=short_label(measure), **style)
         ax.set(title=f"over {over}", xlabel="Spearman ρ", xlim=(-1.05, 1.05), ylim=(-len(pairs) + 0.4, 0.6))
         ax.set_yticks(-np.arange(len(pairs)), pairs)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize="small")
+    legend_below(figure, axes[0, 0])
     figure.suptitle(title(first, "how maps of the measures agree"))
     return figure
 
@@ -216,6 +215,6 @@ def figure_parts(parts: pd.DataFrame, first: xr.Dataset) -> Figure:
         ax.bar(parts.index, parts[name], bottom=below, color=color, width=0.7, label=label)
         below += parts[name].to_numpy()
     ax.set_ylabel("share of the\nexplainable variance")
-    figure.legend(loc="outside lower center", ncols=len(PARTS), frameon=False, fontsize="small")
+    legend_below(figure, ax)
     figure.suptitle(title(first, "what is predicted, and what of it is nonlinear"))
     return figure

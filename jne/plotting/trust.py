@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.measures import short_label
-from jne.plotting.style import PAGE_WIDTH
+from jne.plotting.style import PAGE_WIDTH, legend_below
 from jne.statistics import spearman
 
 _MARKERS = "osD^vPXd<>p"
@@ -58,7 +58,7 @@ def figure_followed(table: pd.DataFrame) -> Figure:
         ax.set_title(f"{size:,} training stimuli")
         ax.set_ylabel(ax.get_ylabel() if ax is axes.flat[0] else "")
         ax.get_legend().remove()
-    _legend_below(figure, ax, ncols=3)
+    legend_below(figure, ax, ncols=3)
     return figure
 
 
@@ -122,7 +122,7 @@ def figure_bias(tables: Mapping[str, pd.DataFrame]) -> Figure:
         ax.get_legend().remove()
     low, high = np.quantile(np.concatenate([table["bias"] for table in tables.values()]), [0.01, 0.99])
     axes[0, 0].set_ylim(low - 0.1, high + 0.1)
-    _legend_below(figure, ax, ncols=4)
+    legend_below(figure, ax, ncols=4)
     return figure
 
 
@@ -154,7 +154,7 @@ def figure_varied(table: pd.DataFrame, kind: str, factors: Mapping[str, str], me
         ax.set_ylabel("share")
     for ax in axes.flat[len(factors) :]:
         ax.set_axis_off()
-    _legend_below(figure, axes[0, 0], ncols=3)
+    legend_below(figure, axes[0, 0], ncols=3)
     return figure
 
 
@@ -186,10 +186,5 @@ def figure_convergence(table: pd.DataFrame, measures: Mapping[str, str]) -> Figu
         ax.minorticks_off()
     ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if left.get_ylim()[0] < tick < left.get_ylim()[1]]
     left.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
-    _legend_below(figure, left, ncols=4)
+    legend_below(figure, left, ncols=4)
     return figure
-
-
-def _legend_below(figure: Figure, ax: Axes, ncols: int) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize="small")

@@ -33,7 +33,11 @@ def confirmed_table(result: xr.Dataset) -> pd.DataFrame:
 
 def double_centred(table: pd.DataFrame) -> pd.DataFrame:
     """A table less the means of its rows and of its columns: the interaction of area and category."""
-    return table.sub(table.mean(axis=1), axis=0).sub(table.mean(axis=0) - table.to_numpy().mean(), axis=1)
+    return pd.DataFrame(_interaction(table.to_numpy()), table.index, table.columns)
+
+
+def _interaction(table: np.ndarray) -> np.ndarray:
+    return table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
 
 
 def confirmed_test(results: Sequence[xr.Dataset], n_permutations: int = 999, *, random_state: int = 0) -> pd.DataFrame:
@@ -80,8 +84,7 @@ def confirmed_test(results: Sequence[xr.Dataset], n_permutations: int = 999, *, 
 
     def index(orders: Sequence[np.ndarray]) -> np.ndarray:
         tables = [(own.T @ weight[order]) for own, weight, order in zip(values, members, orders, strict=True)]
-        mean = np.mean(tables, axis=0)
-        return mean - mean.mean(axis=1, keepdims=True) - mean.mean(axis=0) + mean.mean()
+        return _interaction(np.mean(tables, axis=0))
 
     def orders() -> list[np.ndarray]:
         if together:

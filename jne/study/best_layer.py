@@ -11,12 +11,14 @@ import numpy as np
 import xarray as xr
 from sklearn.base import clone
 
-from jne._core import check_held, code_hash, hash_parameters, kept, one_at_a_time, provenance, results_dir, write_json
+from jne._core import check_held, hash_parameters, kept, one_at_a_time, provenance, results_dir, write_json
 from jne.accuracy import bootstrap_r2, correlation_score, r2_score, significant_voxels, too_few_bootstraps
 from jne.datasets import EncodingDataset, further_layers, leave_out, training_arrays
 from jne.encoders import Encoder, RidgeEncoder
 from jne.study.levels import with_levels
-from jne.study.study import Study, _prototypes, run_study
+from jne.study.measuring import attributes_of, explained
+from jne.study.study import Study, prototypes, run_study, study_parameters
+from jne.study.validation import with_area_share
 
 RIDGE = {"alphas": tuple(10.0**exponent for exponent in range(-1, 7, 2)), "cv": 3}
 """Of the choice: layers are compared, not voxels predicted, so a coarse grid does, at a third of the price."""
@@ -127,18 +129,10 @@ def run_best_layer(
     **settings,
 ) -> BestLayerStudy:
     """`run_study` with ``layer="best"``, which see; ``settings`` go on to the study of each layer."""
-    parameters = {
-        "layer": "best",
-        "seed": seed,
-        "encoder": _prototypes(encoder, dict(encoder_options or {}), seed)[0].describe(),
-        "encoder_options": dict(encoder_options or {}),
-        "n_bootstrap": n_bootstrap,
-        "q": q,
-        **{name: settings[name] for name in settings if name not in ("max_memory", "progress")},
-        "data": data.name,
-        "data_hash": data.hash,
-        "code_hash": code_hash("study"),
-    }
+    prototype = prototypes(encoder, dict(encoder_options or {}), seed)[0]
+    known = {name: settings[name] for name in settings if name not in ("max_memory", "progress")}
+    known |= {"seed": seed, "n_bootstrap": n_bootstrap, "q": q}
+    parameters = study_parameters(data, "best", prototype, encoder_options, **known)
     home = Path(folder or results_dir() / "studies")
     own = home / hash_parameters(parameters)
     settings |= {"seed": seed, "encoder": encoder, "encoder_options": encoder_options, "folder": home}
@@ -158,10 +152,10 @@ def run_best_layer(
             if "fold_layer" in choice:
                 result = result.assign(_nested_accuracy(data, choice, studies, parameters, settings.get("progress")))
                 if "noise_ceiling" in result:
-                    result["explained"] = (result["r2"] / result["noise_ceiling"]).where(result["noise_ceiling"] > 0)
+                    result["explained"] = explained(result)
             result["significant"] = "voxel", significant_voxels(result["p_value"].values, q)
             result["confirmed"] = "voxel", significant_voxels(result["validated_p_value"].values, q)
-            attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+            attributes = attributes_of(parameters)
             if "fold_layer" in choice:
                 attributes["evaluation"] = f"{result.attrs['evaluation']}, layers chosen without the fold"
             return result.assign_attrs(**attributes, layer_choice=CHOICE, **provenance())
@@ -241,9 +235,7 @@ def _areas_of(results: Iterable[xr.Dataset]) -> xr.Dataset:
     if not parts:
         return xr.Dataset()
     first, *others = xr.align(*parts, join="outer", fill_value=0.0)
-    total = sum(others, first)
-    share = total[names[0]].mean("sample") / total[names[1]]
-    return total.assign(validated_area_share=share.where(total[names[1]] > 0))
+    return with_area_share(sum(others, first))
 
 
 def _choices(data: EncodingDataset, seed: int) -> xr.Dataset:

@@ -59,13 +59,23 @@ def measure_study(
     if "noise_ceiling" not in result and data.repeats() is not None:
         result["noise_ceiling"] = "voxel", noise_ceiling(data.repeats())
     if "noise_ceiling" in result:
-        result["explained"] = (result["r2"] / result["noise_ceiling"]).where(result["noise_ceiling"] > 0)
-    attributes = {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
+        result["explained"] = explained(result)
+    attributes = attributes_of(parameters)
     attributes["evaluation"] = "held-out test stimuli"
     if split == "all":
         attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
     attributes |= {name: value for name, value in validated.attrs.items() if name.startswith("validated_")}
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
+
+
+def explained(result: xr.Dataset) -> xr.DataArray:
+    """R² over the noise ceiling of every voxel, NaN where that is 0."""
+    return (result["r2"] / result["noise_ceiling"]).where(result["noise_ceiling"] > 0)
+
+
+def attributes_of(parameters: Mapping) -> dict:
+    """Parameters as a file's attributes, which hold no mappings."""
+    return {name: str(value) if isinstance(value, dict) else value for name, value in parameters.items()}
 
 
 def _carried(data: EncodingDataset, split: str) -> dict:

@@ -221,18 +221,9 @@ def run_study(
             max_memory=max_memory, progress=progress, folder=folder, wait=wait, linear=linear,
             n_seeds=n_seeds,
         )  # fmt: skip
-    prototype, reference = _prototypes(encoder, dict(encoder_options or {}), seed)
-    parameters = {
-        "layer": layer or data.default_layer or "all layers",
-        "seed": seed,
-        "encoder": prototype.describe(),
-        "encoder_options": dict(encoder_options or {}),
-        "n_bootstrap": n_bootstrap,
-        "q": q,
-        "data": data.name,
-        "data_hash": data.hash,
-        "code_hash": code_hash("study"),
-    }
+    prototype, reference = prototypes(encoder, dict(encoder_options or {}), seed)
+    name = layer or data.default_layer or "all layers"
+    parameters = study_parameters(data, name, prototype, encoder_options, seed=seed, n_bootstrap=n_bootstrap, q=q)
     root, n_seeds = Path(folder or results_dir() / "studies"), whole_number(n_seeds, "n_seeds", 1)
     starts = each_seed(prototype, parameters, n_seeds)
     homes = [root / hash_parameters(own) for _, own in starts]
@@ -265,7 +256,22 @@ def run_study(
     return Study(data, fitted, straight, result, folder)
 
 
-def _prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> tuple[Encoder, Encoder]:
+def study_parameters(
+    data: EncodingDataset, layer: str, prototype: Encoder, encoder_options: Mapping | None, **settings
+) -> dict:
+    """What a study is known by: the key of its folder, and its attributes."""
+    return {
+        "layer": layer,
+        "encoder": prototype.describe(),
+        "encoder_options": dict(encoder_options or {}),
+        **settings,
+        "data": data.name,
+        "data_hash": data.hash,
+        "code_hash": code_hash("study"),
+    }
+
+
+def prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> tuple[Encoder, Encoder]:
     """The unfitted encoder of a study, and its linear reference."""
     if isinstance(encoder, type) and issubclass(encoder, Encoder):
         prototype = encoder(**options)

@@ -69,3 +69,10 @@ def confirmed(
     found["validated_products"] = found["validated_area_products"].sum("area")
     found["validated_predicted_sum"] = found["validated_area_predicted"].sum("area")
     return found.sel(area=found["area"] != _NO_AREA).assign_attrs(about)
+
+
+def with_area_share(result: xr.Dataset) -> xr.Dataset:
+    """A result with ``validated_area_share`` of its sums over areas' voxels; NaN where nothing is predicted."""
+    predicted = result["validated_area_predicted"]
+    share = result["validated_area_products"].mean("sample") / predicted
+    return result.assign(validated_area_share=share.where(predicted > 0))

@@ -10,9 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from jne.cortex import paper_areas
-from jne.statistics import category_table, confirmed_test, double_centred, predicted_voxels
+from jne.statistics import category_table, confirmed_test, double_centred, mean_table, predicted_voxels
 from jne.study.claims.evidence import Evidence, Results, by_paper_area
 from jne.study.claims.verdicts import Finding, Verdict, judge
+from jne.study.validation import with_area_share
 
 PEOPLE = re.compile(r"\b(people|persons?|humans?|faces?|bod(?:y|ies)|wom[ae]n|m[ae]n|child(?:ren)?)\b")
 OUTDOOR = re.compile(r"\b(outdoor scenes?|landscapes?)\b")
@@ -92,17 +93,13 @@ def _by_area(result: xr.Dataset) -> xr.Dataset:
     of_areas = [name for name in named.variables if "area" in named[name].dims]
     products, predicted = (result[f"validated_area_{name}"].values @ into for name in ("products", "predicted"))
     named = named.drop_vars(of_areas).assign_coords(area=label.astype(object))
-    share = np.divide(products.mean(axis=0), predicted, out=np.full(len(label), np.nan), where=predicted > 0)
-    return named.assign(validated_area_products=(("sample", "area"), products), validated_area_share=("area", share),
-                        validated_area_predicted=("area", predicted))  # fmt: skip
+    return with_area_share(named.assign(validated_area_products=(("sample", "area"), products),
+                                        validated_area_predicted=("area", predicted)))  # fmt: skip
 
 
 def _jne_ss(results: list[xr.Dataset]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The interaction of area and category in JNE-SS, and of each row the largest."""
-    tables = [category_table(result) for result in results]
-    areas = [area for area in tables[0].index if all(area in table.index for table in tables)]
-    mean = sum(table.loc[areas, tables[0].columns] for table in tables) / len(tables)
-    centred = double_centred(mean)
+    centred = double_centred(mean_table([category_table(result) for result in results]))
     return centred, centred.eq(centred.max(axis=1), axis=0)
 
 
