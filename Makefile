@@ -47,7 +47,7 @@ bench: setup  ## measure speed, memory and accuracy (about 11 minutes; nothing e
 	$(BIN)/python benchmarks/engine.py $(BENCH)
 
 check-book: setup-test  ## open every page of the built book in a real browser (needs Chromium)
-	JNE_BOOK=$${JNE_BOOK:-_build/html} $(BIN)/python -m pytest -q -m browser tests/test_browser.py tests/book/test_texts_from_data.py
+	JNE_BOOK=$${JNE_BOOK:-_build/html} $(BIN)/python -m pytest -q -m browser tests/test_browser.py tests/book/test_texts_from_data.py tests/book/test_captions_have_numbers.py
 
 check-slurm: setup-test  ## send batches to a SLURM that is started for it (needs slurm-wlm and munge)
 	$(BIN)/python -m pytest -q -m slurm tests/batch/test_slurm.py

@@ -1,11 +1,12 @@
 """From NSD's own files to the built book, on a miniature whose truth is known.
 
 A synthetic tree with NSD's file names and formats is written, `jne prepare nsd` makes a dataset of it, what it made is
-compared with what was planted, and `jne book` builds the book on it. In a clone, after ``make setup``::
+compared with what was planted, `jne replicate` says what of the paper's claims is in it, and `jne book` builds the book
+on it. In a clone, after ``make setup``::
 
     .venv/bin/python examples/nsd_miniature.py
 
-With NSD itself, the two commands that this prints are all there is to do.
+With NSD itself, the commands that this prints are all there is to do.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def main() -> None:
         *("--out", out),
     )
     compare(tree, jne.load_dataset(out))
+    jne_command("replicate", out, "--hidden-size", "32", "--lr", "0.01", "--max-epochs", "60", "--seeds", "1")
     jne_command("book", "--params", "quick", "--data", out)
 
 

@@ -26,5 +26,6 @@ from jne.statistics import area_share as area_share
 from jne.study import Study as Study
 from jne.study import report as report
 from jne.study import run_study as run_study
+from jne.study import write_maps as write_maps
 
 __version__: str

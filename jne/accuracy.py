@@ -219,8 +219,10 @@ def _resampled_r2(weights: np.ndarray, responses: np.ndarray, predictions: np.nd
     """R² of every resample and voxel; ``weights (n_bootstrap, n_samples)`` say how often each sample is drawn."""
     centred = responses - responses.mean(axis=0)
     residual = weights @ (responses - predictions) ** 2
-    total = weights @ centred**2 - (weights @ centred) ** 2 / len(responses)
-    return 1 - _ratio(residual, np.maximum(total, 0))
+    squares = weights @ centred**2
+    total = squares - (weights @ centred) ** 2 / len(responses)
+    # Of a response that never varies in a resample, rounding leaves something.
+    return 1 - _ratio(residual, np.where(total > 1e-12 * squares, total, 0))
 
 
 def too_few_bootstraps(p_values: np.ndarray, n_bootstrap: int, q: float = 0.05) -> str:

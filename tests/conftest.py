@@ -1,3 +1,5 @@
+import gc
+import itertools
 import os
 import signal
 from contextlib import contextmanager
@@ -11,16 +13,24 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 import xarray as xr  # noqa: E402
+from known_variables import look_up_once  # noqa: E402
 
 from jne import EncodingDataset  # noqa: E402
 
 torch.set_num_threads(1)
+look_up_once()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """``-n auto`` is the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pytest_collection_finish():
+    """What has been imported stays, and is not looked through for what could be freed."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,11 +42,20 @@ def results_of_fixtures(tmp_path_factory):
         yield folder
 
 
+@pytest.fixture(scope="session")
+def folders_of_tests(tmp_path_factory):
+    """Numbered, without looking for those there are."""
+    folder = tmp_path_factory.mktemp("results_of_tests")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_results(results_of_fixtures, tmp_path_factory, monkeypatch):
+def own_results(results_of_fixtures, folders_of_tests, monkeypatch):
     """Every test has its own results folder, unless its file says another: nothing is found that another test left."""
     if os.environ["JNE_RESULTS"] == str(results_of_fixtures):
-        monkeypatch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("results")))
+        folder = next(folders_of_tests)
+        folder.mkdir()
+        monkeypatch.setenv("JNE_RESULTS", str(folder))
 
 
 @contextmanager
@@ -86,3 +105,18 @@ def tiny_content() -> xr.Dataset:
 @pytest.fixture
 def tiny_dataset(tiny_content) -> EncodingDataset:
     return EncodingDataset(tiny_content)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """What a test of tests/plotting has drawn must have letters that a page can show; then its figures are closed."""
+    if item.path.parent.name != "plotting":
+        return (yield)
+    from letters import check_letters
+    from matplotlib import pyplot as plt
+
+    try:
+        yield
+        check_letters()
+    finally:
+        plt.close("all")

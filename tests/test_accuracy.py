@@ -85,6 +85,13 @@ def test_noise_ceiling_is_the_r2_of_the_true_signal():
     np.testing.assert_allclose(noise_ceiling(repeats), r2_score(repeats.mean(1), signal), atol=0.02)
 
 
+def test_noise_ceiling_of_few_trials_takes_unbiased_variances():
+    repeats = np.random.default_rng(2).normal(size=(3, 2, 1)) + np.array([-2.0, 0, 2])[:, None, None]
+    noise = np.mean([(one[0] - one[1]) ** 2 / 2 for one in repeats[..., 0]])
+    signal = ((repeats - repeats.mean()) ** 2).sum() / 5 - noise
+    np.testing.assert_allclose(noise_ceiling(repeats), signal / (signal + noise / 2), rtol=1e-12)
+
+
 def test_noise_ceiling_edges():
     assert noise_ceiling(planted_repeats(np.array([1e6])))[0] == pytest.approx(0, abs=0.05)
     single = np.where(np.arange(2)[None, :, None] == 0, planted_repeats(np.ones(1), n_repeats=2), np.nan)
@@ -102,6 +109,13 @@ def test_bootstrap_equals_resampling_one_by_one(pair):
     below = (samples < 0).sum(axis=0)
     np.testing.assert_allclose(result.p_value, (below + 1) / 51)
     np.testing.assert_allclose(result.p_value_release, below / 50)
+
+
+def test_resamples_in_which_the_response_never_varies_speak_for_nothing():
+    responses = np.zeros((50, 1))
+    responses[7] = 1  # (1 - 1/50)^50 = 0.364 of all resamples leave it out
+    result = bootstrap_r2(responses, responses, n_bootstrap=1000)
+    assert result.p_value.item() == pytest.approx(0.364, abs=0.05)
 
 
 def test_p_values_separate_signal_from_none():
@@ -145,6 +159,7 @@ def test_benjamini_hochberg_keeps_its_rate_and_its_textbook_example():
     # Benjamini & Hochberg 1995, section 3.2: four of these fifteen are rejected at q = 0.05.
     p = np.array([1, 4, 19, 95, 201, 278, 298, 344, 459, 3240, 4262, 5719, 6528, 7590, 10000]) / 1e4
     assert significant_voxels(p, 0.05).sum() == 4
+    assert significant_voxels(np.array([0.05]), 0.05).all()  # at the rate itself
     np.testing.assert_array_equal(significant_voxels(np.array([np.nan, 0.001, 0.9])), [False, True, False])
     uniform = np.random.default_rng(0).random((400, 50))
     assert kstest(uniform.ravel(), "uniform").pvalue > 0.01

@@ -80,6 +80,7 @@ def wings_behind(start):
 
 MAKERS = {
     "dataset": ["jne.datasets.synthetic"],
+    "clusters": ["jne.datasets.stimulus_clusters"],
     "session": ["jne.prepare.nsd.sessions"],
     "smooth-maps": ["jne.cortex.smooth_maps"],
     "fit": ["jne.encoders"],
@@ -102,11 +103,13 @@ def test_every_kind_that_is_kept_has_its_maker_in_the_test_above():
     assert {*MAKERS, "run", "chapter"} == set(MADE_BY)  # the last two are of everything below them
 
 
-@pytest.mark.parametrize("wing", [*WINGS, "accuracy"])
-def test_an_edit_changes_exactly_the_keys_that_depend_on_its_wing(wing, monkeypatch):
+@pytest.mark.parametrize(
+    ("wing", "files"), [*((wing, "[a-z]*.py") for wing in (*WINGS, "accuracy")), ("plotting", "*.html")]
+)
+def test_an_edit_changes_exactly_the_keys_that_depend_on_its_wing(wing, files, monkeypatch):
     """A comment in a reader, a figure, an encoder ...: whose results are computed again."""
     before = {kind: code_hash(kind) for kind in MADE_BY}
-    edited = next(iter(sorted((ROOT / "jne" / wing).glob("[a-z]*.py"))), ROOT / "jne" / f"{wing}.py")
+    edited = next(iter(sorted((ROOT / "jne" / wing).glob(files))), ROOT / "jne" / f"{wing}.py")
     original = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda self: original(self) + b"# comment" * (self == edited))
     code_hash.cache_clear()
@@ -115,3 +118,40 @@ def test_an_edit_changes_exactly_the_keys_that_depend_on_its_wing(wing, monkeypa
     finally:
         code_hash.cache_clear()
     assert changed == {kind for kind, wings in MADE_BY.items() if wing in wings}
+
+
+def calls(tree, name):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", None) == name]
+
+
+def switched(call, name):
+    """The value of a switch of a call, or None."""
+    return next((getattr(word.value, "value", None) for word in call.keywords if word.arg == name), None)
+
+
+def test_what_makes_numbers_lets_no_list_end_before_the_other():
+    """Where two lists are to be of one length, the shorter would cut the longer without a word."""
+    wings = {"jacobians", "measures", "encoders", "statistics", "prepare"}
+    found = [
+        f"{file}:{call.lineno}"
+        for file, wing, tree in sources()
+        if file.startswith("jne/") and wing in wings
+        for call in calls(tree, "zip")
+        if not switched(call, "strict")
+    ]
+    assert [place.split(":")[0] for place in found] == ["jne/jacobians/chain_rule.py"], found  # arguments, some given
+
+
+def test_values_do_not_change_once_they_are_made():
+    """All but what counts how far a long run has come."""
+    found = [
+        file
+        for file, _, tree in sources()
+        if file.startswith("jne/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for mark in node.decorator_list
+        if getattr(mark, "id", None) == "dataclass"
+        or (getattr(getattr(mark, "func", None), "id", None) == "dataclass" and not switched(mark, "frozen"))
+    ]
+    assert sorted(found) == ["jne/encoders/checkpoints.py", "jne/features/progress.py"]

@@ -176,6 +176,13 @@ def test_the_numbers_in_the_readme_are_those_of_the_benchmark():
     assert f"one {card['settings']['device']}" in told and (exact["case"]["V"], exact["case"]["N"]) == (200_000, 1000)
     seconds = [brain["plain"]["seconds"] for brain in (exact, rough)]
     assert "takes {:.1f} s in float32 and {:.1f} s in TF32".format(*seconds) in told
+    fits = json.loads((root / "benchmarks/results/fits.json").read_text())
+    case, epoch = (fits["sections"]["full batch"][name] for name in ("case", "in_gemm"))
+    assert "{n:,} training stimuli, {D} features and {V:,} voxels".format(**case) in told
+    assert (
+        f"takes {fits['subject']['minutes']:.0f} minutes on the two cores" in told and fits["machine"]["threads"] == 2
+    )
+    assert f"takes {epoch:.2f} times the plain matrix products" in told and not fits["settings"]["quick"]
 
 
 @pytest.fixture

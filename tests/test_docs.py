@@ -12,9 +12,11 @@ matplotlib.use("Agg")
 import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 
 import jne
-from jne.plotting import draw_idea
+from jne.book import SUMMARY, measured_texts, minutes_text, read_summary, summary_text
+from jne.plotting import draw_idea, draw_strip
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBER = re.compile(r"-?\d+\.\d+")
@@ -37,6 +39,17 @@ def test_committed_picture_is_what_its_code_draws():
     assert NUMBER.sub("#", committed) == NUMBER.sub("#", drawn)
     numbers = [np.array(NUMBER.findall(text), float) for text in (committed, drawn)]
     np.testing.assert_allclose(*numbers, atol=1e-4)
+
+
+def test_the_readme_has_the_verdicts_and_the_strip_of_cortex_that_were_kept():
+    """What `benchmarks/claims.py` wrote is what its code makes of what it kept."""
+    verdicts, strip = read_summary(ROOT / SUMMARY)
+    readme = (ROOT / "README.md").read_text()
+    assert summary_text(verdicts) in readme and minutes_text(measured_texts(ROOT)) in readme
+    committed = np.asarray(Image.open(ROOT / "book/_static/cortex.png").convert("RGB"), float)
+    drawn = draw_strip(strip)
+    # Fonts and rounding differ between machines, and the file has a palette.
+    assert committed.shape == drawn.shape and np.abs(committed - drawn).mean() < 4
 
 
 @pytest.mark.slow

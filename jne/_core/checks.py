@@ -22,6 +22,33 @@ def whole_number(value: Any, name: str, least: int) -> int:
     return whole
 
 
+def real_number(
+    value: Any, name: str, *, least: float = -np.inf, above: float = -np.inf, below: float = np.inf
+) -> float:
+    """``value`` as a finite number within bounds, or a ValueError that names the argument."""
+    # An array or tensor of one number is one.
+    number = value.item() if getattr(value, "shape", None) == () else value
+    try:
+        size = float(number) if not isinstance(number, bool) and isinstance(number, numbers.Real) else np.nan
+    except OverflowError:
+        size = np.inf
+    if not np.isfinite(size):
+        kind = " (a text)" if isinstance(value, str) else ""
+        raise ValueError(f"{name}={value!r}{kind} is not a finite number")
+    if not (size >= least and size > above and size < below):
+        bounds = {"at least": least, "above": above, "below": below}
+        accepted = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if np.isfinite(bound))
+        raise ValueError(f"{name}={value!r}; accepted is a number {accepted}")
+    return size
+
+
+def truth_value(value: Any, name: str) -> bool:
+    """``value`` as True or False, or a ValueError that names the argument; 0 and 1 are numbers."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} is not a truth value; use True or False")
+    return bool(value)
+
+
 def as_numbers(values: Any, name: str, dtype: DTypeLike | None = None, *, missing: bool = False) -> np.ndarray:
     """``values`` as an array of real numbers; every array that a person hands in comes through here.
 

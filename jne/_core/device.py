@@ -1,14 +1,12 @@
-"""The torch device that a name stands for, what it has free, models on it, and how exactly it multiplies."""
+"""The torch device that a name stands for, what it has free, and how exactly it multiplies."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
 from jne._core.memory import format_bytes
 
@@ -50,25 +48,6 @@ def check_card(device: torch.device, limit: int, beside: int) -> None:
             f"max_memory is {format_bytes(limit)}, model and results take {format_bytes(beside)}, and {device} has "
             f"{format_bytes(free)} free; lower max_memory, give return_samples=False, or use device='cpu'"
         )
-
-
-def moved(model: Any, like: torch.Tensor) -> Any:
-    """A copy of a module on the device and in the precision of ``like``; a function is returned as it is."""
-    if not isinstance(model, nn.Module):
-        return model
-    return cast(copy.deepcopy(model), like)
-
-
-def cast(module: nn.Module, like: torch.Tensor) -> nn.Module:
-    """Bring a module to the device and the precision of ``like``, in place; what is complex in it stays complex."""
-
-    def place(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.is_complex():
-            return tensor.to(device=like.device, dtype=like.dtype.to_complex())
-        return tensor.to(device=like.device, dtype=like.dtype if tensor.is_floating_point() else tensor.dtype)
-
-    # ``Module.to`` drops the imaginary part of a complex weight.
-    return module._apply(place)
 
 
 @contextmanager

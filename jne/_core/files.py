@@ -5,25 +5,21 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import json
 import os
 import platform
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
 from jne._core.memory import format_bytes
-from jne._core.versions import version_of
+from jne._core.versions import FORMAT_VERSION, version_of
 
-FORMAT_VERSION = 1
-"""Version of the files this package writes; it grows when a reader must know the difference."""
 HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 
 
@@ -34,7 +30,7 @@ class DiskFullError(OSError):
         folder = path.parent
         free = shutil.disk_usage(folder).free
         if part and part.exists():  # which is removed as soon as this is told
-            free += 512 * part.stat().st_blocks
+            free += size_of(part) if part.is_dir() else 512 * part.stat().st_blocks
         needed = format_bytes(size) if size > free else f"more than {format_bytes(free)}"
         super().__init__(
             errno.ENOSPC,
@@ -206,6 +202,13 @@ def one_at_a_time(path: str | Path, *, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Wait until no other process is in a block for ``path``, whether it is there already or not."""
+    with _lock(Path(path), wait=True):
+        yield
+
+
+@contextmanager
 def alone(path: str | Path) -> Iterator[None]:
     """Refuse a second process, or thread, that writes ``path`` in this block, whether it is there already or not.
 
@@ -246,20 +249,16 @@ def write_text(text: str, path: str | Path) -> Path:
     return Path(path)
 
 
-def write_json(content: Mapping, path: str | Path, *, sort_keys: bool = True) -> Path:
-    """Write ``content`` to ``path`` as indented JSON, atomically."""
-    return write_text(json.dumps(content, indent=2, sort_keys=sort_keys) + "\n", path)
-
-
-def plain(value: Any) -> Any:
-    """An attribute of a file as Python's own number or text."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def joined_sha256(files: Sequence[str | Path]) -> str:
+    """SHA-256 of a file, or of several files' hashes in order."""
+    hashes = [sha256(file) for file in files]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def provenance() -> dict[str, str | int]:

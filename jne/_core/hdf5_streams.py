@@ -11,6 +11,7 @@ from typing import Any
 
 import xarray as xr
 
+from jne._core.digests import seal
 from jne._core.files import DiskFullError, atomic_path, is_full
 from jne._core.texts import encodable_attributes
 
@@ -77,8 +78,10 @@ class PatientFile(io.FileIO):
 
 
 @contextmanager
-def hdf5_stream(path: str | Path, size: int = 0) -> Iterator[PatientFile]:
+def hdf5_stream(path: str | Path, size: int = 0, *, sealed: bool = True) -> Iterator[PatientFile]:
     """A stream for ``h5py.File`` or ``h5netcdf.File``; its file gets the name ``path`` if the block succeeds.
+
+    After the block it is read again, and its digest is written (`jne._core.digests`).
 
     In a long block, `PatientFile.raise_error` says early that the disk is full.
 
@@ -87,6 +90,8 @@ def hdf5_stream(path: str | Path, size: int = 0) -> Iterator[PatientFile]:
     path : path
     size : int
         Bytes that are going to be written, about; an error if they are not free.
+    sealed : bool
+        False for a file that is not finished yet, which gets no digest.
 
     Raises
     ------
@@ -96,6 +101,8 @@ def hdf5_stream(path: str | Path, size: int = 0) -> Iterator[PatientFile]:
     with atomic_path(path, size) as part, PatientFile(part, Path(path)) as stream:
         try:
             yield stream
+            if sealed and not stream.error:
+                seal(stream)
         except Exception:
             # What could not be written cannot be read again either.
             stream.raise_error(size)

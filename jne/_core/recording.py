@@ -11,6 +11,11 @@ from typing import Any
 RECORD_KEY = "jne_record"
 """Where the metadata of an output keep records: pages warn of a kind of data that they cannot show."""
 
+SAID_FIRST = "**Before anything else.**"
+"""Begins what must be known before a page is read."""
+NOT_SHOWN = "not shown"
+"""Under ``jne`` in the metadata of an output that says why something is not shown."""
+
 Scalar = bool | int | float | str
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 LISTED = 5
 """How many names an error lists before it only counts the rest."""
@@ -19,6 +23,16 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + more
 
 
+def install_extra(extra: str) -> str:
+    """How one of this package's extras is installed: from the clone, as the package is in no registry."""
+    return f"in the folder of your clone of the repository, run: {sys.executable} -m pip install -e '.[{extra}]'"
+
+
+def capital(text: str) -> str:
+    """A text that begins a sentence: its first letter in upper case, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def folder_name(stem: str, taken: Collection[str] = ()) -> str:
     """The name of a folder for what comes from a file of this name without ending: no ``..``, and none that is taken.
 
@@ -29,6 +43,26 @@ def folder_name(stem: str, taken: Collection[str] = ()) -> str:
     """
     # Some file systems do not tell HTML from html.
     return f"_{stem}" if stem.startswith(".") or stem.casefold() in taken else stem
+
+
+def composed(text: str) -> str:
+    """A name with one sign for each letter (NFC); some disks of Macs keep another form of it (NFD), which looks alike.
+
+    Examples
+    --------
+    >>> composed("Hu\\u0308gel") == "Hügel"
+    True
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def composed_each(texts: np.ndarray) -> np.ndarray:
+    """`composed` for each of an array of texts; other values stay."""
+    texts = np.asarray(texts)
+    if texts.dtype.kind not in "UO" or all(str(text).isascii() for text in texts.ravel()):
+        return texts
+    changed = [composed(text) if isinstance(text, str) else text for text in texts.ravel().tolist()]
+    return np.array(changed, object if texts.dtype.kind == "O" else str).reshape(texts.shape)
 
 
 def encodable(text: str) -> str:

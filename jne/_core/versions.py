@@ -1,9 +1,12 @@
-"""Versions of installed packages."""
+"""Versions of installed packages, and of the files that this one writes."""
 
 from __future__ import annotations
 
 import importlib.metadata
 
+FORMAT_VERSION = 2
+"""Version of the files this package writes; it grows when a reader must know the difference. From 2 on they hold a
+digest of themselves (`jne._core.digests`)."""
 UNKNOWN = "0+unknown"
 """Of a package that is not installed: such as this one, run from its source by PYTHONPATH."""
 

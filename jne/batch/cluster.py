@@ -14,6 +14,7 @@ import psutil
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster
 
 from jne._core import available_cores, visible_gpus
+from jne.batch.main_guard import check_main_guard
 from jne.batch.resources import Resources
 from jne.batch.slurm import slurm_cluster
 
@@ -60,7 +61,8 @@ def connect(
     Raises
     ------
     ValueError
-        If the scheduler is none of these, workers are asked of an address, or SLURM refuses the job.
+        If the scheduler is none of these, workers are asked of an address, SLURM refuses the job, or a script without
+        a main guard calls.
     OSError
         If no scheduler answers at the address, or there is no SLURM.
     """
@@ -78,6 +80,7 @@ def connect(
     with dask.config.set(_CONFIG):
         security = _security()
         if scheduler == "local":
+            check_main_guard()
             cluster = _local(workers, resources, security)
         else:
             cluster = slurm_cluster(workers or 1, resources, slurm, security, folder or Path.cwd())

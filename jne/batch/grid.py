@@ -14,12 +14,15 @@ from jne._core import check_held, code_hash, hash_parameters, sha256
 from jne.batch.resources import Resources, as_mapping, read_resources, read_slurm
 from jne.book import (
     declared_parameters,
+    declared_types,
     existing_file,
     find_root,
     load_yaml,
+    parameters_tree,
     read_contents,
     read_notebook,
     read_parameters,
+    refuse_wrong_types,
 )  # fmt: skip
 
 _RUN = 50_000
@@ -101,6 +104,8 @@ def read_grid(file: str | Path) -> Grid:
             accepted = ", ".join(sorted(set().union(*declared.values())))
             raise ValueError(f"{file}: no notebook has a parameter {name.split('.')[0]!r}; they have {accepted}")
 
+    _check_types(file, shared, grid, singles, selected, {*chapters.values()})
+
     count = len(selected) * math.prod(map(len, grid.values())) + len(selected) * len(singles)
     check_held(_RUN * count, f"{file}: a grid of {count} runs")
     product = [dict(zip(grid, combination, strict=True)) for combination in itertools.product(*grid.values())]
@@ -158,6 +163,24 @@ def _single(single, declared: Mapping[str, set], file: Path) -> list[tuple[str, 
             accepted = ", ".join(sorted(declared[name]))
             raise ValueError(f"{file}, runs: {name} has no parameter {unknown[0]!r}; it has {accepted}")
     return [(name, single) for name in names]
+
+
+def _check_types(
+    file: Path, shared: Mapping, grid: Mapping, singles: list, selected: Mapping[str, Path], of_book: set[Path]
+) -> None:
+    """Refuse values of another kind than the notebooks declare, each with its line."""
+    types = {name: declared_types(parameters_tree(path)) for name, path in selected.items()}
+    chapters = {name for name, path in selected.items() if path in of_book}
+    entries = [(("parameters", name), name, value, types) for name, value in shared.items()]
+    for name, choices in grid.items():
+        entries += [(("grid", name, i), name, value, types) for i, value in enumerate(choices)]
+    for i, single in enumerate(singles):
+        single = as_mapping(single, f"{file}, runs")
+        only = Path(str(single.get("notebook", ""))).stem
+        own = {only: types[only]} if only in types else types
+        entries += [(("runs", i, name), name, value, own) for name, value in single.items() if name != "notebook"]
+    for place, name, value, own in entries:
+        refuse_wrong_types(file, place, name, value, own, chapters)
 
 
 def _with(values: Mapping, changes: Mapping, file: Path) -> dict:

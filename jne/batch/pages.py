@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import nbformat
 import pandas as pd
 import yaml
 
-from jne._core import as_written, printable
+from jne._core import as_written, printable, sha256
 from jne.batch.grid import Grid, Run
 from jne.batch.run import read_record
 from jne.batch.summary import flatten
@@ -21,6 +22,7 @@ from jne.book import (
     check_target,
     copy_sources,
     figure_source,
+    fit_to_data,
     lay_out,
     make_html,
     make_presentable,
@@ -72,7 +74,8 @@ def build_pages(grid: Grid, folder: Path, table: pd.DataFrame) -> Path:
     (stage / "index.md").write_text(_index(shown, table), encoding="utf-8")
     chapters += [{"file": str(page.with_suffix(""))} for page in references]
     (stage / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters}))
-    config = yaml.safe_load((stage / "_config.yml").read_text()) | {"title": f"Batch {printable(grid.name)}"}
+    config = yaml.safe_load((stage / "_config.yml").read_text(encoding="utf-8"))
+    config["title"] = f"Batch {printable(grid.name)}"
     # The theme writes its logo's text as HTML.
     logo = {"text": as_written(config["title"])}
     config["sphinx"]["config"].setdefault("html_theme_options", {})["logo"] = logo
@@ -87,6 +90,8 @@ def _executed_page(run: Run, folder: Path, stage: Path, root: Path, values: dict
     target.parent.mkdir(exist_ok=True)
     shutil.copyfile(folder / "runs" / f"{run.name}.ipynb", target)
     record = read_record(folder / "runs", run) or {}
+    if record.get("notebook_sha256", (found := sha256(target))) != found:
+        warnings.warn(f"{folder / 'runs' / target.name}: this notebook was changed after its run", stacklevel=2)
     make_presentable(target, record.get("parameters", run.parameters), root)
     notebook = read_notebook(target)
     heading = next((c for c in notebook.cells if c.cell_type == "markdown" and c.source.startswith("# ")), None)
@@ -96,6 +101,7 @@ def _executed_page(run: Run, folder: Path, stage: Path, root: Path, values: dict
     first, _, rest = heading.source.partition("\n")
     heading.source = f"{first}: {as_written(_named(run))}\n{rest}" if run.varied else heading.source
     nbformat.write(notebook, target)
+    fit_to_data(target, record.get("parameters", run.parameters))
     lay_out(target, run.notebook.name, {"run": run.id}, values=values)
     return {"file": f"runs/{target.stem}"}
 

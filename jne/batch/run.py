@@ -12,7 +12,18 @@ from pathlib import Path
 import nbformat
 from filelock import FileLock
 
-from jne._core import DiskFullError, RefusedError, code_hash, is_full, read_json, thread_environment, write_json
+from jne._core import (
+    DamagedError,
+    DiskFullError,
+    code_hash,
+    is_full,
+    read_sealed_json,
+    reading,
+    set_aside,
+    sha256,
+    thread_environment,
+    write_sealed_json,
+)
 from jne.batch.grid import Run
 from jne.batch.resources import Resources
 from jne.batch.watch import Watch
@@ -24,24 +35,23 @@ STATES = ("done", "failed", "timeout", "memory", "killed", "missing")
 def read_record(folder: Path, run: Run) -> dict | None:
     """The record of a run that has ended, None where there is none.
 
+    One that is damaged is named in a warning and set aside, so that the run is done again.
+
     Raises
     ------
     ValueError
-        If the file is no such record, no plain file, or too large.
+        If the file is no plain file, or too large.
     """
     path = folder / f"{run.name}.json"
     try:
-        record = read_json(path, "record of a run")
-        _check_record(record)
+        record = read_sealed_json(path, "record of a run")
+        with reading(path, "record of a run", "a record"):
+            _check_record(record)
     except FileNotFoundError:
         return None
-    except RefusedError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"record of a run: {path} cannot be read ({type(error).__name__}: {error}); delete it, and the run is done "
-            "again"
-        ) from error
+    except DamagedError as error:
+        set_aside(path, error)
+        return None
     return record
 
 
@@ -66,7 +76,7 @@ def write_record(folder: Path, run: Run, status: str, **facts) -> dict:
     content = {"id": run.id, "notebook": run.notebook.name, "label": run.label, "parameters": run.parameters}
     content |= {"varied": run.varied, "status": status, "host": platform.node(), "ended": datetime.now(UTC).isoformat()}
     # The order of recorded results, such as areas, means something.
-    write_json(content | facts, folder / f"{run.name}.json", sort_keys=False)
+    write_sealed_json(content | facts, folder / f"{run.name}.json")
     return content | facts
 
 
@@ -132,6 +142,7 @@ def _execute(run: Run, folder: Path, root: Path, resources: Resources, environme
     if status == "done" or not log.stat().st_size:
         log.unlink()
     facts = {"seconds": round(watch.seconds, 3), "peak_memory": watch.peak, "worker": os.getpid()}
+    facts["notebook_sha256"] = sha256(executed)
     return write_record(folder, run, status, results=results, **facts, **({"error": error} if error else {}))
 
 

@@ -44,7 +44,7 @@ def flatten(parameters: dict, prefix: str = "") -> dict:
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{name}.")
         else:
-            flat[prefix + name] = str(value) if isinstance(value, list) else value
+            flat[f"{prefix}{name}"] = str(value) if isinstance(value, list) else value
     return flat
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from jne._core import printable
 from jne.batch.cluster import at_a_time, dashboard
 from jne.batch.estimate import estimate
 from jne.batch.grid import Grid, Run, read_grid
@@ -41,7 +42,7 @@ def batch_command(
     console.print(f"{len(grid.runs)} runs, {len(runs)} to do; results in {folder}", markup=False)
     if dry_run:
         for run in runs:
-            console.print(f"  {run.id}  {run.label}", markup=False)
+            console.print(f"  {run.id}  {printable(run.label)}", markup=False)
         if runs:
             console.print(estimate(summary_table(grid, folder), runs, at_a_time(scheduler, workers, grid.resources)))
         return 0
@@ -74,7 +75,9 @@ def batch_command(
         from jne.batch.pages import build_pages
 
         console.print(f"Pages: {build_pages(grid, folder, table)}", markup=False)
-    for label in (run.label for run in grid.runs if run.id in asked.index and table["status"][run.id] != "done"):
+    for label in (
+        printable(run.label) for run in grid.runs if run.id in asked.index and table["status"][run.id] != "done"
+    ):
         console.print(f"not done: {label}", markup=False)
     return int(set(asked["status"]) != {"done"})
 
@@ -105,9 +108,9 @@ class _Follow:
             self.progress.advance(self.task)
         if not self.progress or not good:
             took = "" if record.get("seconds") is None else f" {record['seconds']:.1f} s"
-            reason = "" if good else f": {record['error']['reason'].splitlines()[0]}"
+            reason = "" if good else f": {printable(record['error']['reason'].splitlines()[0])}"
             place = f"[{sum(self.counts.values())}/{self.total}]"
-            self.console.print(f"{place} {record['status']}{took}  {run.label}{reason}", markup=False)
+            self.console.print(f"{place} {record['status']}{took}  {printable(run.label)}{reason}", markup=False)
 
     def waiting(self, executing: int, workers: int) -> None:
         if workers:
@@ -137,7 +140,7 @@ def _table(table: pd.DataFrame, grid: Grid) -> Table:
         measured = ["", ""]
         if not pd.isna(row["seconds"]):
             measured = [f"{row['seconds']:.1f}", f"{row['peak_memory'] / 1e6:.0f} MB"]
-        why = "" if pd.isna(row["error"]) else row["error"].splitlines()[0]
+        why = "" if pd.isna(row["error"]) else printable(row["error"].splitlines()[0])
         # As text: brackets in a value or an error are no markup.
-        shown.add_row(*map(Text, cells), status, *measured, Text(why))
+        shown.add_row(*(Text(printable(cell)) for cell in cells), status, *measured, Text(why))
     return shown

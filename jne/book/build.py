@@ -13,12 +13,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import jne
-from jne._core import folder_name, whole_number
+from jne._core import folder_name, in_units, whole_number
 from jne.book.chapters import default_jobs, needed_chapters, read_chapter, run_chapters
 from jne.book.html import check_target, copy_sources, make_html, publish
 from jne.book.notebooks import existing_file, install_hint, make_presentable, nameable, read_parameters
 from jne.book.pages import glossary_terms, lay_out
 from jne.book.progress import Progress
+from jne.book.recordings import fit_to_data
 
 try:
     from rich.console import Console
@@ -130,10 +131,12 @@ def _build(
     report("Making the pages ...")
     start = time.perf_counter()
     downloads = {chapter.path: (stage / chapter.path).read_bytes() for chapter in chapters.values()}
-    facts = {"parameters": f"{Path(params).name} (folded above)", "version": _version(root)}
+    facts = {"parameters": f"{Path(params).name} (folded at the top)", "version": _version(root)}
     terms = glossary_terms(root / "book/glossary.md")
     for chapter in chapters.values():
-        lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, terms, values)
+        unit = fit_to_data(stage / chapter.path, chapter.values)
+        words = {term: in_units(definition, unit) for term, definition in terms.items()}
+        lay_out(stage / chapter.path, str(chapter.path), facts if chapter in running else {}, words, values)
     html = make_html(stage, work / "sphinx", jobs=jobs)
     for path, content in downloads.items():  # in place of the source of the page
         (html / "_sources" / path).write_bytes(content)

@@ -12,24 +12,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jne._core import (
+    DamagedError,
     atomic_folder,
     available_cores,
     code_hash,
     hash_parameters,
     one_at_a_time,
     provenance,
+    read_sealed_json,
     results_dir,
+    set_aside,
     sha256,
     size_of,
     thread_environment,
     visible_gpus,
     write_json,
+    write_sealed_json,
 )  # fmt: skip
+from jne.book.counterparts import FIGURES, figures_digest, write_figures
 from jne.book.execute import BookError, execute_notebook
 from jne.book.kernels import LoadedProcess, loaded_process
 from jne.book.notebook_files import read_notebook
 from jne.book.progress import Progress
 from jne.book.records import RECORDS, read_records
+
+_DIGESTS = "digests.json"
+"""The file, in the folder of a kept chapter, of the digests of the others."""
 
 
 @dataclass(frozen=True)
@@ -171,35 +179,62 @@ def _run(
     rerun: bool,
 ) -> bool:
     """Execute a chapter, or take it from where it is kept; whether it was executed."""
-    records = {name: read_records(stage / f"book/{name}.ipynb") for name in chapter.after}
-    kept = results_dir() / "chapters" / f"{chapter.name}-{_key(chapter, root, records)}"
+    before = {name: read_notebook(stage / f"book/{name}.ipynb") for name in chapter.after}
+    records = {name: read_records(notebook) for name, notebook in before.items()}
+    kept = results_dir() / "chapters" / f"{chapter.name}-{_key(chapter, root, records, figures_digest(before))}"
     with one_at_a_time(kept):
-        fresh = rerun or not kept.exists()
+        fresh = rerun or not _whole(kept)
         if fresh:
             folder = stage.with_name("chapters") / chapter.name
             shutil.rmtree(folder, ignore_errors=True)
             executed = folder / chapter.path
             if records:
                 path = write_json(records, folder / "records.json", sort_keys=False).absolute()
-                environment = {**environment, RECORDS: str(path)}
+                figures = write_figures(before, folder / "figures").absolute()
+                environment = {**environment, RECORDS: str(path), FIGURES: str(figures)}
             options = {"environment": environment, "loaded": loaded, "started": started, "on_cell": on_cell}
             execute_notebook(root / chapter.path, executed, chapter.values, root=root, **options)
             _keep(executed.parent, kept)
-    shutil.copytree(kept, (stage / chapter.path).parent, dirs_exist_ok=True)
+    shutil.copytree(kept, (stage / chapter.path).parent, dirs_exist_ok=True, ignore=lambda *_: [_DIGESTS])
     return fresh
 
 
 def _keep(folder: Path, kept: Path) -> None:
     with atomic_folder(kept, size_of(folder)) as part:
         shutil.copytree(folder, part, dirs_exist_ok=True)
+        write_sealed_json({"files": _files(part)}, part / _DIGESTS)
 
 
-def _key(chapter: Chapter, root: Path, records: Mapping) -> str:
+def _whole(kept: Path) -> bool:
+    """Whether a chapter is kept; one whose files are not what they were is named and set aside."""
+    if not kept.exists():
+        return False
+    try:
+        if read_sealed_json(kept / _DIGESTS, "kept chapter")["files"] != _files(kept):
+            raise DamagedError(f"kept chapter: {kept} is damaged: its files are not what was written")
+    except (DamagedError, FileNotFoundError, KeyError) as error:
+        set_aside(kept, error)
+        return False
+    return True
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Digest of each file of a chapter."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _DIGESTS)
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
+
+
+def _key(chapter: Chapter, root: Path, records: Mapping, figures: str) -> str:
     """Sixteen digits that change with the notebook, its parameters, the files they name, the code and the versions."""
-    cells = [(cell.cell_type, cell.source) for cell in read_notebook(root / chapter.path).cells]
+    # What the metadata hold for recordings is a part of the page.
+    cells = [
+        (cell.cell_type, cell.source, *([own] if (own := cell.metadata.get("jne")) else []))
+        for cell in read_notebook(root / chapter.path).cells
+    ]
     files = {str(path): _state(path) for path in _named_files(chapter.values, root)}
     measured = {path.name: sha256(path) for path in sorted((root / "benchmarks/results").glob("*.json"))}
     content = {"cells": cells, "values": chapter.values, "files": files, "measured": measured, "records": records}
+    content |= {"figures": figures} if chapter.after else {}
     return hash_parameters({**content, "code": code_hash("chapter"), **provenance()})
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from jne.book.kernels import LoadedProcess, ThisPython
 from jne.book.notebook_files import read_notebook
@@ -16,6 +17,7 @@ try:
     import papermill
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.translators import PythonTranslator, papermill_translators
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(install_hint(missing)) from missing
 
@@ -36,6 +38,40 @@ class BookError(RuntimeError):
     def __init__(self, message: str, *, cell: str = "", reason: str = ""):
         super().__init__(message)
         self.cell, self.reason = cell, reason
+
+
+class _Source(str):
+    """The source of a value, in place of one that papermill would not write as it is."""
+
+
+class _Translator(PythonTranslator):
+    """Papermill's own writer of parameters, which makes texts of all keys of a mapping."""
+
+    @classmethod
+    def translate(cls, val: Any) -> str:
+        return str(val) if isinstance(val, _Source) else super().translate(val)
+
+
+papermill_translators.register("python", _Translator)
+
+
+def _written(value: Any) -> Any:
+    """``value``, or its source where a mapping in it has keys that are no texts."""
+    return value if _only_text_keys(value) else _Source(_source(value))
+
+
+def _only_text_keys(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _only_text_keys(item) for key, item in value.items())
+    return all(map(_only_text_keys, value)) if isinstance(value, list) else True
+
+
+def _source(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_source(key)}: {_source(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_source, value))}]"
+    return f"float({str(value)!r})" if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
 class _Engine(NBClientEngine):
@@ -95,7 +131,7 @@ def execute_notebook(
         papermill.execute_notebook(
             _as_it_is(notebook),
             _as_it_is(executed.absolute()),
-            dict(parameters),
+            {name: _written(value) for name, value in parameters.items()},
             engine_name="jne",
             kernel_name="python3",
             language="python",

@@ -15,7 +15,7 @@ import yaml
 
 from jne._core import DiskFullError, atomic_folder, existing_parent, need_space, size_of
 from jne.book.execute import BookError
-from jne.book.measured import measured, put_in
+from jne.book.measured import measured_texts, put_in
 
 _THEME = 20_000_000
 """Bytes of what every book has: styles, scripts, fonts."""
@@ -38,11 +38,11 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> dict[str
     Returns
     -------
     dict
-        What `measured` has for ``{{name}}`` in the text of notebooks; in that of other documents it is put in.
+        What `measured_texts` has for ``{{name}}`` in the text of notebooks; in that of other documents it is put in.
     """
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
-    values = measured(root)
+    values = measured_texts(root)
     for document in documents:
         (stage / document).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / document, stage / document)
@@ -50,7 +50,7 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> dict[str
             text = put_in((root / document).read_text(encoding="utf-8"), values)
             (stage / document).write_text(text, encoding="utf-8")
     shutil.copyfile(root / "_toc.yml", stage / "_toc.yml")
-    config = yaml.safe_load((root / "_config.yml").read_text())
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
     if mathjax := importlib.util.find_spec("sphinx-mathjax-offline"):
         # One file with its glyphs as SVG: Firefox loads no fonts for a page opened from disk.
@@ -60,7 +60,7 @@ def copy_sources(root: Path, stage: Path, documents: Iterable[Path]) -> dict[str
         sphinx["mathjax_path"] = "mathjax/tex-svg.js"
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "_mathjax"]
     _set_repository(config)
-    (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return values
 
 
@@ -85,7 +85,7 @@ def make_html(stage: Path, target: Path, *, strict: bool = True, jobs: int = 1) 
     need_space(target / "html", size)
     options = ["build", str(stage), "--path-output", str(target), *(["-W", "-n", "--keep-going"] if strict else [])]
     log = target / "log.txt"
-    with log.open("w") as stream:
+    with log.open("w", encoding="utf-8") as stream:
         command, variables = [sys.executable, "-c", _JUPYTER_BOOK, str(jobs), *options], os.environ | {"NO_COLOR": "1"}
         streams = {"stdin": subprocess.PIPE, "stdout": stream, "stderr": subprocess.STDOUT}
         # No shell: this Python, with folders of the book as arguments.
@@ -93,9 +93,10 @@ def make_html(stage: Path, target: Path, *, strict: bool = True, jobs: int = 1) 
             run.wait()
     html = target / "_build/html"
     if run.returncode or not (html / "index.html").is_file():
-        if "No space left" in log.read_text():
+        said = log.read_text(encoding="utf-8", errors="replace")
+        if "No space left" in said:
             raise DiskFullError(target / "html", size)
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text()).replace(f"{stage}/", "").splitlines()
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", said).replace(f"{stage}/", "").splitlines()
         bad = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL)\b", line)]
         raise BookError("the pages are not in order:\n\n" + "\n".join(bad or lines[-15:]) + f"\n\nThe whole log: {log}")
     return html

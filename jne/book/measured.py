@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from jne._core import as_written, read_json
+from jne.book.planning import markdown_table, memory_table, stimuli_table, stimuli_text, time_table
 
 RESULTS = Path("benchmarks/results")
 NOT_YET = "nobody has measured yet"
 
 
-def measured(root: Path) -> dict[str, str]:
+def measured_texts(root: Path) -> dict[str, str]:
     """Markdown for ``{{name}}`` in the pages.
 
     ``encoder_difference`` is from `benchmarks/encoders.py`, ``layer_hierarchy`` and ``layer_rise`` are from
     `benchmarks/layers.py`, ``validated_size`` and ``validated_recovery`` from `benchmarks/validated.py`, ``quick_time``
     and ``demo_time`` from `benchmarks/book.py`; ``batch_machine``, ``batch_grid``, ``batch_scaling`` and
-    ``batch_overhead`` from `benchmarks/batch.py`.
+    ``batch_overhead`` from `benchmarks/batch.py`. The ``plan_`` texts are of several (`jne.book.planning`).
     """
     batch = _read(root / RESULTS / "batch.json")
     parts = {"grid": _grid, "scaling": _scaling, "overhead": _overhead}
@@ -32,7 +33,7 @@ def measured(root: Path) -> dict[str, str]:
     validated = _read(root / RESULTS / "validated.json").get("sections", {})
     texts["validated_size"] = _validated_size(validated) if validated else f"How often it is wrong, {NOT_YET}"
     texts["validated_recovery"] = _validated_recovery(validated) if validated else f"How far, {NOT_YET}"
-    return texts | _book_times(_read(root / RESULTS / "book.json"))
+    return texts | _planning(root) | _book_times(_read(root / RESULTS / "book.json"))
 
 
 def put_in(text: str, values: Mapping[str, str]) -> str:
@@ -112,6 +113,17 @@ def _validated_recovery(sections: dict) -> str:
     )
 
 
+def _planning(root: Path) -> dict[str, str]:
+    parts = {
+        "plan_stimuli": (stimuli_table, "validated"),
+        "plan_enough": (stimuli_text, "validated"),
+        "plan_time": (time_table, "engine", "gpu", "features"),
+        "plan_memory": (memory_table, "engine", "gpu", "nsd_memory"),
+    }
+    read = {name: [_read(root / RESULTS / f"{file}.json") for file in files] for name, (_, *files) in parts.items()}
+    return {name: parts[name][0](*found) if all(found) else f"That {NOT_YET}" for name, found in read.items()}
+
+
 def _book_times(book: dict) -> dict[str, str]:
     times = {f"{name}_time": f"a time that {NOT_YET}" for name in ("quick", "demo")}
     busy = book.get("builds_busy", {})
@@ -135,7 +147,7 @@ def _grid(part: dict) -> str:
     ways = sorted(part["seconds"].items(), key=lambda way: -way[1])
     plain = part["seconds"]["plain loop, no cache"]
     rows = [(way, f"{seconds / 60:.1f}", f"{plain / seconds:.1f}") for way, seconds in ways]
-    return _table((f"{part['runs']} runs", "minutes", "times as fast"), rows)
+    return markdown_table((f"{part['runs']} runs", "minutes", "times as fast"), rows)
 
 
 def _scaling(part: dict) -> str:
@@ -152,7 +164,7 @@ def _scaling(part: dict) -> str:
         factors = {name: max(run[key] / first[key], first[key] / run[key]) for key, name in sizes.items()}
         what = ", ".join(f"{factor:.0f} times the {name}" for name, factor in factors.items() if factor != 1)
         rows.append((what, f"{run['seconds']:.0f}", _megabytes(run)))
-    return _table(("one run of *Spatial distribution*", "seconds", "peak memory, MB"), rows)
+    return markdown_table(("one run of *Spatial distribution*", "seconds", "peak memory, MB"), rows)
 
 
 def _megabytes(run: dict) -> str:
@@ -166,9 +178,3 @@ def _overhead(part: dict) -> str:
         f"{ours - alone:.2f} seconds a run over papermill alone ({part['runs']} runs of a notebook that does nothing, "
         f"{alone:.1f} seconds each), and {memory['0.9']:.0f} MB for the command itself"
     )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: words left, numbers right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

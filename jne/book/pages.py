@@ -1,4 +1,4 @@
-"""Executed chapters as pages: code folded, figures with captions, provenance and alternative text, terms linked."""
+"""Executed chapters as pages: one fold of code a figure, captions, alternative text, one line of provenance, terms."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
 from PIL import Image
 
 from jne._core import as_written
+from jne.book.counterparts import figure_anchor
 from jne.book.measured import put_in
 from jne.book.notebook_files import read_notebook
 from jne.book.notebooks import declared_parameters
 
+_ALONE = {"parameters", "show-input", "hide-cell", "remove-input", "remove-cell"}
 _ABOUT = ("responses", "data", "layer", "seed")  # in this order: a notebook's file sorts its keys
 # Nothing in here is prose: code, mathematics, links, tags, roles, addresses.
 _PROTECTED = r"\{[\w:-]+\}`[^`]*`|`+[^`]*`+|\$\$.*?\$\$|\$[^$]*\$|!?\[[^\]]*\](?:\([^)]*\))?|<[^>]*>|https?://\S+"
@@ -38,18 +40,18 @@ def lay_out(
     path : Path
         Executed notebook; its figures are written to ``_figures`` beside it.
     notebook : str
-        Its path in the repository, named beneath every figure.
+        Its path in the repository, named in the line at the page's end that says where its figures are from.
     facts : mapping of str
         What else to name there: the parameter set, the version.
     terms : mapping of str to str
         Terms of the glossary and their definitions; see `link_terms`.
     values : mapping of str to str
-        What `measured` has for ``{{name}}`` in its text.
+        What `measured_texts` has for ``{{name}}`` in its text.
     """
     content = read_notebook(path)
     default = declared_parameters(content).get("seed")
     seed = {} if default is None else {"seed": str(ast.literal_eval(default))}
-    number = 0
+    abouts: list[dict[str, str]] = []
     for cell in content.cells:
         if cell.cell_type != "code":
             cell.source = put_in(cell.source, values)
@@ -63,15 +65,40 @@ def lay_out(
         for output in cell.outputs:
             shown = output.get("metadata", {}).get("jne")
             if isinstance(shown, Mapping):
-                number += 1
                 found = {**seed, **shown["about"]}
-                about = {name: found[name] for name in _ABOUT if name in found} | {"notebook": notebook, **facts}
+                abouts.append({name: found[name] for name in _ABOUT if name in found})
                 uri = _write_image(output.data["image/png"], path.parent / "_figures")
-                text = _figure(uri, f"fig-{path.stem}-{number}", shown, about)
+                text = _figure(uri, figure_anchor(path.stem, len(abouts)), shown)
                 output.data, output.metadata = nbformat.from_dict({"text/markdown": text}), {}
         cell.outputs = [output for output in cell.outputs if output.get("metadata", {}).get("jne") != "caption"]
+    fold_together(content)
     link_terms(content, terms)
+    if abouts:
+        line = _provenance(path.stem, abouts, {"notebook": notebook, **facts})
+        content.cells.append(nbformat.v4.new_markdown_cell(line))
     nbformat.write(content, path)
+
+
+def fold_together(content: nbformat.NotebookNode) -> None:
+    """Put folded code that shows nothing into the fold of the next code that shows something, in place.
+
+    So a page has one fold beside each figure, with all that it takes; what a notebook keeps apart stays one idea a cell
+    there. Parameters, code that is not folded and the last cells stay as they are.
+    """
+    kept, silent = [], []
+    for cell in content.cells:
+        tags = set(cell.metadata.get("tags", []))
+        if cell.cell_type == "code" and not tags & _ALONE:
+            if not cell.outputs:
+                silent.append(cell)
+            else:
+                cell.source = "\n\n".join([*(before.source for before in silent), cell.source])
+                kept = [one for one in kept if not any(one is before for before in silent)]
+                silent = []
+        elif cell.cell_type == "code" and "show-input" in tags:
+            silent = []
+        kept.append(cell)
+    content.cells = kept
 
 
 def link_terms(content: nbformat.NotebookNode, terms: Mapping[str, str]) -> None:
@@ -106,7 +133,8 @@ def link_terms(content: nbformat.NotebookNode, terms: Mapping[str, str]) -> None
 
 def glossary_terms(page: Path) -> dict[str, str]:
     """The terms that the glossary at ``page`` defines, with their definitions; none where there is no such page."""
-    block = re.search(r"```\{glossary\}\n(.*?)```", page.read_text(), re.DOTALL) if page.is_file() else None
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    block = re.search(r"```\{glossary\}\n(.*?)```", text, re.DOTALL)
     entries = re.findall(r"^(\S.*)\n  (.*(?:\n  .*)*)", block[1], re.MULTILINE) if block else []
     return {term: " ".join(definition.split()) for term, definition in entries}
 
@@ -134,12 +162,24 @@ def _with_palette(content: bytes) -> bytes:
     return out.getvalue()
 
 
-def _figure(uri: str, name: str, shown: Mapping, about: Mapping[str, str]) -> str:
-    """MyST source of a figure with its caption, and beneath it where it is from."""
-    facts = " · ".join(f"<span>{k}: {as_written(v)}</span>" for k, v in about.items())
-    content = f'{shown["caption"]}\n\n<p class="jne-provenance">{facts}</p>'
+def _figure(uri: str, name: str, shown: Mapping) -> str:
+    """MyST source of a figure with its caption."""
     more = {"name": name, "target": f"../_images/{Path(uri).name}"}
-    return figure_source(uri, content, alt=shown["alt"], width=shown["width"], **more)
+    return figure_source(uri, shown["caption"], alt=shown["alt"], width=shown["width"], **more)
+
+
+def _provenance(chapter: str, abouts: Sequence[Mapping[str, str]], facts: Mapping[str, str]) -> str:
+    """One line on where a page's figures are from; unfolded, the study of each."""
+    groups: dict[tuple, list[str]] = {}
+    for number, about in enumerate(abouts, 1):
+        groups.setdefault(tuple(about.items()), []).append(f"{{numref}}`{figure_anchor(chapter, number)}`")
+    rows = [f"{', '.join(figures)}: {_spans(about)}" for about, figures in groups.items() if about]
+    head = f"<summary>Where these figures are from · {_spans(facts.items())}</summary>"
+    return "\n\n".join([f'<details class="jne-provenance">\n{head}', *rows, "</details>"]) + "\n"
+
+
+def _spans(facts: Iterable[tuple[str, str]]) -> str:
+    return " · ".join(f"<span>{name}: {as_written(value)}</span>" for name, value in facts)
 
 
 def figure_source(uri: str, content: str, *, alt: str, width: int, **options: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import importlib
 import inspect
 import pydoc
 import re
+from collections.abc import Iterator
 
+import click
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
@@ -17,10 +20,17 @@ _CLASS = [
     "   :exclude-members: set_fit_request, set_predict_request, set_score_request",
 ]
 
+_FIGURE = r'(<a [^>]*image-reference"[^>]*>\s*<img [^>]*style="width: (\d+)px)'
+_REFERENCE = r"\[R[0-9a-f]{12}-(\d+)\]"
+"""To the literature of a docstring, as numpydoc leaves it."""
+_SMALLEST = 0.7
+"""Of the width that a figure's letters are made for."""
+
 
 def setup(app) -> dict[str, bool]:
     """Register the hooks; called by Sphinx."""
     app.connect("source-read", _append_docstrings)
+    app.connect("source-read", _list_commands)
     app.connect("sphinx-click-process-description", _examples_as_blocks)
     app.connect("html-page-context", _mend_page, priority=900)
     app.connect("builder-inited", _say_safe)
@@ -78,17 +88,41 @@ def _append_docstrings(app, page: str, source: list[str]) -> None:
 
 
 def _examples_as_blocks(app, context, lines: list[str]) -> None:
-    """Commands that a help text keeps line by line become a code block: a line block would lose their backslashes."""
-    mended, inside = [], False
-    for line in lines:
-        if line.startswith("| ") and not line.endswith(":"):
-            mended += [] if inside else ["", ".. code-block:: shell", ""]
-            mended.append("   " + line.removeprefix("| ").removeprefix("  "))
-            inside = True
+    """Lines that a help text keeps as they are become a code block: a line block would lose backslashes and indents."""
+    mended, block = [], []
+    for line in [*lines, ""]:
+        if line.startswith("|   "):
+            block.append(line.removeprefix("|   "))
+            continue
+        if block:
+            language = "shell" if block[0].startswith(("jne ", "hf ")) else "text"
+            mended += ["", f".. code-block:: {language}", "", *(f"   {code}" for code in block), ""]
+            block = []
+        mended.append(line.removeprefix("| "))
+    lines[:] = mended[:-1]
+
+
+def _list_commands(app, page: str, source: list[str]) -> None:
+    """Above the texts of all commands, a list of them."""
+    if not (found := re.search(r"^\.\. click:: (\S+):(\w+)\n   :prog: (\w+)$", source[0], re.MULTILINE)):
+        return
+    main = getattr(importlib.import_module(found[1]), found[2])
+    # A link in Markdown knows no headings but Markdown's.
+    rows = [f'| <a href="#{name.replace(" ", "-")}"><code>{name}</code></a> | {command.get_short_help_str(200)} |'
+            for name, command in _commands(main, found[3])]  # fmt: skip
+    table = "\n".join(["| command | what it does |", "| --- | --- |", *rows])
+    heading = "```{eval-rst}\n.. click::"
+    source[0] = source[0].replace(heading, f"{table}\n\n{heading}")
+
+
+def _commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for each in group.list_commands(context):
+        command = group.get_command(context, each)
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{name} {each}")
         else:
-            mended.append(line.removeprefix("| "))
-            inside = False
-    lines[:] = mended
+            yield f"{name} {each}", command
 
 
 def _mend_page(app, page: str, template: str, context: dict, doctree) -> None:
@@ -99,7 +133,14 @@ def _mend_page(app, page: str, template: str, context: dict, doctree) -> None:
         context[name] = html.escape(context.get(name) or "")
     # Its children have the role of bibliography entries, which a list may not have.
     if "body" in context:
-        context["body"] = context["body"].replace('<div role="list" class="citation', '<div class="citation')
+        body = context["body"].replace('<div role="list" class="citation', '<div class="citation')
+        body = re.sub(_REFERENCE, r"[\1]", body)
+        context["body"] = re.sub(_FIGURE, _readable, body)
+
+
+def _readable(figure: re.Match) -> str:
+    """A figure that is never shrunk so far that its letters are too small; it scrolls sideways instead (jne.css)."""
+    return f"{figure[1]}; min-width: {round(_SMALLEST * int(figure[2]))}px"
 
 
 def _of_thebe(script) -> bool:

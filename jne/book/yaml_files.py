@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import yaml
 from yaml.constructor import ConstructorError
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from jne._core import check_held, read_bytes
+from jne._core import check_held, read_text
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -120,6 +120,24 @@ def _check_written_out(node: Node) -> None:
     check_held(size(node), "with every alias (*name) written out, it")
 
 
+def line_of(file: Path, *keys: Any) -> int | None:
+    """The line, from 1, at which an entry of a file that `load_yaml` read begins; ``keys`` lead to it."""
+    loader = _Loader(read_text(file, "YAML"))
+    node, line = loader.get_single_node(), None
+    for key in keys:
+        if isinstance(node, MappingNode):
+            named = [(k, v) for k, v in node.value if loader.construct_object(k, deep=True) == key]
+            if not named:
+                return line
+            line, node = named[-1][0].start_mark.line + 1, named[-1][1]
+        elif isinstance(node, SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
 def load_yaml(file: Path):
     """The content of a YAML file, by YAML 1.2.
 
@@ -129,8 +147,11 @@ def load_yaml(file: Path):
         If it is not YAML, has a name twice in one mapping, or a word that YAML 1.1 and 1.2 read differently and both
         are in use (``yes``, ``off``, ``1_000``); the message names the file and the line.
     """
+    if file.is_file() and not file.stat().st_size:
+        return None
+    text = read_text(file, "YAML")
     try:
-        loader = _Loader(read_bytes(file, "YAML"))
+        loader = _Loader(text)
         loader.name = str(file)
         node = loader.get_single_node()
         if node is None:

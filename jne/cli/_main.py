@@ -20,17 +20,31 @@ class _Commands(click.Group):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
-        except MemoryError as error:
-            raise click.ClickException(f"there is not enough memory ({error or 'nothing more is known'})") from error
         except (ValueError, OSError, ModuleNotFoundError) as error:
-            raise click.ClickException(_sentence(error)) from error
+            raise click.ClickException(_printable(_sentence(error))) from error
+        except Exception as error:
+            from jne._core import is_out_of_memory, memory_sentence
+
+            if not is_out_of_memory(error):
+                raise
+            # What libraries still do while Python ends fails in its turn, and has nothing to add.
+            sys.unraisablehook = lambda _: None
+            raise click.ClickException(memory_sentence(error)) from error
+
+
+def _printable(text: str) -> str:
+    from jne._core import printable
+
+    return printable(text)
 
 
 def _sentence(error: Exception) -> str:
     if not isinstance(error, OSError):
         return str(error)
-    from jne._core import DiskFullError, is_full
+    from jne._core import DiskFullError, is_full, is_out_of_memory, memory_sentence
 
+    if is_out_of_memory(error):
+        return memory_sentence(error)
     if isinstance(error, DiskFullError) or not is_full(error):
         return str(error)
     # Of a file that another library writes.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
+
+from jne._core import printable
 
 if TYPE_CHECKING:
     from jne.datasets import EncodingDataset
@@ -42,9 +47,25 @@ def telling() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def say(text: object) -> None:
+    """A text on stdout, in which what steers a terminal is an escape: names from files may hold it."""
+    click.echo(printable(str(text)))
+
+
+def say_json(content: object) -> None:
+    """The same for JSON, in which it is an escape of JSON's."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    text = re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a terminal's own escapes are none of JSON's
+        text = json.dumps(content, indent=2)
+    click.echo(text)
+
+
 def tell(line: str) -> None:
     """A line on stderr."""
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
 
 
 def layer_to_study(data: EncodingDataset, layer: str | None) -> str | None:
@@ -59,7 +80,7 @@ def layer_to_study(data: EncodingDataset, layer: str | None) -> str | None:
 
 def layers_of(data: EncodingDataset, layer: str | None) -> list[str | None]:
     """The layers that encoders may be fitted to: all where each voxel has its own, else the one."""
-    return [*data.layers] if layer == "best" and layer not in data.layers else [layer]
+    return [*data.layers] if data.means_best(layer) else [layer]
 
 
 def fits_of_study(data: EncodingDataset, layer: str | None, n_seeds: int) -> int:

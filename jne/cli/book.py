@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from jne.cli._main import main
+from jne.cli._telling import say
 
 
 @main.command()
@@ -21,7 +22,7 @@ def book(params, data, out, only, jobs, rerun):
     from jne.book import BookError, build_book
 
     console = Console(stderr=True)
-    report = console.out if console.is_terminal else click.echo
+    report = console.out if console.is_terminal else say
     try:
         build_book(params, data, out, only=only, jobs=jobs, rerun=rerun, report=report, console=console)
     except BookError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from jne.cli._telling import say
 from jne.cli.prepare import prepare
 
 
@@ -29,5 +30,5 @@ def categories(**options):
 
     table = image_categories(**options)
     counts = ", ".join(f"{name} {count}" for name, count in table["category"].value_counts().items())
-    click.echo(f"{len(table)} images: {counts}")
-    click.echo(f"Wrote {options['out']}.")
+    say(f"{len(table)} images: {counts}")
+    say(f"Wrote {options['out']}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from jne.cli._main import main
+from jne.cli._telling import say
 
 
 @main.command()
@@ -45,8 +46,8 @@ def features(out, **options):
     from jne.features import part_path, write_features
 
     if (part := part_path(out)).exists():
-        click.echo(f"Going on with {part}.")
+        say(f"Going on with {part}.")
     written = write_features(out=out, progress=sys.stderr.isatty(), **options)
     layers = ", ".join(f"{name} ({width})" for name, width in written.layers.items())
-    click.echo(f"{len(written.stimulus_id)} images, {written.attrs['feature_model']}: {layers}")
-    click.echo(f"Wrote {written.path} ({Path(written.path).stat().st_size / 1e6:.1f} MB).")
+    say(f"{len(written.stimulus_id)} images, {written.attrs['feature_model']}: {layers}")
+    say(f"Wrote {written.path} ({Path(written.path).stat().st_size / 1e6:.1f} MB).")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 import jne
 from jne.cli._main import main
+from jne.cli._telling import say, say_json
 
 
 @main.command()
@@ -18,19 +17,34 @@ def info(file, as_json):
     from jne.datasets import describe, describe_text
 
     data = jne.load_dataset(file)
-    click.echo(json.dumps(describe(data), indent=2) if as_json else describe_text(data))
+    say_json(describe(data)) if as_json else say(describe_text(data))
 
 
 @main.command()
 @click.argument("file")
-def validate(file):
-    """List everything in FILE that breaks the dataset format; exit status 1 if anything does."""
-    from jne.datasets import open_content, structure_problems, value_problems
+@click.option("--deep", is_flag=True, help="Compare FILE with its digest even if it is larger than 1 GB.")
+def validate(file, deep):
+    """List everything in FILE that breaks the dataset format; exit status 1 if anything does. Of a valid one, say
+    what figures will be empty, as no areas or levels of theirs are known.
 
-    with open_content(file) as content:
+    A file is compared with the digest of all that is in it whenever it is opened, up to 1 GB. FILE may be a features
+    file (.h5), too.
+    """
+    from jne._core import HDF5_ENDINGS
+    from jne.datasets import dataset_notes, open_content, structure_problems, value_problems
+    from jne.features import read_feature_file
+
+    if file.endswith(HDF5_ENDINGS):
+        found = read_feature_file(file, deep=deep)
+        say(f"{file} is a valid features file: {len(found.stimulus_id)} images, {', '.join(found.layers)}.")
+        return
+    with open_content(file, deep=deep) as content:
         problems = structure_problems(content) + value_problems(content)
+        notes = [] if problems else dataset_notes(content)
     for problem in problems:
-        click.echo(f"- {problem}")
+        say(f"- {problem}")
     if problems:
         raise click.ClickException(f"{file} breaks the format in {len(problems)} way{'s' * (len(problems) > 1)}")
-    click.echo(f"{file} is a valid dataset.")
+    say(f"{file} is a valid dataset.")
+    for note in notes:
+        say(f"Note: {note}.")

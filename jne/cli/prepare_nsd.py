@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from jne.cli.prepare import _FURTHER, prepare
+from jne.cli._telling import say
+from jne.cli.prepare import _FURTHER, _LEVELS, prepare
 
 # Those of jne.prepare.nsd, which takes a second to import.
 SPACES, ZSCORES, CEILINGS = ("func1pt8mm", "fsaverage"), ("run", "session", "none"), ("ncsnr", "repeats")
@@ -32,11 +33,20 @@ SPACES, ZSCORES, CEILINGS = ("func1pt8mm", "fsaverage"), ("run", "session", "non
 @click.option("--n-test", type=int, help="Images to test on.  [default: all that qualify]")
 @click.option("--seed", default=0, help="Seed of the split.")
 @click.option("--roi-order", metavar="A,B,...", help="Atlases; the first with an area gives a voxel's roi.")
+@_LEVELS
+@click.option(
+    "--left-atlas",
+    multiple=True,
+    metavar="FILE",
+    help="On fsaverage: areas that NSD has none of there, such as lh.floc-faces_fsaverage_space.npy of Algonauts 2023, "
+    "or .annot, GIFTI or MGH. May come several times.",
+)
+@click.option("--right-atlas", multiple=True, metavar="FILE", help="The same of the right hemisphere, in one order.")
 @click.option("--noise-ceiling", type=click.Choice(CEILINGS), default="ncsnr", help="From what it is taken.")
 @click.option("--name", help="Name for titles.  [default: NSD subject N, SPACE]")
 @click.option("--synthetic", is_flag=True, help="The tree holds simulated responses: say so in every figure.")
 @click.option("--max-memory", default="4GB", help="Refuse to start if more would be needed.")
-def nsd(roi_order, **options):
+def nsd(roi_order, left_atlas, right_atlas, **options):
     """Make a dataset of one subject of the Natural Scenes Dataset.
 
     Reads NSD's own files, named as in its data manual: betas, responses.tsv, nsd_expdesign.mat, regions, ncsnr. What is
@@ -63,7 +73,8 @@ def nsd(roi_order, **options):
     \b
     Areas: each atlas is kept, and roi takes the first of --roi-order, by default
       prf-visualrois,floc-faces,floc-places,floc-bodies,HCP_MMP1
-      on fsaverage, where NSD has none of the drawn ones: Kastner2015,HCP_MMP1,streams
+      on fsaverage, where NSD has none of the drawn ones: Kastner2015,HCP_MMP1,streams, after --left-atlas, which
+      takes the drawn ones as the Algonauts Project 2023 has them
 
     \b
     Disk, for 40 sessions and 10,000 images:
@@ -76,15 +87,16 @@ def nsd(roi_order, **options):
     from jne.prepare import prepare_nsd
 
     order = [atlas.strip() for atlas in roi_order.split(",")] if roi_order else None
-    data = prepare_nsd(roi_order=order, progress=sys.stderr.isatty(), report=click.echo, **options)
-    click.echo(repr(data))
+    atlases = {"left": left_atlas, "right": right_atlas} if left_atlas or right_atlas else None
+    data = prepare_nsd(roi_order=order, atlases=atlases, progress=sys.stderr.isatty(), report=say, **options)
+    say(repr(data))
     if dropped := data.attrs["n_dropped_voxels"]:
-        click.echo(f"Left out: {dropped} voxels without data ({data.attrs['voxels_without_data']}).")
+        say(f"Left out: {dropped} voxels without data ({data.attrs['voxels_without_data']}).")
     if clipped := data.attrs["n_clipped_betas"]:
-        click.echo(
+        say(
             f"Clipped: {clipped} betas, in {data.attrs['n_clipped_voxels']} voxels, are at the limit of what NSD's "
             "files can hold (109.2 %): they were larger."
         )
     if left := data.attrs["n_images_left_out"]:
-        click.echo(f"Left out: {left} images (shared ones seen too seldom to test on, or beyond --n-...).")
-    click.echo(f"Wrote {data.path}. Next: jne info {data.path}; jne book --data {data.path}")
+        say(f"Left out: {left} images (shared ones seen too seldom to test on, or beyond --n-...).")
+    say(f"Wrote {data.path}. Next: jne info {data.path}; jne book --data {data.path}")

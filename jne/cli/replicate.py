@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 
 from jne.cli._fitting import fit_options, study_options
 from jne.cli._main import main
-from jne.cli._telling import expected_time, fits_of_study, layer_to_study, tell, telling
+from jne.cli._telling import expected_time, fits_of_study, layer_to_study, say, say_json, tell, telling
 
 
 @main.command()
@@ -78,6 +77,11 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
     for RSC, FFC for FFA; nothing for OPA and a second FFA, so that eight of the ten are there. Of synthetic datasets a
     verdict says whether what was planted is recovered, and nothing about a brain.
 
+    One FILE that is the `summary.csv` of a batch stands for its runs: those of *Hierarchy* with `claims: true` record
+    their verdicts. A claim then holds where it does in every run that can test it, does not hold where none shows it,
+    and else holds only for a part of the runs: how many of each subject, layer, seed and whatever else the grid varied,
+    is said. Nothing is fitted, so the options below, but for --json, do nothing.
+
     The exit status is 0 whatever the verdicts, and 1 where a file cannot be used.
 
     \b
@@ -85,11 +89,21 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
       jne replicate subj01.nc subj02.nc subj05.nc subj07.nc
       jne replicate mydata.nc --hidden-size 256 --lr 0.003 --json > verdicts.json
       jne replicate mydata.nc --layer best --seeds 3
+      jne replicate _build/batch/study/summary.csv
     """
     from jne.datasets import load_dataset
-    from jne.study import areas_text, replicate_text
+    from jne.study import areas_text, claims_of_runs, read_runs, replicate_text
     from jne.study import replicate as judge
 
+    if any(file.lower().endswith(".csv") for file in files):
+        with telling():
+            if len(files) > 1:
+                raise ValueError(
+                    f"FILE... are {', '.join(files)}; give datasets (.nc), or the summary.csv of one batch"
+                )
+            found = claims_of_runs(read_runs(files[0]))
+        say_json(found) if as_json else say(replicate_text(found))
+        return
     with telling():
         datasets = {_name(file, files): load_dataset(file) for file in files}
         if len(datasets) < len(files):
@@ -102,11 +116,11 @@ def replicate(files, as_json, layer, seed, n_seeds, max_memory, **encoder_option
         options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": sys.stderr.isatty()}
         found = judge(datasets, layer, seed=seed, n_seeds=n_seeds, **options)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found)
         return
     subjects = f"{len(datasets)} {'subject' if len(datasets) == 1 else 'subjects'}: {', '.join(datasets)}"
-    click.echo("\n".join([*textwrap.wrap(subjects, 100), *textwrap.wrap(areas_text(datasets), 100), ""]))
-    click.echo(replicate_text(found))
+    say("\n".join([*textwrap.wrap(subjects, 100), *textwrap.wrap(areas_text(datasets), 100), ""]))
+    say(replicate_text(found))
 
 
 def _name(file: str, files: tuple[str, ...]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
 from jne.cli._fitting import fit_options, study_options
 from jne.cli._main import main
-from jne.cli._telling import expected_time, fits_of_study, layer_to_study, layers_of, tell, telling
+from jne.cli._telling import expected_time, fits_of_study, layer_to_study, layers_of, say, say_json, tell, telling
 
 
 @main.command()
@@ -48,4 +47,4 @@ def report(file, as_json, layer, seed, n_seeds, crossfit, n_splits, max_memory, 
         options = {"encoder_options": encoder_options, "max_memory": max_memory, "progress": progress}
         study = run_study(data, layer, seed=seed, n_seeds=n_seeds, **options)
         content = report(study, crossfit=crossfit, n_splits=n_splits, max_memory=max_memory, progress=progress)
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False) if as_json else report_text(content))
+    say_json(content) if as_json else say(report_text(content))

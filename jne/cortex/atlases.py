@@ -110,9 +110,21 @@ def area_levels(names: ArrayLike) -> np.ndarray:
     return np.array(found, dtype=object)[inverse].astype(str)
 
 
+def is_area(name: str, wanted: str) -> bool:
+    """Whether an area's name is that of ``wanted``, read as in `area_level`: of either hemisphere, ventral or dorsal.
+
+    Examples
+    --------
+    >>> from jne.cortex import is_area
+    >>> is_area("L_V1_ROI", "V1"), is_area("V2d", "v2"), is_area("V1", "V2")
+    (True, True, False)
+    """
+    return _key(wanted) in _keys(name)
+
+
 def tiers(levels: ArrayLike) -> np.ndarray:
-    """Tier of each level of `LEVELS`, a key of `TIERS`; empty for none."""
-    known = {level: tier for tier, members in TIERS.items() for level in members}
+    """Tier of each level of `LEVELS`, a key of `TIERS`, which a level may be itself; empty for none."""
+    known = {level: tier for tier, members in TIERS.items() for level in (tier, *members)}
     return np.array([known.get(level, "") for level in np.asarray(levels).astype(str).tolist()], dtype=str)
 
 

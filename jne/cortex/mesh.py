@@ -99,18 +99,18 @@ def smooth(values: np.ndarray, hemisphere: str, fwhm: float) -> np.ndarray:
 
     Parameters
     ----------
-    values : array_like, ``(32492,)``
+    values : array_like, ``(32492, ...)``
     hemisphere : {"left", "right"}
     fwhm : float
         Approximate full width at half maximum of the kernel, millimetres on the midthickness surface.
 
     Returns
     -------
-    numpy.ndarray, ``(32492,)``
+    numpy.ndarray, of the shape of ``values``
     """
     values = as_numbers(values, "values", float, missing=True)
     graph = mesh_adjacency(hemisphere)
-    count = np.diff(graph.indptr) + 1
+    count = (np.diff(graph.indptr) + 1).reshape(-1, *[1] * (values.ndim - 1))
     for _ in range(smoothing_steps(fwhm, hemisphere)):
         values = (graph @ values + values) / count
     return values
@@ -189,6 +189,11 @@ def _letter(hemisphere: str) -> str:
     if hemisphere not in HEMISPHERES:
         raise ValueError(f"hemisphere={hemisphere!r} is not a hemisphere; use left or right")
     return "L" if hemisphere == "left" else "R"
+
+
+def cortex_vertices(hemisphere: str) -> np.ndarray:
+    """Mesh indices of a hemisphere's cortex without the medial wall, in the order that CIFTI files have them."""
+    return _frozen(_cortex_vertices(hemisphere)[0])
 
 
 @cache

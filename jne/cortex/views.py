@@ -1,4 +1,4 @@
-"""Inflated surfaces seen from one side, as images of which vertex is at which pixel.
+"""Inflated surfaces seen from one side, and flat ones, as images of which vertex is at which pixel.
 
 The geometry is worked out once per mesh, hemisphere and view; every measure drawn after that is a look-up.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from jne._core import N_VERTICES
 from jne.cortex.mesh import MESH, mesh_areas, sulcal_depth, surface
@@ -16,7 +17,11 @@ from jne.cortex.mesh import MESH, mesh_areas, sulcal_depth, surface
 VIEWS = ("lateral", "medial", "ventral", "posterior")
 FSAVERAGE = ("fsaverage", "fsaverage6", "fsaverage5")
 """All are drawn on fsaverage5: the icosahedra are nested, so its 10,242 vertices are the first of the finer ones."""
-_PIXEL = 0.6  # millimetres
+FLAT = "flat"
+"""One more view, of fsLR-32k only: the hemisphere cut and laid flat."""
+PIXEL = 0.6
+"""Millimetres."""
+_REACH = 2.5  # millimetres from the next vertex to where the flat cortex ends
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def pixel_vertices(mesh: str, hemisphere: str, view: str) -> tuple[np.ndarray, n
     ----------
     mesh : str
     hemisphere : {"left", "right"}
-    view : {"lateral", "medial", "ventral", "posterior"}
+    view : {"lateral", "medial", "ventral", "posterior", "flat"}
 
     Returns
     -------
@@ -84,6 +89,8 @@ def pixel_vertices(mesh: str, hemisphere: str, view: str) -> tuple[np.ndarray, n
         -1 beside the surface.
     facing : array ``(height, width)``, 0 to 1
     """
+    if view == FLAT:
+        return _flat_pixels(mesh, hemisphere)
     drawn = drawn_mesh(mesh, hemisphere)
     right, up, away = _camera(hemisphere, view)
     corners = drawn.coordinates[drawn.triangles]
@@ -96,16 +103,28 @@ def pixel_vertices(mesh: str, hemisphere: str, view: str) -> tuple[np.ndarray, n
     order = seen[np.argsort(-(corners[seen].mean(axis=1) @ away))]  # far first: what is painted later covers it
     points = np.stack([drawn.coordinates @ right, -(drawn.coordinates @ up)], axis=1)
     low = points.min(axis=0)
-    width, height = (np.ceil((points.max(axis=0) - low) / _PIXEL).astype(int) + 3).tolist()
-    longest = max(np.linalg.norm(corners[seen] - np.roll(corners[seen], 1, axis=1), axis=2).max(), _PIXEL)
-    weights = _barycentric(int(np.ceil(longest / _PIXEL)) + 1)
-    place = np.rint((weights @ points[drawn.triangles[order]] - low) / _PIXEL).astype(int) + 1
+    width, height = (np.ceil((points.max(axis=0) - low) / PIXEL).astype(int) + 3).tolist()
+    longest = max(np.linalg.norm(corners[seen] - np.roll(corners[seen], 1, axis=1), axis=2).max(), PIXEL)
+    weights = _barycentric(int(np.ceil(longest / PIXEL)) + 1)
+    place = np.rint((weights @ points[drawn.triangles[order]] - low) / PIXEL).astype(int) + 1
     vertex = np.full((height, width), -1)
     shade = np.zeros((height, width), np.float32)
     nearest = drawn.triangles[order][:, weights.argmax(axis=1)]
     vertex[place[..., 1], place[..., 0]] = nearest
     shade[place[..., 1], place[..., 0]] = facing[order, None]
     return vertex, shade
+
+
+def _flat_pixels(mesh: str, hemisphere: str) -> tuple[np.ndarray, np.ndarray]:
+    if mesh != MESH:
+        raise ValueError(f"mesh={mesh!r} has no flat map here; accepted is {MESH}")
+    corners, triangles = surface("flat", hemisphere)
+    here = np.unique(triangles)
+    (left, bottom), (right, top) = corners[here].min(axis=0) - PIXEL, corners[here].max(axis=0) + PIXEL
+    grid = np.stack(np.meshgrid(np.arange(left, right, PIXEL), np.arange(top, bottom, -PIXEL)), axis=2)
+    distance, nearest = cKDTree(corners[here]).query(grid, distance_upper_bound=_REACH)
+    inside = np.isfinite(distance)
+    return np.where(inside, here[np.where(inside, nearest, 0)], -1), inside.astype(np.float32)
 
 
 def _barycentric(n: int) -> np.ndarray:

@@ -10,13 +10,14 @@ import numpy as np
 import xarray as xr
 
 from jne._core import (
-    FORMAT_VERSION,
-    RefusedError,
+    VOXEL,
     as_numbers,
     check_held,
+    composed_each,
     n_bytes,
     open_netcdf,
     plain_file,
+    plural,
     sha256,
     write_netcdf,
 )
@@ -86,6 +87,10 @@ class EncodingDataset:
     def layers(self) -> list[str]:
         """Names of the feature layers, in the order of the file."""
         return feature_layers(self.content)
+
+    def means_best(self, layer: str | None) -> bool:
+        """Whether a layer that is asked for is ``"best"``, each voxel's best one, which no layer here is called."""
+        return layer == "best" and layer not in self.layers
 
     @property
     def default_layer(self) -> str | None:
@@ -180,7 +185,7 @@ class EncodingDataset:
             return None
         check_held(n_bytes(self.content[name].variable), f"{self._where}: {name}")
         values = self.content[name].values
-        return values.astype(str) if values.dtype.kind in "OSUT" else values
+        return composed_each(values.astype(str)) if values.dtype.kind in "OSUT" else values
 
     @property
     def hash(self) -> str:
@@ -220,7 +225,7 @@ class EncodingDataset:
         layers = ", ".join(f"{name} {self.content.sizes[f'feature_{name}']}" for name in self.layers)
         lines = [
             self.name,
-            f"{kind} responses of {self.n_voxels} voxels",
+            f"{kind} responses of {self.n_voxels} {plural(self.attrs.get('unit', VOXEL))}",
             f"{self.n_stimuli} stimuli: {counts}",
             f"features: {layers}" + (f"; also of {self.n_further} stimuli without responses" if self.n_further else ""),
         ]
@@ -263,23 +268,18 @@ def load_dataset(source: str | Path, **options) -> EncodingDataset:
     return EncodingDataset(open_content(source), source)
 
 
-def open_content(path: str | Path) -> xr.Dataset:
-    """Open a file's variables without checking them against the dataset format."""
+def open_content(path: str | Path, *, deep: bool = False, sealed: bool = True) -> xr.Dataset:
+    """Open a file's variables without checking them against the dataset format.
+
+    It is compared with its digest where it is no larger than 1 GB, or ``deep``; ``sealed`` is False for a file that has
+    none yet.
+    """
     path = plain_file(path, "dataset")
     if not path.exists():
         raise FileNotFoundError(f"no dataset file {path}; give 'synthetic' or the path of a file made by `jne prepare`")
-    try:
-        content = open_netcdf(path)
-    except RefusedError:
-        raise
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{path} ({path.stat().st_size} bytes) cannot be read as a NetCDF-4 file: it is truncated, damaged or of "
-            f"another kind ({error}). Files made by `jne prepare` end in .nc"
-        ) from error
-    version = int(content.attrs.get("format_version", FORMAT_VERSION))
-    if version > FORMAT_VERSION:
-        raise ValueError(f"{path} has format_version {version}; this jne reads up to {FORMAT_VERSION}: update jne")
+    content = open_netcdf(path, deep=deep, sealed=sealed)
+    # Of the file, too: what a person makes of the content and writes with xarray has no digest.
+    content.attrs.pop("format_version", None)
     return content
 
 
@@ -313,5 +313,5 @@ def save_dataset(data: EncodingDataset | xr.Dataset, path: str | Path) -> Encodi
     """
     data = data if isinstance(data, EncodingDataset) else EncodingDataset(data)
     data.check_values()
-    write_netcdf(data.content.assign_attrs(format_version=FORMAT_VERSION), path, compress=True)
+    write_netcdf(data.content, path, compress=True)
     return load_dataset(path)

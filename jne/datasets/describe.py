@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 
-from jne._core import plain
+from jne._core import VOXEL, plain, plural
 from jne.datasets.dataset import EncodingDataset
 from jne.datasets.validate import SPLITS
 
 _KNOWN_ATTRIBUTES = ("licence", "source", "feature_model", "subject", "seed")
+_FEW, _SHOWN = 40, 5
+"""So many categories are all listed; of more, so many."""
 
 
 def describe(data: EncodingDataset) -> dict:
@@ -20,8 +24,8 @@ def describe(data: EncodingDataset) -> dict:
         JSON-able: ``name``, ``file``, ``sha256``, ``synthetic``, ``n_stimuli``, ``n_further`` (stimuli without
         responses), ``n_voxels``, ``splits`` (or ``n_folds``), ``layers`` (name -> number of features),
         ``default_layer``, ``areas`` (name -> voxels), ``hemispheres``, ``categories``, ``noise_ceiling`` (quartiles),
-        ``n_repeats``, ``mesh``, ``n_dropped_voxels`` and what the file says of its origin. What the file does not have
-        is None.
+        ``unit`` (what responses are of), ``n_repeats``, ``mesh``, ``n_dropped_voxels`` and what the file says of its
+        origin. What the file does not have is None.
     """
     ceiling, repeats, vertex = (
         data.get("noise_ceiling"),
@@ -49,11 +53,12 @@ def describe(data: EncodingDataset) -> dict:
         "mesh": None if vertex is None else vertex.attrs.get("mesh"),
         "n_dropped_voxels": int(data.attrs.get("n_dropped_voxels", 0)),
         **{name: plain(data.attrs.get(name)) for name in _KNOWN_ATTRIBUTES},
+        "unit": data.attrs.get("unit", VOXEL),
     }
 
 
-def describe_text(data: EncodingDataset) -> str:
-    """`describe` as lines for a person."""
+def describe_text(data: EncodingDataset, width: int = 79) -> str:
+    """`describe` as lines for a person, of at most ``width`` characters where words allow."""
     facts = describe(data)
     kind = "synthetic" if facts["synthetic"] else "recorded"
     if facts["splits"]:
@@ -68,17 +73,28 @@ def describe_text(data: EncodingDataset) -> str:
     lines = {
         "dataset": f"{facts['name']} ({kind} responses)",
         "stimuli": f"{facts['n_stimuli']} ({stimuli}){repeats}{further}",
-        "voxels": f"{facts['n_voxels']}{dropped}{_listed(facts['hemispheres'])}",
+        plural(facts["unit"]): f"{facts['n_voxels']}{dropped}{_listed(facts['hemispheres'])}",
         "features": f"{layers}; used by default: {default}",
         "areas": _listed(facts["areas"]) or "not known",
-        "categories": _listed(facts["categories"]) or "not known",
+        "categories": _listed(facts["categories"], _FEW) or "not known",
         "ceiling": _ceiling_text(facts["noise_ceiling"]),
-        "mesh": facts["mesh"] or "no places on the cortex",
+        "places": facts["mesh"] or _volume(data) or "not known",
         "licence": facts["licence"] or "not stated",
         "source": facts["source"] or "not stated",
         "sha256": facts["sha256"],
     }
-    return "\n".join(f"{name:<12}{text.strip()}" for name, text in lines.items())
+    indent = max(12, *(len(name) + 2 for name in lines))
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(wrapper.fill(f"{name:<{indent}}{text.strip()}") for name, text in lines.items())
+
+
+def _volume(data: EncodingDataset) -> str:
+    if "ijk" not in data.content:
+        return ""
+    shape = np.ravel(data.content["ijk"].attrs.get("shape", ()))
+    return "a volume" + (f" of {' x '.join(map(str, shape))} voxels" if shape.size else "")
 
 
 def _counts(values: np.ndarray | None) -> dict[str, int] | None:
@@ -88,8 +104,15 @@ def _counts(values: np.ndarray | None) -> dict[str, int] | None:
     return {str(names[i]) or "none": int(counts[i]) for i in np.argsort(first)}
 
 
-def _listed(counts: dict[str, int] | None) -> str:
-    return "" if counts is None else " " + ", ".join(f"{name} {count}" for name, count in counts.items())
+def _listed(counts: dict[str, int] | None, most: int | None = None) -> str:
+    """Names and their counts; where there are more than ``most``, some of the names."""
+    if counts is None:
+        return ""
+    if most is None or len(counts) <= most:
+        return " " + ", ".join(f"{name} {count}" for name, count in counts.items())
+    low, high = min(counts.values()), max(counts.values())
+    shown = ", ".join(list(counts)[:_SHOWN])
+    return f" {len(counts)} of them, {low if low == high else f'{low} to {high}'} stimuli each, such as {shown}"
 
 
 def _quartiles(values: np.ndarray) -> dict[str, float | int]:

@@ -59,8 +59,9 @@ def synthetic_cortex(
         Subjects share the profiles of the levels, the test stimuli and the hidden units; everything else is redrawn.
     alpha, ceiling : {"flat", "rising"}
         Profile of the nonlinear share and of the noise ceiling from V1 to the higher areas; see `PROFILES`. With flat
-        x rising, a measure that follows the signal-to-noise ratio invents a hierarchy. ``alpha`` may also be "none":
-        every vertex is linear. By default it is rising, or flat where layers deepen.
+        x rising, a measure that follows the signal-to-noise ratio invents a hierarchy. ``alpha`` may also be "small", a
+        fifth of rising, so that a linear encoder predicts nearly as well, or "none": every vertex is linear. By default
+        it is rising, or flat where layers deepen.
     gate : bool, optional
         Whether the nonlinear part of the category areas is gated by their category: FFC by faces, PHA1-3, POS1, DVT
         and ProS by scenes, V4t, MT, MST and FST by bodies. The gate is the probability of the category given the

@@ -8,12 +8,19 @@ from jne import cortex
 from jne.datasets.synthetic_stimuli import LAYERS, TRUE_LAYER, stream
 
 PROFILES = {
-    "alpha": {"flat": (0.40,) * 6, "rising": (0.15, 0.25, 0.35, 0.45, 0.55, 0.65), "none": (0.0,) * 6},
+    "alpha": {
+        "flat": (0.40,) * 6,
+        "rising": (0.15, 0.25, 0.35, 0.45, 0.55, 0.65),
+        "small": (0.03, 0.05, 0.07, 0.09, 0.11, 0.13),  # a fifth of rising
+        "none": (0.0,) * 6,
+    },
     "ceiling": {"flat": (0.50,) * 6, "rising": (0.25, 0.35, 0.45, 0.55, 0.65, 0.75)},
 }
 """Expected nonlinear share and noise ceiling of each level, V1 to higher. Choices, not findings."""
 SPREAD = {"alpha": 0.06, "ceiling": 0.07}
 """Standard deviation over the vertices of an area, before the field is cut off at two standard deviations."""
+LARGEST_SPREAD = 0.4
+"""The same as a share of the level's value, at most: what is planted stays above zero."""
 FIELD_FWHM = 8.0
 """Smoothness of the variation within areas, millimetres on the midthickness surface."""
 MINIMUM_VERTICES = 4
@@ -26,7 +33,7 @@ def planted_profile(name: str, profile: str, subject: int, seed: int) -> np.ndar
     Parameters
     ----------
     name : {"alpha", "ceiling"}
-    profile : {"flat", "rising"}, or "none" of alpha
+    profile : {"flat", "rising"}, or "small" or "none" of alpha
     subject, seed : int
 
     Returns
@@ -44,7 +51,8 @@ def planted_profile(name: str, profile: str, subject: int, seed: int) -> np.ndar
         field[here] = cortex.smooth(white, hemisphere, FIELD_FWHM)[whole.vertex[here]]
     field = np.clip((field - field.mean()) / field.std(), -2, 2)
     values = dict(zip(cortex.LEVELS, PROFILES[name][profile], strict=True))
-    return np.array([values[level] for level in whole.level]) + SPREAD[name] * field
+    value = np.array([values[level] for level in whole.level])
+    return value + np.minimum(SPREAD[name], LARGEST_SPREAD * value) * field
 
 
 def true_layers(placement: str) -> np.ndarray:

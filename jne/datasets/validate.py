@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from jne._core import memory_limit, spans
+from jne._core import check_unit, memory_limit, spans
 from jne.datasets.further import feature_layers, further_layers, further_problems, same_as_tested
-from jne.datasets.validate_labels import label_problems, not_folds, place_problems, text_problems
+from jne.datasets.validate_labels import label_problems, level_problems, not_folds, place_problems, text_problems
 
 SPLITS = ("train", "validation", "test")
 MINIMUM_TEST_STIMULI = 3
@@ -17,9 +17,12 @@ _SCAN_BYTES, _SCAN_COLUMNS = 2 * 2**20, 1024
 """How much of a variable is checked at a time, and the fewest columns of it."""
 
 STIMULUS_VARIABLES = ("responses", "stimulus_id", "split", "fold", "category", "thumbnail")
-VOXEL_VARIABLES = ("roi", "hemisphere", "vertex", "noise_ceiling", "true_nonlinearity", "true_layer")
+VOXEL_VARIABLES = ("roi", "level", "hemisphere", "vertex", "ijk", "noise_ceiling", "true_nonlinearity", "true_layer")
+_OF_SEVERAL = ("thumbnail", "ijk")
+"""Variables with more axes than that of stimuli or voxels."""
 CARRIED_VOXEL_VARIABLES = (
-    "roi", "hemisphere", "vertex", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling", "true_layer",
+    "roi", "hemisphere", "vertex", "ijk", "level", "noise_ceiling", "true_nonlinearity", "true_noise_ceiling",
+    "true_layer",
 )  # fmt: skip
 CARRIED_STIMULUS_VARIABLES = ("stimulus_id", "category", "thumbnail")
 """What results over voxels, and over stimuli, take over from a dataset."""
@@ -50,15 +53,30 @@ def structure_problems(content: xr.Dataset) -> list[str]:
         + further_problems(content)
         + label_problems(content)
         + place_problems(content)
+        + level_problems(content)
+        + _unit_problems(content)
     )
+
+
+def _unit_problems(content: xr.Dataset) -> list[str]:
+    try:
+        check_unit(content.attrs.get("unit"))
+    except ValueError as problem:
+        return [f"attribute {problem}"]
+    return []
 
 
 def _dimension_problems(content: xr.Dataset) -> list[str]:
     problems = []
-    for axis, names in (("stimulus", STIMULUS_VARIABLES), ("voxel", VOXEL_VARIABLES)):
+    atlases = tuple(str(name) for name in content.data_vars if str(name).startswith("roi_"))
+    for axis, names in (("stimulus", STIMULUS_VARIABLES), ("voxel", VOXEL_VARIABLES + atlases)):
         for name in names:
-            if name in content and name != "responses" and content[name].dims[:1] != (axis,):
-                problems.append(f"variable {name} has dimensions {content[name].dims}, needed: ({axis}, ...)")
+            if name not in content or name == "responses":
+                continue
+            dims, more = content[name].dims, name in _OF_SEVERAL
+            if dims[:1] != (axis,) or (len(dims) > 1 and not more):
+                needed = f"({axis}, ...)" if more else f"({axis},)"
+                problems.append(f"variable {name} has dimensions {dims}, needed: {needed}")
     return problems
 
 
@@ -145,7 +163,9 @@ def value_problems(content: xr.Dataset) -> list[str]:
             return [*problems, f"variable noise_ceiling has type {ceiling.dtype}, needed: numbers from 0 to 1"]
         outside = np.count_nonzero((ceiling < 0) | (ceiling > 1))
         if outside:
-            problems.append(f"variable noise_ceiling: {outside} of {ceiling.size} values are outside [0, 1]")
+            percent = ceiling.min(initial=0, where=~np.isnan(ceiling)) >= 0 and 2 < np.nanmax(ceiling) <= 100
+            hint = "; they seem to be in percent: divide by 100" if percent else ""
+            problems.append(f"variable noise_ceiling: {outside} of {ceiling.size} values are outside [0, 1]{hint}")
     return problems
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from jne._core import N_VERTICES, listed
-from jne.cortex import HEMISPHERES, MESH
+from jne.cortex import HEMISPHERES, MESH, ordered_levels
+from jne.datasets.places import place_of
 
 TEXT_VARIABLES = ("stimulus_id", "further_stimulus_id", "split", "category", "roi", "hemisphere", "level")
 
@@ -20,7 +21,7 @@ def label_problems(content: xr.Dataset) -> list[str]:
             problems.append(f"variable {name} has type {content[name].dtype}, needed: text{none}")
     if "thumbnail" in content:
         found = content["thumbnail"]
-        if found.ndim != 4 or found.shape[-1] != 3 or found.dtype != np.uint8:
+        if found.ndim != 4 or found.shape[-1] != 3 or found.dtype != np.uint8 or not found.size:
             problems.append(
                 f"variable thumbnail has shape {found.shape}, {found.dtype}; needed: (stimulus, y, x, rgb) with rgb of "
                 "length 3, 8 bits a channel (uint8, 0 to 255)"
@@ -43,11 +44,24 @@ def _text_variables(content: xr.Dataset) -> list[str]:
     return [str(name) for name in content.data_vars if name in TEXT_VARIABLES or str(name).startswith("roi_")]
 
 
+def level_problems(content: xr.Dataset) -> list[str]:
+    """Levels of which no figure could know which is the higher."""
+    if "level" not in content or content["level"].dtype.kind not in "OSUTiu":
+        return []
+    try:
+        ordered_levels(content["level"].values)
+    except ValueError as problem:
+        return [str(problem)]
+    return []
+
+
 def place_problems(content: xr.Dataset) -> list[str]:
-    """Hemispheres and vertices that no figure of the cortex could place, or that it would place wrongly."""
-    problems = []
+    """Voxels, hemispheres and vertices that no figure could place, or that it would place wrongly."""
+    problems = _volume_problems(content)
     side = content["hemisphere"].values.astype(str) if "hemisphere" in content else None
-    if side is not None and (unknown := sorted(set(side.ravel()) - set(HEMISPHERES))):
+    below = _below_cortex(content)
+    if side is not None and (unknown := sorted(set(side[~below] if side.shape == below.shape else side.ravel())
+                                               - set(HEMISPHERES))):  # fmt: skip
         problems.append(
             f"hemisphere has the values {listed([repr(str(u)) for u in unknown])}; accepted are left and right"
         )
@@ -63,6 +77,7 @@ def place_problems(content: xr.Dataset) -> list[str]:
             f"vertex has type {vertex.dtype} and {strange.size} values that are not whole numbers{first}; needed: "
             "integers, the index within the hemisphere's mesh, from 0",
         ]
+    vertex, side = (values[~below] if values.shape == below.shape else values for values in (vertex, side))
     mesh = content["vertex"].attrs.get("mesh", MESH)
     size = N_VERTICES.get(mesh)
     if vertex.size and (vertex.min() < 0 or (size and vertex.max() >= size)):
@@ -74,6 +89,31 @@ def place_problems(content: xr.Dataset) -> list[str]:
     elif side.shape == vertex.shape:
         problems += [problem for one in HEMISPHERES for problem in _order_problems(one, vertex[side == one])]
     return problems
+
+
+def _volume_problems(content: xr.Dataset) -> list[str]:
+    if "ijk" not in content or content["ijk"].dims[:1] != ("voxel",):
+        return []
+    try:
+        places = content[["ijk"]].copy()  # the positions are not kept: a file may be checked within a limit
+        if "vertex" in content and "hemisphere" in content and places["ijk"].ndim == 2:
+            # Vertices beside voxels, as CIFTI has them, have no place in the volume.
+            places = places.isel(voxel=np.flatnonzero((places["ijk"].values != -1).any(axis=1)))
+        place_of(places)
+    except ValueError as problem:
+        return [str(problem)]
+    return []
+
+
+def _below_cortex(content: xr.Dataset) -> np.ndarray:
+    """Which voxels have no hemisphere and the vertex -1, as those of CIFTI that lie below the cortex, but a place."""
+    names = ("hemisphere", "vertex", "ijk")
+    if any(name not in content or content[name].dims[:1] != ("voxel",) for name in names):
+        return np.zeros(content.sizes.get("voxel", 0), bool)
+    side, vertex, ijk = (content[name].values for name in names)
+    if vertex.ndim != 1 or ijk.ndim != 2 or ijk.dtype.kind not in "iu":
+        return np.zeros(content.sizes["voxel"], bool)
+    return (side.astype(str) == "") & (vertex == -1) & (ijk >= 0).all(axis=1)
 
 
 def _order_problems(side: str, vertex: np.ndarray) -> list[str]:

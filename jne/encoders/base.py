@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from jne._core import as_numbers, moments, second_moment
+from jne._core import as_numbers, memory_told, moments, new_session, plain, second_moment
 from jne.accuracy import r2_score
 from jne.datasets import EncodingDataset, Training, check_training, leave_out, training_arrays
 from jne.encoders.files import ARRAYS, load_encoder, register, save_encoder
@@ -70,6 +70,7 @@ class Encoder(BaseEstimator, abc.ABC):
     def _make_module(self, n_features: int, n_voxels: int) -> torch.nn.Module:
         """A new module with this encoder's parameters, whatever its weights."""
 
+    @memory_told("fit")
     def fit(
         self,
         data: EncodingDataset | Training | np.ndarray,
@@ -124,6 +125,7 @@ class Encoder(BaseEstimator, abc.ABC):
         return self._fit_arrays(arrays, progress, folder)
 
     @torch.inference_mode(False)  # switches gradients on, whatever the caller has set
+    @new_session()
     def _fit_arrays(self, arrays: Training, progress: bool, folder: str | Path | None = None) -> Self:
         check_training(arrays)
         self.history_ = {}
@@ -167,6 +169,7 @@ class Encoder(BaseEstimator, abc.ABC):
         return (as_numbers(Y, "Y", np.float32) - self.y_mean_) / self.y_scale_
 
     @torch.no_grad()
+    @new_session()
     def predict(self, X: np.ndarray, *, batch_size: int = 1024) -> np.ndarray:
         """Predicted responses ``(n_samples, n_voxels)``, in the units of the training responses.
 
@@ -245,5 +248,5 @@ class Encoder(BaseEstimator, abc.ABC):
 
     def describe(self) -> str:
         """Class and all parameters, what a result says of its encoder; ``repr`` shows those that are not defaults."""
-        parameters = self.get_params(deep=False)
+        parameters = plain(self.get_params(deep=False))
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in parameters.items())})"

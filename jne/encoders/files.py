@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from jne._core import FORMAT_VERSION, provenance, read_tensors, write_tensors
+from jne._core import (
+    FORMAT_VERSION,
+    DamagedError,
+    RefusedError,
+    new_session,
+    provenance,
+    read_tensors,
+    reading,
+    write_tensors,
+)
 
 if TYPE_CHECKING:
     from jne.encoders.base import Encoder
@@ -45,6 +54,7 @@ def save_encoder(encoder: Encoder, path: str | Path) -> Path:
     return write_tensors(tensors, header, path, where="in a parameter or in history_")
 
 
+@new_session()
 def load_encoder(path: str | Path) -> Encoder:
     """Read an encoder of any class from its safetensors file.
 
@@ -66,17 +76,29 @@ def load_encoder(path: str | Path) -> Encoder:
     """
     header, tensors = read_tensors(path)
     if "class" not in header:
-        raise ValueError(f"{path} is a safetensors file, but not one written by an encoder of jne")
-    if header["format_version"] > FORMAT_VERSION:
-        raise ValueError(f"{path} has format_version {header['format_version']}; update jne to read it")
-    encoder = _made(path, header["class"], header["parameters"])
-    encoder.layer_, encoder.history_ = header["layer"], header["history"]
-    for name in ARRAYS:
-        setattr(encoder, name, tensors.pop(name).numpy())
-    encoder.module_ = encoder._make_module(len(encoder.x_mean_), len(encoder.y_mean_))
-    encoder.module_.load_state_dict({name.removeprefix("module."): value for name, value in tensors.items()})
+        raise DamagedError(f"{path} is a safetensors file, but not one written by an encoder of jne")
+    with reading(path, "encoder", "an encoder's file"):
+        if header["format_version"] > FORMAT_VERSION:
+            raise RefusedError(f"{path} has format_version {header['format_version']}; update jne to read it")
+        encoder = _made(path, header["class"], header["parameters"])
+        encoder.layer_, encoder.history_ = header["layer"], header["history"]
+        if not isinstance(encoder.layer_, str | None) or not isinstance(encoder.history_, dict):
+            raise ValueError(f"layer {encoder.layer_!r}, history {encoder.history_!r}")
+        arrays = {name: tensors.pop(name).numpy() for name in ARRAYS}
+        _check_shapes(arrays)
+        for name, values in arrays.items():
+            setattr(encoder, name, values)
+        encoder.module_ = encoder._make_module(len(encoder.x_mean_), len(encoder.y_mean_))
+        encoder.module_.load_state_dict({name.removeprefix("module."): value for name, value in tensors.items()})
     encoder.module_.eval()
     return encoder
+
+
+def _check_shapes(arrays: Mapping[str, np.ndarray]) -> None:
+    for name, values in arrays.items():
+        first = arrays[f"{name[0]}_mean_" if name[1] == "_" else "x_mean_"]
+        if values.ndim != 1 + (name == "covariance_") or len(values) != len(first) or values.dtype.kind != "f":
+            raise ValueError(f"{name} is {values.shape}, {values.dtype}")
 
 
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +115,7 @@ def _description(encoder: Encoder) -> dict[str, Any]:
 def _made(path: str | Path, name: str, parameters: Mapping[str, Any]) -> Encoder:
     """An unfitted encoder from the name of its class and its parameters, as `_plain` gives them."""
     if name not in _CLASSES:
-        raise ValueError(f"{path} holds a {name}; define that class, or import its module, and load again")
+        raise RefusedError(f"{path} holds a {name}; define that class, or import its module, and load again")
 
     def restored(value: Any) -> Any:
         if isinstance(value, dict) and value.keys() == {"class", "parameters"}:

@@ -11,7 +11,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from jne._core import whole_number
+from jne._core import new_session, whole_number
 from jne.datasets import Training
 from jne.encoders.base import Encoder
 from jne.encoders.files import ARRAYS
@@ -52,6 +52,7 @@ class MeanOutputs(nn.Module):
         return torch.stack([network(x) for network in self.networks]).mean(0)
 
 
+@new_session()
 def mean_network(networks: Sequence[nn.Module], n_features: int) -> MeanNetwork | MeanOutputs:
     """The mean of networks ``(n, n_features) -> (n, n_voxels)`` as one, in evaluation mode."""
     probe = torch.randn(4, n_features, generator=torch.Generator().manual_seed(0))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from jne._core import resolve_device, threads_for, whole_number
+from jne._core import new_session, real_number, resolve_device, threads_for, truth_value, whole_number
 from jne.datasets import Training
 from jne.encoders.base import Encoder
 from jne.encoders.checkpoints import Checkpoint, Run
@@ -151,23 +151,28 @@ class ResidualEncoder(Encoder):
         self._check_parameters()
 
     def _check_parameters(self) -> None:
-        if self.activation not in ACTIVATIONS:
+        if not isinstance(self.activation, str | None) or self.activation not in ACTIVATIONS:
             raise ValueError(f"activation={self.activation!r}; accepted are {', '.join(map(repr, ACTIVATIONS))}")
-        if self.optimizer not in OPTIMIZERS:
+        if not isinstance(self.optimizer, str) or self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer={self.optimizer!r}; accepted are {', '.join(map(repr, OPTIMIZERS))}")
-        if not isinstance(self.bias, bool | np.bool_):
-            raise ValueError(f"bias={self.bias!r} is not a truth value; use True or False")
+        truth_value(self.bias, "bias")
+        truth_value(self.standardize, "standardize")
+        real_number(self.lr, "lr", least=0)
+        real_number(self.weight_decay, "weight_decay", least=0)
+        whole_number(self.random_state, "random_state", 0)
         for name, least in (("hidden_size", 1), ("n_blocks", 0), ("batch_size", 1), ("max_epochs", 1), ("patience", 1)):
-            if getattr(self, name) is not None:
+            if name != "batch_size" or self.batch_size is not None:
                 whole_number(getattr(self, name), name, least)
 
     def _make_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
-        return ResidualNetwork(n_features, self.hidden_size, n_voxels, self.n_blocks, self.activation, bool(self.bias))
+        sizes = n_features, int(self.hidden_size), n_voxels, int(self.n_blocks)
+        return ResidualNetwork(*sizes, self.activation, bool(self.bias))
 
+    @new_session()
     def initial_module(self, n_features: int, n_voxels: int) -> ResidualNetwork:
         """The network with the weights that ``random_state`` draws, on the CPU: the same for every device."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+            torch.manual_seed(int(self.random_state))
             return self._make_module(n_features, n_voxels)
 
     def _fit(self, arrays: Training, progress: bool, folder: str | Path | None = None) -> None:
@@ -187,8 +192,8 @@ class ResidualEncoder(Encoder):
         weights = self.module_.parameters()
         # Fused: of small networks, a step's arithmetic costs less than telling of it weight by weight.
         if self.optimizer == "adam":
-            return torch.optim.Adam(weights, lr=self.lr, fused=True)
-        return torch.optim.AdamW(weights, lr=self.lr, weight_decay=self.weight_decay, fused=True)
+            return torch.optim.Adam(weights, lr=float(self.lr), fused=True)
+        return torch.optim.AdamW(weights, lr=float(self.lr), weight_decay=float(self.weight_decay), fused=True)
 
     def _train(
         self,
@@ -200,7 +205,7 @@ class ResidualEncoder(Encoder):
         checkpoint: Checkpoint,
     ) -> dict[str, Any]:
         optimizer = self._make_optimizer()
-        run = Run(self.module_, optimizer, torch.Generator().manual_seed(self.random_state))
+        run = Run(self.module_, optimizer, torch.Generator().manual_seed(int(self.random_state)))
         checkpoint.read(run)
         first = self.max_epochs if run.finished else len(run.train_loss)
         quiet = None if progress else True
@@ -234,7 +239,7 @@ class ResidualEncoder(Encoder):
         self, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, order: torch.Generator
     ) -> float:
         n_samples = len(x)
-        size = min(self.batch_size or n_samples, n_samples)
+        size = min(int(self.batch_size or n_samples), n_samples)
         batches = [slice(None)] if size == n_samples else torch.randperm(n_samples, generator=order).split(size)
         total = 0.0
         for index in batches:

@@ -9,6 +9,7 @@ import torch
 from sklearn.model_selection import KFold, PredefinedSplit
 from torch import nn
 
+from jne._core import real_number, truth_value, whole_number
 from jne.datasets import Training
 from jne.encoders.base import Encoder
 
@@ -24,7 +25,7 @@ class RidgeEncoder(Encoder):
     Parameters
     ----------
     alphas : sequence of float
-        Regularisations to choose from, relative to z-scored features.
+        Regularisations to choose from, relative to z-scored features; by default powers of ten from 0.1 to a million.
     cv : int
         Folds of the cross-validation, over shuffled stimuli; a dataset that has folds of its own keeps them.
     standardize : bool
@@ -69,8 +70,15 @@ class RidgeEncoder(Encoder):
         self._check_parameters()
 
     def _check_parameters(self) -> None:
-        if len(self.alphas) == 0 or min(self.alphas) <= 0:
-            raise ValueError(f"alphas={self.alphas}; needed: one or more positive numbers")
+        if np.ndim(self.alphas) != 1 or len(self.alphas) == 0:
+            raise ValueError(f"alphas={self.alphas!r}; needed: one or more positive numbers")
+        for alpha in self.alphas:
+            real_number(alpha, "one of alphas", above=0)
+        truth_value(self.standardize, "standardize")
+        whole_number(self.cv, "cv", 2)
+        whole_number(self.random_state, "random_state", 0)
+        if self.n_targets_batch is not None:
+            whole_number(self.n_targets_batch, "n_targets_batch", 1)
 
     def _make_module(self, n_features: int, n_voxels: int) -> nn.Linear:
         return nn.Linear(n_features, n_voxels, bias=False)

@@ -13,4 +13,6 @@ from jne.features.feature_writer import part_path as part_path
 from jne.features.image_sets import open_images as open_images
 from jne.features.images import ImageFiles as ImageFiles
 from jne.features.images import central_square as central_square
+from jne.features.images import natural_key as natural_key
+from jne.features.images import picture_id as picture_id
 from jne.features.images import stimulus_ids as stimulus_ids

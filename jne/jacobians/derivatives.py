@@ -46,8 +46,8 @@ def differentiate(call: Call, X: torch.Tensor, n_outputs: int, *, forward: bool)
             "model's outputs depend on X but carry no gradient; remove torch.no_grad(), detach() or NumPy from it"
         )
     generator = torch.Generator().manual_seed(0)
-    cotangent = torch.randn(1, n_outputs, generator=generator).to(X)
-    tangent = torch.randn(1, X[0].numel(), generator=generator).to(X)
+    cotangent = torch.randn(1, n_outputs, generator=generator, device="cpu").to(X)
+    tangent = torch.randn(1, X[0].numel(), generator=generator, device="cpu").to(X)
     row = pull_autograd(call, X, cotangent)
     mode = "autograd"
     product: Callable[[Call, torch.Tensor, torch.Tensor], torch.Tensor] = pull_autograd

@@ -1,7 +1,7 @@
 """The door of this wing for the measures: a model made ready, its derivatives, its trunk and readout, in blocks."""
 
 from jne.jacobians.calls import Call, as_outputs
-from jne.jacobians.derivatives import Derivative, differentiate, plan
+from jne.jacobians.derivatives import Derivative, Product, differentiate, plan
 from jne.jacobians.model import DTYPES, Model, Problem, prepare
 from jne.jacobians.readout import Readout, choose_readout, linear_end
 from jne.jacobians.slopes import refuse_infinite
@@ -13,6 +13,7 @@ __all__ = [
     "Derivative",
     "Model",
     "Problem",
+    "Product",
     "Readout",
     "Trunk",
     "as_outputs",

@@ -78,7 +78,7 @@ def jacobian(
         directions = shape[2] if derivative.forward else shape[1]
         at_once = clamp((limit - result - one) / 2 / derivative.direction_bytes, 1, directions)
         step = chunk or clamp((limit - result) / (one + at_once * derivative.direction_bytes), 1, 256)
-        J = np.empty(shape, dtype=torch.empty(0, dtype=problem.X.dtype).numpy().dtype)
+        J = np.empty(shape, dtype=problem.X.new_empty(0, device="cpu").numpy().dtype)
         for block in spans(shape[0], step):
             rows = dense_jacobian(derivative, problem.X[block], shape[1], at_once)
             refuse_infinite(rows, block.start)

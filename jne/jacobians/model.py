@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,10 +13,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from jne._core import as_numbers, moved, ordinary_tensor, resolve_device
-from jne.jacobians.calls import Call, as_outputs, close, own_place
+from jne._core import as_numbers, is_out_of_memory, moved, ordinary_tensor, resolve_device, tell
+from jne.jacobians.calls import Call, UnfitAnswerError, as_outputs, close, own_place
 from jne.jacobians.slopes import refuse_wrong_slopes
 
+_LOG = logging.getLogger(__name__)
+_SHORT = 2.0
+"""Seconds that a model's first answers take; of less nothing is told."""
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "float64": torch.float64}
 
 
@@ -69,18 +75,21 @@ class Problem:
         return call
 
 
-def prepare(model: Model, X: ArrayLike | torch.Tensor, device: str, precision: str) -> Problem:
+def prepare(
+    model: Model, X: ArrayLike | torch.Tensor, device: str, precision: str, *, progress: bool = False
+) -> Problem:
     """Check a model and its samples and bring the samples to the device.
 
     Refused is a model that is random, in training mode, mixes samples, or has other slopes than torch's derivatives.
+    Where that takes long it is told in the log ``jne`` or, with ``progress``, on stderr.
     """
     if precision not in DTYPES:
         raise ValueError(f"precision={precision!r} is not known; use one of {', '.join(DTYPES)}")
     module: Call
     if isinstance(model, FittedEncoder):
         samples, module = check_samples(model.scale_features(X)), model.module_
-    elif hasattr(model, "fit") and hasattr(model, "predict"):
-        raise ValueError(f"model={type(model).__name__} has no module_: it is not fitted yet; call its fit first")
+    elif hasattr(model, "fit") and hasattr(model, "predict") and not isinstance(model, nn.Module):
+        raise ValueError(_why_not_taken(model))
     elif not callable(model):
         raise ValueError(f"model={model!r} is not a fitted encoder, a torch.nn.Module or a function of a tensor")
     else:
@@ -91,13 +100,24 @@ def prepare(model: Model, X: ArrayLike | torch.Tensor, device: str, precision: s
     if not samples.isfinite().all():
         raise ValueError("X holds values beyond float32 (3.4e38); rescale it, or give precision='float64'")
     refuse_training_mode(module)
+    start = time.perf_counter()
     # Sixteen, so that what is rarely random, or random in few units, is seen.
     n_voxels = _probe_outputs(module, samples[:16])
     # From all over X, because neighbours may be repeats of one stimulus.
-    tried = torch.linspace(0, len(samples) - 1, min(len(samples), 16 if samples[0].numel() <= 2048 else 8)).long()
-    refuse_wrong_slopes(module, samples[tried.to(where)], n_voxels)
+    n_tried = min(len(samples), 16 if samples[0].numel() <= 2048 else 8)
+    tried = np.linspace(0, len(samples) - 1, n_tried).astype(int)
+    if (seconds := time.perf_counter() - start) >= _SHORT:
+        tell(_LOG, _trial_text(seconds, n_tried), progress)
+    refuse_wrong_slopes(module, samples[tried], n_voxels)
     is_encoder = isinstance(model, FittedEncoder)
     return Problem(module, samples, n_voxels, is_encoder, getattr(model, "covariance_", None) if is_encoder else None)
+
+
+def _trial_text(seconds: float, n_tried: int) -> str:
+    return (
+        f"before anything is measured the model is tried: its first answers took {seconds:.0f} s, and now its slopes "
+        f"are compared with them at {n_tried} samples, which takes several times as long"
+    )
 
 
 def check_samples(X: ArrayLike | torch.Tensor) -> torch.Tensor:
@@ -140,7 +160,7 @@ def refuse_training_mode(model: object) -> None:
 def _probe_outputs(model: Call, probe: torch.Tensor) -> int:
     call, probe = as_outputs(model), own_place(model, probe)
     with torch.no_grad():
-        first, again = call(probe), call(probe)
+        first, again = _answer(model, probe), call(probe)
     if not torch.isfinite(first).all():
         raise ValueError("model answers the first samples of X with non-finite values")
     if not close(first, again):
@@ -161,6 +181,49 @@ def _probe_outputs(model: Call, probe: torch.Tensor) -> int:
     if first.shape[1] == 0:
         raise ValueError("model returned no outputs: (n_samples, 0)")
     return first.shape[1]
+
+
+def _why_not_taken(model: Any) -> str:
+    """Of what has ``fit`` and ``predict`` and is not a fitted encoder."""
+    name = type(model).__name__
+    if isinstance(module := getattr(model, "module_", getattr(model, "module", None)), nn.Module):
+        return f"model={name} is no encoder of jne; give the torch module in it ({type(module).__name__})"
+    if hasattr(model, "scale_features"):
+        return f"model={name} has no module_: it is not fitted yet; call its fit first"
+    return (
+        f"model={name} (of {type(model).__module__.split('.')[0]}) is no torch model, so it has no derivative here; "
+        "accepted are a fitted encoder, a torch.nn.Module and a function of a tensor. Fit a jne.RidgeEncoder or "
+        "jne.ResidualEncoder in its place, or write its prediction with torch: of a linear model lambda x: x @ W, with "
+        "W (n_features, n_voxels) from its coef_"
+    )
+
+
+def _answer(model: Call, probe: torch.Tensor) -> torch.Tensor:
+    """The model's first answer, or a ValueError that says what it was given, and what it answers if it does."""
+    try:
+        return as_outputs(model)(probe)
+    except UnfitAnswerError:
+        raise
+    # It is the model of a person, in which anything may go wrong.
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        told = str(error).strip().splitlines() or [""]
+        raise ValueError(
+            f"model fails on the first samples of X, {tuple(probe.shape)}, {probe.dtype} on {probe.device} "
+            f"({type(error).__name__}: {told[0]}){_other_precision(model, probe)}"
+        ) from error
+
+
+def _other_precision(model: Call, probe: torch.Tensor) -> str:
+    """What to do, where a model answers in one precision only."""
+    for dtype, method, name in ((torch.float32, "float", "float32"), (torch.float64, "double", "float64")):
+        samples = probe.to(dtype)
+        with suppress(Exception):
+            as_outputs(moved(model, samples))(samples)
+            whole = f"model.{method}() and " if isinstance(model, nn.Module) else ""
+            return f". It answers where all of it is {dtype}: give {whole}precision={name!r}"
+    return ""
 
 
 def _depends_on_mode(model: Call, call: Call, probe: torch.Tensor, answer: torch.Tensor) -> bool:
@@ -185,12 +248,12 @@ def _mixes_samples(call: Call, probe: torch.Tensor) -> bool:
             first = Y[0]
         if not first.requires_grad:
             return False
-        weights = torch.rand(len(first), generator=torch.Generator().manual_seed(0)).to(Y)
+        weights = torch.rand(len(first), generator=torch.Generator().manual_seed(0), device="cpu").to(Y)
         slope = torch.autograd.grad(first, X, weights, materialize_grads=True)[0][1:]
-    except torch.OutOfMemoryError:
-        raise
     # Its answers were there without gradients; torch names what has none in many ways.
     except (RuntimeError, IndexError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             "model answers, but torch cannot differentiate it; remove torch.inference_mode(), NumPy and quantised "
             f"layers from it ({str(error).splitlines()[0]})"

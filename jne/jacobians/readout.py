@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
 from torch import nn
 
-from jne._core import as_numbers, cast, matrix_precision, moved
+from jne._core import as_numbers, cast, copied, matrix_precision, moved, uncompiled
 from jne.jacobians.calls import Call, as_outputs, close, own_place
 from jne.jacobians.model import Problem, refuse_changed
 
@@ -57,7 +55,7 @@ def split_last_layer(model: nn.Module, X_probe: torch.Tensor) -> tuple[nn.Module
     layers = {layer for layer in model.modules() if isinstance(layer, nn.Linear)}
     hooks = [layer.register_forward_hook(lambda m, _, y: calls.append((m, y, y._version))) for layer in layers]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), uncompiled():
             output = model(X_probe.clone())
     finally:
         for hook in hooks:
@@ -70,8 +68,8 @@ def split_last_layer(model: nn.Module, X_probe: torch.Tensor) -> tuple[nn.Module
         return None
     try:
         # Naming the readout as copied already puts the Identity in its place, and spares a copy of its weight.
-        trunk = copy.deepcopy(model, {id(readout): nn.Identity()})
-        with torch.no_grad():
+        trunk = copied(model, {id(readout): nn.Identity()})
+        with torch.no_grad(), uncompiled():
             hidden = trunk(X_probe.clone())
             rebuilt = nn.functional.linear(hidden, readout.weight, readout.bias)
     except (RuntimeError, AttributeError, TypeError, ValueError):

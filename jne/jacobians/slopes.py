@@ -40,7 +40,7 @@ class _Lines:
 
 def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int) -> None:
     """Refuse a model whose derivatives are wrong along several lines between samples ``X (n, ...)`` or that jumps."""
-    weights = torch.randn(n_outputs, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(n_outputs, generator=torch.Generator().manual_seed(0), device="cpu")
     parameters = model.parameters() if isinstance(model, nn.Module) else ()
     fits = 8 * sum(p.numel() for p in parameters) <= _LARGEST_COPY
     for samples in (X.double(), X) if fits else (X,):
@@ -51,7 +51,7 @@ def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int
         # A model that is tied to one precision is tried in that one; what else fails is told where it is used.
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
             continue
-        if wrong and wrong > len(X) // 5:
+        if wrong is not None and 5 * wrong > len(X):
             raise ValueError(
                 "model's derivative is not the slope of its answers: along lines between samples the two differ at "
                 f"{wrong} of {len(X)} samples. A part of the model has no derivative, or one of its own; remove "
@@ -70,7 +70,7 @@ def refuse_wrong_slopes(model: nn.Module | Call, X: torch.Tensor, n_outputs: int
 
 def _disagreements(along: _Lines) -> int | None:
     """At how many samples the derivative along the lines is not the slope; None where there is no derivative."""
-    where = (0.2 + 0.6 * torch.rand(len(along.X), generator=torch.Generator().manual_seed(1))).to(along.X)
+    where = (0.2 + 0.6 * torch.rand(len(along.X), generator=torch.Generator().manual_seed(1), device="cpu")).to(along.X)
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         s = where.clone().requires_grad_()
         answers = along(s)

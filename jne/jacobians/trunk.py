@@ -24,6 +24,7 @@ class Trunk:
     mode: str  # products, or the mode of a `Derivative`
     jacobians: Callable[[torch.Tensor], torch.Tensor]
     sample_bytes: int  # what one sample needs while they are made
+    derivative: Derivative | None = None  # by which they are made, where that takes passes
     constant: bool = False  # nothing in it is nonlinear; then there is one Jacobian, ``(1, n_hidden, n_features)``
 
 
@@ -32,7 +33,7 @@ def make_trunk(module: Call, X: torch.Tensor, n_hidden: int, budget: Budget) -> 
     """The quickest right way to the Jacobians of ``module`` at samples like ``X``."""
     call, n_features, size = as_outputs(module), X[0].numel(), X.element_size()
     if (steps := recognise(module)) and X.ndim == 2:
-        cotangent = torch.randn(1, n_hidden, generator=torch.Generator().manual_seed(0)).to(X)
+        cotangent = torch.randn(1, n_hidden, generator=torch.Generator().manual_seed(0), device="cpu").to(X)
         jacobians = partial(chain_rule, steps)
         if close(cotangent @ jacobians(X), pull_autograd(call, X, cotangent)):
             operations = [step.operation for step in steps]
@@ -41,12 +42,14 @@ def make_trunk(module: Call, X: torch.Tensor, n_hidden: int, budget: Budget) -> 
             if concatenate in operations:  # what is put side by side is read by a layer, or is what the trunk gives
                 widths += [n_hidden, *(layer.in_features for layer in layers)]
             constant = not any(isinstance(operation, Activation) for operation in operations)
-            return Trunk("products", jacobians, 4 * size * n_features * max(widths, default=n_features), constant)
+            return Trunk(
+                "products", jacobians, 4 * size * n_features * max(widths, default=n_features), constant=constant
+            )
     derivative = differentiate(call, X, n_hidden, forward=n_features <= n_hidden)
     directions = n_features if derivative.forward else n_hidden
     at_once = clamp((budget.free / 4 - derivative.sample_bytes) / derivative.direction_bytes, 1, directions)
     needed = 2 * size * n_hidden * n_features + derivative.sample_bytes + at_once * derivative.direction_bytes
-    return Trunk(derivative.mode, lambda X: dense_jacobian(derivative, X, n_hidden, at_once), needed)
+    return Trunk(derivative.mode, lambda X: dense_jacobian(derivative, X, n_hidden, at_once), needed, derivative)
 
 
 def dense_jacobian(derivative: Derivative, X: torch.Tensor, n_outputs: int, at_once: int) -> torch.Tensor:

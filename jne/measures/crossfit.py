@@ -12,7 +12,17 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from jne._core import as_numbers, code_hash, hash_parameters, kept, parse_bytes, provenance, second_moment, whole_number
+from jne._core import (
+    as_numbers,
+    code_hash,
+    hash_parameters,
+    kept,
+    memory_told,
+    parse_bytes,
+    provenance,
+    second_moment,
+    whole_number,
+)
 from jne.datasets import EncodingDataset, Training, check_training, training_arrays
 from jne.encoders import Encoder
 from jne.measures.covariance import Covariance
@@ -30,6 +40,7 @@ _PARTS = {
 }
 
 
+@memory_told("crossfit_nonlinearity")
 def crossfit_nonlinearity(
     make_encoder: Callable[[int], Any],
     data: EncodingDataset | Sequence[ArrayLike],

@@ -48,11 +48,11 @@ class Units:
         """A module of features z-scored with a mean and scale, as one of features in these units."""
         scale = torch.from_numpy(np.divide(self.x_scale, x_scale, dtype=np.float64))
         shift = torch.from_numpy(np.divide(self.x_mean - x_mean, x_scale, dtype=np.float64))
-        convert = nn.Linear(len(scale), len(scale), dtype=torch.float64)
+        convert = nn.Linear(len(scale), len(scale), dtype=torch.float64, device="cpu")
         with torch.no_grad():
             convert.weight.copy_(torch.diag(scale))
             convert.bias.copy_(shift)
-        like = next(module.parameters(), torch.zeros(1))
+        like = next(module.parameters(), torch.zeros(1, dtype=torch.float32, device="cpu"))
         return nn.Sequential(convert.to(like), module).eval()
 
     def module(self, encoder: Encoder) -> nn.Module:

@@ -141,7 +141,7 @@ def _covariances(
     columns: slice = slice(None),
 ) -> Products:
     """`multiply` of residuals and of centred outputs, over their degrees of freedom, a few samples at a time."""
-    products = one_map = two_map = torch.zeros((), dtype=torch.float64)
+    products = one_map = two_map = X.new_zeros((), dtype=torch.float64)
     for chunk in spans(len(X), 256):
         one, two = (call(X[chunk])[:, columns].double() for call in calls)
         products = products + multiply(one, two)

@@ -11,12 +11,13 @@ With ``J[n, v, d] = d y_v / d x_d``, ``Jbar = mean_n J`` and a factor F of the f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from jne._core import Budget, spans
 from jne.jacobians.engine import Derivative, plan, refuse_infinite, unit_vectors
+from jne.measures.passes import Passes
 from jne.measures.readings import PUBLISHED, Reading, spread, zscore_rows
 
 
@@ -33,6 +34,7 @@ class Work:
     reading: Reading = PUBLISHED
     mean: bool = False  # whether the mean Jacobian is asked for
     variance: bool = False  # whether the variance of every slope is
+    passes: Passes = field(default_factory=Passes)  # told of those that are taken
 
     def slope_bytes(self, size: int) -> int:
         """What is held of a voxel and feature beside deviations, of numbers of so many bytes."""
@@ -79,7 +81,7 @@ def centre(
     asked for. With ``undefined``, NaN is accepted.
     """
     chunks = list(spans(n_samples, step))
-    kept, total = [], torch.zeros(())
+    kept, total = [], torch.zeros((), device="cpu")
     for chunk in chunks:
         values = compute(chunk)
         partial = values.sum(0)
@@ -108,6 +110,8 @@ def by_rows(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block
     X, factor, n_samples, reading = work.X, work.factor, len(work.X), work.reading
     held = work.slope_bytes(X.element_size()) * len(factor)
     rows, samples, keep = plan(derivative, X, n_voxels, len(factor), work.budget, work.step, held)
+    again = 2 if reading.zscore and factor.shape[1] else 1
+    work.passes.begin(derivative.product, X, n_voxels, n_voxels, again * (1 if keep else 2))
 
     # A function of its own, so that what it keeps is gone before the next block is computed.
     def block(voxels: slice) -> Block:
@@ -117,7 +121,9 @@ def by_rows(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Block
         variance = X.new_zeros(len(outputs), len(factor), dtype=torch.float64) if work.variance else None
 
         def rows_at(chunk: slice) -> torch.Tensor:
-            return derivative.product(X[chunk], outputs)
+            found = derivative.product(X[chunk], outputs)
+            work.passes.tick(found.shape[0] * found.shape[1])
+            return found
 
         def add_metric(dJ: torch.Tensor) -> None:
             dispersion.add_((dJ @ factor).square_().sum((0, 2)) / n_samples)
@@ -153,6 +159,7 @@ def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Bl
     held += work.slope_bytes(X.element_size()) * n_features * n_voxels
     budget = work.budget.reserve(held, "deviations of all samples and voxels", "give fewer samples")
     columns, samples, keep = plan(derivative, X, n_features, n_voxels, budget, None, 8 * n_voxels * work.variance)
+    work.passes.begin(derivative.product, X, n_features, n_features + factor.shape[1], 1 if keep else 2)
     deviation = X.new_zeros(n_samples, n_voxels)
     gain, dispersion, linear = X.new_zeros(3, n_voxels, dtype=torch.float64)
     mean, variance = (X.new_zeros(n_voxels, n_features) if asked else None for asked in (work.mean, work.variance))
@@ -163,6 +170,7 @@ def by_columns(work: Work, derivative: Derivative, n_voxels: int) -> Iterator[Bl
     def centred(directions: torch.Tensor, zscore: bool = False) -> Means:
         def compute(chunk: slice) -> torch.Tensor:
             J = derivative.product(X[chunk], directions)
+            work.passes.tick(J.shape[0] * J.shape[1])
             return J.sub_(centres[chunk, None]).div_(scales[chunk, None]) if zscore else J
 
         return centre(compute, n_samples, samples, keep, undefined=zscore)

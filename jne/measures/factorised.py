@@ -6,7 +6,7 @@ One product and one absolute row sum per sample and block of voxels; `jne.measur
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -28,6 +28,7 @@ class Tiling:
     keep: bool  # all samples' are held; else they are made once for their mean, and again for every block
     rows: int  # of a product, one for every sample and voxel in it
     voxels: int  # of a block
+    enough: int  # bytes of working memory with which all samples' are held
 
 
 def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block]:
@@ -35,7 +36,7 @@ def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block
     X, factor, reading = work.X, work.factor, work.reading
     n_samples, (n_voxels, n_hidden), n_features = len(X), weight.shape, len(factor)
     tiling = plan_tiles(work, trunk, weight)
-    A = trunk_means(trunk, X, tiling.samples, tiling.keep)
+    A = trunk_means(counted(work, trunk, tiling, n_hidden, n_voxels), X, tiling.samples, tiling.keep)
     AF = A.mean @ factor
     by_voxel = metric_by_voxel(n_voxels, n_hidden, n_features, factor.shape[1])
     S = None if by_voxel else X.new_zeros(n_hidden, n_hidden, dtype=torch.float64)
@@ -57,7 +58,7 @@ def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block
                 if Jbar is not None:
                     dJ += Jbar[part]
                 # delta[n, v] = sum_d |dJ[n, v, d]|
-                deviation[chunk.start + samples.start : chunk.start + samples.stop, part] = reading.size(dJ)
+                deviation[chunk][samples, part] = reading.size(dJ)
             work.tick(len(W) * len(dA))
         if S is not None:
             dispersion = readout_products(W, S, W, tiling.rows)
@@ -80,11 +81,28 @@ def metric_by_voxel(n_voxels: int, n_hidden: int, n_features: int, rank: int) ->
     return rank == 0 or n_voxels * n_features < n_hidden * (n_hidden + n_features)
 
 
+def counted(work: Work, trunk: Trunk, tiling: Tiling, n_hidden: int, n_voxels: int, each: int = 1) -> Trunk:
+    """The trunk, each of whose passes is counted, after it is told how many there will be, ``each`` for a block."""
+    derivative = trunk.derivative
+    if derivative is None:
+        return trunk
+    per_sample = len(work.factor) if derivative.forward else n_hidden
+    times = 1 if tiling.keep else 1 + each * -(-n_voxels // tiling.voxels)
+    work.passes.begin(derivative.product, work.X, per_sample, per_sample, times, tiling.enough)
+
+    def jacobians(X: torch.Tensor) -> torch.Tensor:
+        found = trunk.jacobians(X)
+        work.passes.tick(per_sample * len(X))
+        return found
+
+    return replace(trunk, jacobians=jacobians)
+
+
 def trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool, raw: bool = False) -> Means:
     """Mean and deviations of a trunk's Jacobians; one that is the same at all samples has no deviations."""
     if trunk.constant:
         mean = trunk.jacobians(X[:1])[0]
-        return Means(mean, lambda: iter(()), lambda: iter([(slice(0, 1), mean[None])]))
+        return Means(mean, lambda: iter(()), lambda: iter([(slice(None), mean[None])]))
     return centre(lambda chunk: trunk.jacobians(X[chunk]), len(X), samples, keep, raw=raw)
 
 
@@ -108,6 +126,21 @@ def products(
             yield samples, part, torch.bmm(W[part].expand(samples.stop - samples.start, -1, -1), dA[samples])
 
 
+def _remedy(work: Work, trunk: Trunk, least: int, n_hidden: int, n_voxels: int) -> str:
+    """What takes less memory than the Jacobian of a trunk does, and helps."""
+    rank, size = work.factor.shape[1], work.factor.element_size()
+    remedies = ["fewer features" if work.X.ndim == 2 else "smaller inputs"]
+    # The factor's own part: its products with the trunk's Jacobian, of the mean, of a sample and of a row.
+    if rank and work.budget.reserved + least - size * rank * (3 * n_hidden + 1) <= work.budget.limit:
+        remedies.insert(0, "covariance=False (without the nonlinear share)")
+    if trunk.derivative is not None:
+        remedies.append(
+            f"readout=False, which holds one row of a Jacobian at a time and takes {n_voxels:,} passes a sample, one "
+            f"for each voxel, instead of {n_hidden:,}"
+        )
+    return f"give {', or '.join(remedies)}"
+
+
 def plan_tiles(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
     """How much of a problem to have at a time, or a ValueError where not even the least of it fits."""
     n_samples, (n_voxels, n_hidden), (n_features, rank) = len(work.X), weight.shape, work.factor.shape
@@ -126,7 +159,8 @@ def plan_tiles(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
         column, row, share = n_samples * size + n_features * (8 + 2 * size), row + n_features * size, 2 * _DEVIATIONS
         sample += n_hidden * n_features * size  # raw values less their mean
     what = f"a trunk of {n_hidden} hidden units and {n_features} features"
-    free = work.budget.reserve(held + sample + row + column, what, "give covariance=False or fewer features").free
+    least = held + sample + row + column
+    free = work.budget.reserve(least, what, _remedy(work, trunk, least, n_hidden, n_voxels)).free
     products, chunk = free * _PRODUCTS, free * _TRUNK
     if not work.X.is_cuda:
         products, chunk = min(products, _CPU_PRODUCTS), min(chunk, _CPU_TRUNK)
@@ -134,4 +168,5 @@ def plan_tiles(work: Work, trunk: Trunk, weight: torch.Tensor) -> Tiling:
     voxels = clamp(free * share / column, 1, n_voxels) if column else n_voxels
     voxels = even_step(n_voxels, voxels) if reading.zscore else voxels
     kept = n_samples * n_hidden * n_features * size
-    return Tiling(samples, kept + samples * sample + rows * row + voxels * column <= free, rows, voxels)
+    needed = kept + samples * sample + rows * row + voxels * column
+    return Tiling(samples, needed <= free, rows, voxels, work.budget.limit + needed - free)

@@ -14,7 +14,15 @@ import torch
 from jne._core import spans
 from jne.jacobians.engine import Trunk
 from jne.measures.deviations import Block, Work
-from jne.measures.factorised import metric_by_voxel, plan_tiles, products, readout_products, side_by_side, trunk_means
+from jne.measures.factorised import (
+    counted,
+    metric_by_voxel,
+    plan_tiles,
+    products,
+    readout_products,
+    side_by_side,
+    trunk_means,
+)
 from jne.measures.readings import spread
 
 
@@ -25,6 +33,7 @@ def factorised_zscored(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterat
     n_samples = 1 if trunk.constant else len(X)
     tiling = plan_tiles(work, trunk, weight)
     # Raw: a small row is z-scored like a large one, and what is left of it after a difference would have lost digits.
+    trunk = counted(work, trunk, tiling, n_hidden, n_voxels, each=2)
     A = trunk_means(trunk, X, tiling.samples, tiling.keep, raw=True)
     AF = A.mean @ factor
     factor_sum = factor.sum(0)
@@ -47,15 +56,15 @@ def factorised_zscored(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterat
                 if S is None and rank:
                     dJ = (J - Jbar[part]) @ factor + (mean - Jbar_mean[part])[..., None] * factor_sum
                     dispersion[part] += dJ.square_().sum((0, 2)) / n_samples
-                here = slice(chunk.start + samples.start, chunk.start + samples.stop), part
-                scales[here] = spread(mean, torch.linalg.vector_norm(J, dim=-1) / n_features**0.5)
-                total[part] += J.div_(scales[here][..., None]).sum(0)
+                scale = spread(mean, torch.linalg.vector_norm(J, dim=-1) / n_features**0.5)
+                scales[chunk][samples, part] = scale
+                total[part] += J.div_(scale[..., None]).sum(0)
         Zbar = total.div_(n_samples).to(W)
         for chunk, values in A.values():
             for samples, part, J in products(W, values - values.mean(-1, keepdim=True), tiling.rows, work.step):
-                here = slice(chunk.start + samples.start, chunk.start + samples.stop), part
+                scale = scales[chunk][samples, part]
                 # The deviation takes the place of the row's standard deviation, which nothing needs any more.
-                scales[here] = reading.size(J.div_(scales[here][..., None]).sub_(Zbar[part]))
+                scale[:] = reading.size(J.div_(scale[..., None]).sub_(Zbar[part]))
             work.tick(len(W) * len(values))
         if S is not None:
             dispersion = readout_products(W, S, W, tiling.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,13 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from jne._core import Budget, check_card, matrix_precision, parse_bytes, provenance, whole_number
+from jne._core import Budget, check_card, matrix_precision, memory_told, parse_bytes, provenance, whole_number
 from jne.jacobians.engine import Model, Problem, Readout, choose_readout, differentiate, make_trunk, prepare
 from jne.measures.covariance import Covariance, covariance_factor
 from jne.measures.deviations import Block, Work, by_columns, by_rows
 from jne.measures.factorised import factorised
 from jne.measures.factorised_zscored import factorised_zscored
+from jne.measures.passes import Passes
 from jne.measures.readings import NORMS, Reading
 from jne.measures.registry import REGISTRY, known_measure
 from jne.measures.sample_statistics import collect, resamples, statistics_budget
@@ -25,6 +27,7 @@ _BY_FEATURE = ("mean_jacobian", "feature_variance")
 _ERRORS = {"se": "bootstrap standard error", "low": "lower 95 % bound", "high": "upper 95 % bound"}
 
 
+@memory_told("nonlinearity")
 @torch.inference_mode(False)
 def nonlinearity(
     model: Model,
@@ -98,7 +101,9 @@ def nonlinearity(
     return_samples : bool
         Whether to return ``jne_ss`` and ``deviation_sign``.
     progress : bool
-        Whether to show a progress bar on stderr.
+        Whether to show a progress bar on stderr. Where it takes more than ten seconds, it is told how many passes
+        through the network there will be, how long one takes and all, and they have a bar of their own; and before
+        it that the model is tried, where its first answers take more than two seconds.
     random_state : int
         Seed of the bootstrap.
     mean_jacobian, feature_variance : bool
@@ -154,7 +159,7 @@ def nonlinearity(
     if asked and zscore_jacobian:
         raise ValueError(f"{asked[0]}=True is of the slopes as they are; give zscore_jacobian=False")
     reading = Reading(norm, bool(zscore_jacobian))
-    problem = prepare(model, X, device, precision)
+    problem = prepare(model, X, device, precision, progress=bool(progress))
     if problem.n_samples < 3:
         raise ValueError(
             "X has 2 samples, which always deviate alike from their mean, so that the JNE of any model is 0; give at "
@@ -162,14 +167,13 @@ def nonlinearity(
         )
     with torch.no_grad(), matrix_precision(precision), tqdm(
         total=problem.n_samples * problem.n_voxels, disable=not progress, desc="nonlinearity", unit_scale=True
-    ) as bar:  # fmt: skip
+    ) as bar, closing(Passes(bool(progress))) as passes:  # fmt: skip
         results = problem.n_samples * problem.n_voxels * problem.X.element_size() if return_samples else 0
         check_card(problem.X.device, limit, problem.model_bytes + results)
         factor, source = covariance_factor(covariance, problem)
         budget, columns = statistics_budget(limit, problem.n_samples, n_bootstrap)
-        work = Work(
-            problem.X, factor, budget, step, bool(return_samples), bar.update, reading, *map(bool, slopes.values())
-        )
+        mean, variance = map(bool, slopes.values())
+        work = Work(problem.X, factor, budget, step, bool(return_samples), bar.update, reading, mean, variance, passes)
         blocks, how = _blocks(problem, readout, work)
         counts = resamples(problem.n_samples, n_bootstrap, random_state).to(problem.X.device)
         variables = collect(blocks, problem.n_voxels, counts, columns, return_samples)

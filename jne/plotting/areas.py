@@ -12,17 +12,19 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
-from jne.cortex import LEVELS, STANDS_FOR
+from jne.cortex import LEVELS, STANDS_FOR, all_levels, ordered_levels
 from jne.measures import short_label
 from jne.plotting.characters import plain
-from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, title
+from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, SMALL, title
 from jne.statistics import area_intervals, area_table, predicted_voxels
 
 
-def level_colors() -> dict[str, tuple]:
-    """A colour for each hierarchy level, dark (V1) to light (higher)."""
-    return dict(zip(LEVELS, sns.color_palette(LEVEL_CMAP, len(LEVELS)), strict=True))
+def level_colors(levels: ArrayLike = LEVELS) -> dict[str, tuple]:
+    """A colour for each hierarchy level of the scale that these are of, dark (lowest) to light."""
+    scale = all_levels(levels)
+    return dict(zip(scale, sns.color_palette(LEVEL_CMAP, len(scale)), strict=True))
 
 
 def area_label(area: str) -> str:
@@ -56,7 +58,7 @@ def plot_areas(
     """
     ax = ax or plt.gca()
     table = table.sort_values(measure)
-    known = level_colors()
+    known = level_colors(table["level"]) if "level" in table else {}
     colors = [known.get(level, "0.7") for level in table["level"]] if "level" in table else ["C0"] * len(table)
     positions = np.arange(len(table))
     if interval is None:
@@ -65,10 +67,10 @@ def plot_areas(
         low, high = (table[name] for name in interval)
         ax.hlines(positions, low, high, color=colors, linewidth=2, zorder=1)
     ax.scatter(table[measure], positions, c=colors, s=36, edgecolor="0.2", linewidth=0.5, zorder=2)
-    ax.set_yticks(positions, [area_label(area) for area in table.index], fontsize="small")
+    ax.set_yticks(positions, [area_label(area) for area in table.index], fontsize=SMALL)
     if counts:
         right = ax.secondary_yaxis("right")
-        right.set_yticks(positions, [f"{n:.0f}" for n in table[counts]], fontsize="x-small", color="0.4")
+        right.set_yticks(positions, [f"{n:.0f}" for n in table[counts]], fontsize=SMALL, color="0.4")
         right.tick_params(length=0)
         right.spines[:].set_visible(False)
     ax.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
@@ -79,13 +81,13 @@ def plot_areas(
 def plot_levels(table: pd.DataFrame, measure: str, *, label: str, ax: Axes | None = None) -> Axes:
     """A measure along the visual hierarchy: one dot per area, a line through the mean of the areas of each level."""
     ax = ax or plt.gca()
-    present = [level for level in LEVELS if (table["level"] == level).any()]
+    present, colors = ordered_levels(table["level"]), level_colors(table["level"])
     means = table.groupby("level")[measure].mean().reindex(present)
     ax.plot(range(len(present)), means, color="0.5", linewidth=1.5, zorder=1)
     for position, level in enumerate(present):
         values = table.loc[table["level"] == level, measure].to_numpy()
         spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else [0]
-        color = level_colors()[level]
+        color = colors[level]
         ax.scatter(position + np.asarray(spread), values, color=[color], s=30, edgecolor="0.2", linewidth=0.5, zorder=2)
     ax.set_xticks(range(len(present)), present)
     ax.set(ylabel=label, xlim=(-0.5, len(present) - 0.5), ylim=(0, max(ax.get_ylim()[1], 1.1 * table[measure].max())))
@@ -124,7 +126,7 @@ def figure_areas(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
                 ax.set_axis_off()
     first = next(iter(results.values()))
     if "level" in first:
-        _level_legend(figure, [level for level in LEVELS if (first["level"].values.astype(str) == level).any()])
+        _level_legend(figure, ordered_levels(first["level"].values))
     figure.suptitle(title(first, "areas, sorted"))
     return figure
 
@@ -138,9 +140,9 @@ def _span(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def _level_legend(figure: Figure, levels: list[str]) -> None:
-    colors = level_colors()
+    colors = level_colors(levels)
     dots = [Line2D([], [], marker="o", linestyle="", color=colors[level], markeredgecolor="0.2") for level in levels]
-    figure.legend(dots, levels, loc="outside lower center", ncols=len(levels), frameon=False, fontsize="small")
+    figure.legend(dots, levels, loc="outside lower center", ncols=len(levels), frameon=False, fontsize=SMALL)
 
 
 def plot_distribution(result: xr.Dataset, measure: str, *, label: str = "", ax: Axes | None = None) -> Axes:
@@ -154,7 +156,7 @@ def plot_distribution(result: xr.Dataset, measure: str, *, label: str = "", ax: 
     """
     ax = ax or plt.gca()
     table = area_table(result, (measure,))
-    levels = [level for level in LEVELS if (table["level"] == level).any()]
+    levels, colors = ordered_levels(table["level"]), level_colors(table["level"])
     kept = predicted_voxels(result)
     values, level_of = result[measure].values[kept], result["level"].values.astype(str)[kept]
     groups = [values[(level_of == level) & np.isfinite(values)] for level in levels]
@@ -163,12 +165,12 @@ def plot_distribution(result: xr.Dataset, measure: str, *, label: str = "", ax: 
         places, content = zip(*shown, strict=True)
         bodies = ax.violinplot(list(content), places, widths=0.85, showextrema=False)["bodies"]
         for place, body in zip(places, bodies, strict=True):
-            body.set(facecolor=level_colors()[levels[place]], alpha=0.35, linewidth=0)
+            body.set(facecolor=colors[levels[place]], alpha=0.35, linewidth=0)
     for place, level in enumerate(levels):
         means = table.loc[table["level"] == level, measure].to_numpy()
         spread = np.linspace(-0.2, 0.2, len(means)) if len(means) > 1 else np.zeros(1)
-        ax.scatter(place + spread, means, color=[level_colors()[level]], s=14, edgecolor="0.2", linewidth=0.4, zorder=2)
+        ax.scatter(place + spread, means, color=[colors[level]], s=14, edgecolor="0.2", linewidth=0.4, zorder=2)
     top = np.nanquantile(values, 0.995) if np.isfinite(values).any() else 1
     ax.set(ylabel=label, xlim=(-0.6, len(levels) - 0.4), ylim=(0, 1.08 * top))
-    ax.set_xticks(range(len(levels)), levels, rotation=60, ha="right", rotation_mode="anchor", fontsize="small")
+    ax.set_xticks(range(len(levels)), levels, rotation=60, ha="right", rotation_mode="anchor", fontsize=SMALL)
     return ax

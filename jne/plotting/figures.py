@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from jne.cortex import MESH
+from jne.datasets import volume_of
 from jne.measures import REGISTRY, label_of, short_label
 from jne.plotting.areas import plot_areas, plot_levels
 from jne.plotting.maps import plot_flatmap
 from jne.plotting.scatter import plot_accuracy, plot_against, plot_difference
-from jne.plotting.style import PAGE_WIDTH, title
+from jne.plotting.style import PAGE_WIDTH, cortical, title
+from jne.plotting.volumes import plot_volume
 from jne.statistics import area_table, predicted_voxels
+
+if TYPE_CHECKING:
+    from nibabel import Nifti1Image
 
 
 def figure_accuracy(result: xr.Dataset) -> Figure:
@@ -38,14 +46,36 @@ def figure_accuracy(result: xr.Dataset) -> Figure:
     return figure
 
 
-def figure_map(result: xr.Dataset, measure: str, *, significant: bool = True) -> Figure:
-    """A measure on the flat map of fsLR-32k; where voxels have no place on it, by area or as a histogram."""
-    label = label_of(measure)
+def figure_map(
+    result: xr.Dataset,
+    measure: str,
+    *,
+    significant: bool = True,
+    background: str | Path | Nifti1Image | None = None,
+) -> Figure:
+    """A measure on the flat map of fsLR-32k, or on slices of a volume; else by area, or as a histogram.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+    measure : str
+    significant : bool
+        Whether what is not significant is grey, or not counted.
+    background : path or image, optional
+        An anatomical image in the space of a volume, to be drawn beneath.
+    """
+    label, volume = label_of(measure), volume_of(result)
     if "vertex" in result and result["vertex"].attrs.get("mesh", MESH) == MESH:
         figure, ax = plt.subplots(figsize=(PAGE_WIDTH, 5.4))
+        result = cortical(result)
         mask = result.significant.values if significant else None
         hemisphere = result.hemisphere.values.astype(str)
         plot_flatmap(result[measure].values, result.vertex.values, hemisphere, significant=mask, label=label, ax=ax)
+    elif volume is not None and np.isfinite(result[measure]).any():
+        mask = result.significant.values if significant else None
+        roi = result["roi"].values if "roi" in result else None
+        values = result[measure].values
+        figure = plot_volume(values, volume, roi=roi, significant=mask, label=label, background=background)
     elif "roi" in result:
         table = area_table(result, (measure,), significant=significant).dropna(subset=measure)
         figure, ax = plt.subplots(figsize=(6, 1.4 + 0.28 * len(table)))

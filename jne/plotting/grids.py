@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from jne.measures import REGISTRY, short_label
-from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH
+from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, SMALL
 
 SIGNED_CMAP = "vlag"
 LETTERS = 90
@@ -41,7 +41,7 @@ def figure_grid(table: pd.DataFrame, result: str, varied: list[str], title: str)
     colours = _colours(values)
     panels = [_groups(table, names) for names in (rows, columns)]
     shape = (len(panels[0]), len(panels[1]))
-    height = 0.7 + shape[0] * (0.55 + 0.13 * max(len(keys), 6))
+    height = 0.7 + shape[0] * (0.55 + 0.16 * max(len(keys), 6))
     figure, axes = plt.subplots(
         *shape, figsize=(PAGE_WIDTH, max(height, 1.8)), squeeze=False, sharex=True, sharey=True, layout="constrained"
     )
@@ -53,14 +53,14 @@ def figure_grid(table: pd.DataFrame, result: str, varied: list[str], title: str)
             image.index = [key.removeprefix(f"{result}.") for key in keys]
             sns.heatmap(image, ax=ax, cbar=False, xticklabels=True, yticklabels=True, **colours)
             ax.set(title="\n".join(filter(None, (row_label, column_label))), xlabel="", ylabel="")
-            ax.title.set_fontsize("small")
-            ax.tick_params(labelsize=7, length=0)
+            ax.title.set_fontsize(SMALL)
+            ax.tick_params(labelsize=SMALL, length=0)
             crowded = image.columns.str.len().max() * image.shape[1] > LETTERS / shape[1]
             ax.tick_params(axis="x", rotation=90 if crowded else 0)
     bar = figure.colorbar(axes[0, 0].collections[0], ax=axes)
-    bar.set_label(result_label(result), size="small")
-    bar.ax.tick_params(labelsize=7)
-    figure.supxlabel(across or "", fontsize="small")
+    bar.set_label(result_label(result), size=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+    figure.supxlabel(across or "", fontsize=SMALL)
     figure.suptitle(title)
     return figure
 
@@ -96,16 +96,18 @@ def figure_scalars(table: pd.DataFrame, results: list[str], varied: list[str], t
         sns.stripplot(
             x=position, y=table[name].astype(float), ax=ax, size=4, jitter=False, dodge=several, legend=False, **hue
         )
-        ax.set_xlabel(across or "", fontsize="small")
-        ax.set_ylabel(result_label(name), fontsize="small")
-        ax.tick_params(labelsize=7)
+        ax.set_xlabel(across or "", fontsize=SMALL)
+        ax.set_ylabel(result_label(name), fontsize=SMALL)
+        ax.tick_params(labelsize=SMALL)
     for ax in axes.flat[len(results) :]:
         ax.remove()
     if several:
         names = list(dict.fromkeys(group))
         colors = sns.color_palette(hue["palette"], len(names))
         handles = [plt.Line2D([], [], marker="o", ls="", ms=4, color=color) for color in colors]
-        figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=7, frameon=False)
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=SMALL, frameon=False
+        )
     figure.suptitle(title)
     return figure
 

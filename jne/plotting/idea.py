@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from jne.plotting.style import PAGE_WIDTH, set_style
+from jne.plotting.style import PAGE_WIDTH, SMALL, set_style
 
 
 def figure_idea() -> Figure:
@@ -35,7 +35,7 @@ def figure_idea() -> Figure:
         lower.vlines(stimuli, np.minimum(slopes, mean), np.maximum(slopes, mean), color="C1", linewidth=4)
         lower.plot(stimuli, slopes, "o", color="C0", markersize=6)
         lower.set(xlabel="stimulus x (one feature)", ylim=(-1.1, 2.1))
-        lower.text(-2.95, mean + 0.08, "mean slope", ha="left", va="bottom", fontsize="small")
+        lower.text(-2.95, mean + 0.08, "mean slope", ha="left", va="bottom", fontsize=SMALL)
     axes[0, 0].set_ylabel("predicted response")
     axes[1, 0].set_ylabel("slope J")
     return figure

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from jne.measures import short_label
-from jne.plotting.style import PAGE_WIDTH
+from jne.plotting.style import PAGE_WIDTH, SMALL
 
 _KINDS = {
     "scale": ("other units", "features multiplied by"),
@@ -42,7 +42,7 @@ def figure_sweeps(frame: pd.DataFrame) -> Figure:
         ax.minorticks_off()
     axes[2].set_xticks([0, 90, 180])
     axes[0].set_ylabel("value / value before")
-    axes[0].legend(frameon=False, fontsize="small", loc="upper right")
+    axes[0].legend(frameon=False, fontsize=SMALL, loc="upper right")
     return figure
 
 
@@ -72,5 +72,5 @@ def figure_clusters(frame: pd.DataFrame, response, features: torch.Tensor) -> Fi
     axes[2].set_xlabel("width (same variance)")
     axes[2].set_yticklabels([])
     axes[1].set_ylabel("share")
-    axes[2].legend(frameon=False, fontsize="small", loc="lower center")
+    axes[2].legend(frameon=False, fontsize=SMALL, loc="lower center")
     return figure

@@ -14,8 +14,8 @@ from jne.measures import short_label
 from jne.plotting.areas import area_label
 from jne.plotting.characters import plain
 from jne.plotting.maps import plot_flatmap
-from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, legend_below, title
-from jne.statistics import area_table, depth_ratios, predicted_voxels
+from jne.plotting.style import LEVEL_CMAP, PAGE_WIDTH, SMALL, cortical, legend_below, title
+from jne.statistics import area_table, as_one_area, depth_ratios, predicted_voxels
 
 _LOOKS = (("C1", "--", "s"), ("C0", "-", "o"), ("C2", ":", "^"), ("C4", "-.", "D"))
 
@@ -30,10 +30,13 @@ def figure_best_layers(result: xr.Dataset) -> Figure:
     """
     if "layer" not in result:
         raise ValueError("result has no layer (voxel); give one of jne.run_study(data, layer='best')")
+    on_map = "vertex" in result and result["vertex"].attrs.get("mesh", MESH) == MESH
+    if on_map:
+        result = cortical(result)
     layer = result["layer"].values.astype(str)
     names = [str(name) for name in np.atleast_1d(result["layer"].attrs.get("layers", np.unique(layer)))]
     place = np.array([names.index(name) for name in layer])
-    if "vertex" in result and result["vertex"].attrs.get("mesh", MESH) == MESH:
+    if on_map:
         figure, ax = plt.subplots(figsize=(PAGE_WIDTH, 5.4))
         where = result["vertex"].values, result["hemisphere"].values.astype(str)
         significant = result["significant"].values if "significant" in result else None
@@ -41,8 +44,7 @@ def figure_best_layers(result: xr.Dataset) -> Figure:
     else:
         chosen = result.isel(voxel=predicted_voxels(result))
         one_hot = {f"layer {number}": ("voxel", (place == number).astype(float)) for number in range(len(names))}
-        shares = result[["roi"]] if "roi" in result else xr.Dataset({"roi": ("voxel", ["all voxels"] * len(place))})
-        shares = shares.assign(one_hot).isel(voxel=predicted_voxels(result))
+        shares = as_one_area(result)[["roi"]].assign(one_hot).isel(voxel=predicted_voxels(result))
         table = area_table(shares, tuple(one_hot)).iloc[::-1]
         figure, ax = plt.subplots(figsize=(PAGE_WIDTH, 1.6 + 0.24 * len(table)))
         colours = colormaps.get_cmap(LEVEL_CMAP).resampled(len(names))
@@ -51,10 +53,10 @@ def figure_best_layers(result: xr.Dataset) -> Figure:
             width = table[f"layer {number}"].to_numpy()
             ax.barh(range(len(table)), width, left=left, color=colours(number), label=plain(name))
             left = left + width
-        ax.set_yticks(range(len(table)), [area_label(area) for area in table.index], fontsize="small")
+        ax.set_yticks(range(len(table)), [area_label(area) for area in table.index], fontsize=SMALL)
         ax.set_ylim(-0.6, len(table) - 0.4)
         ax.set(xlabel=f"share of {chosen.sizes['voxel']:,} significant voxels, by area", xlim=(0, 1))
-        figure.legend(loc="outside lower center", ncols=min(len(names), 6), frameon=False, fontsize="small")
+        figure.legend(loc="outside lower center", ncols=min(len(names), 6), frameon=False, fontsize=SMALL)
     figure.suptitle(title(result, "the layer that a linear encoder predicts each voxel from best"))
     return figure
 
@@ -90,7 +92,7 @@ def figure_depth(
             ax.text(s=f"× {ratio:.2f}", color=look[0], fontweight="bold", **place)
         ax.set(title=short_label(measure), ylim=(min(0, 1.25 * low), 1.25 * top))
         ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
-        ax.tick_params(labelsize="small")
+        ax.tick_params(labelsize=SMALL)
     legend_below(figure, axes[0, 0], fontsize="medium")
     figure.suptitle(title(first, heading))
     return figure

@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from scipy.spatial import cKDTree
@@ -26,11 +27,12 @@ from jne.cortex import (
     surface,
 )
 from jne.plotting.characters import plain
+from jne.plotting.style import PAGE_WIDTH, SMALL, colour_limits
 
 NOT_SIGNIFICANT = "0.62"
 _MARGIN = 12.0  # millimetres of cortex around the data
 _SULCI = LinearSegmentedColormap.from_list("sulci", ["0.78", "0.97"], N=6)
-_N_COLOURS = 24  # too many to tell apart, and a much smaller PNG than with 256
+N_COLOURS = 24  # too many to tell apart, and a much smaller PNG than with 256
 _GAP = 14.0  # millimetres between the hemispheres
 
 
@@ -50,6 +52,7 @@ def plot_flatmap(
     fill: bool = True,
     mesh: str = MESH,
     categories: Sequence[str] = (),
+    small: bool = False,
 ) -> Axes:
     """Draw values on the flat map of both hemispheres, cropped to the region that holds data.
 
@@ -84,6 +87,8 @@ def plot_flatmap(
     categories : sequence of str
         Names in their order, where values are places in it: one colour each, and each triangle has the value of one of
         its vertices.
+    small : bool
+        Nothing but the map: no names, no bar of colours, no notes; borders are thin.
 
     Returns
     -------
@@ -104,11 +109,10 @@ def plot_flatmap(
     if not np.isfinite(values).any():
         raise ValueError(f"none of the {len(values)} values is finite: there is nothing to draw")
     if ax is None:
-        ax = plt.subplots(figsize=(7.5, 5.2), layout="constrained")[1]
-    shown = values[significant & np.isfinite(values)]
-    shown = shown if len(shown) else values[np.isfinite(values)]
-    cmap = colormaps.get_cmap(cmap).resampled(len(categories) or _N_COLOURS)
-    norm = Normalize(shown.min() if vmin is None else vmin, shown.max() if vmax is None else vmax)
+        ax = plt.subplots(figsize=(PAGE_WIDTH, 5.2), layout="constrained")[1]
+    low, high = colour_limits(values, significant)
+    cmap = colormaps.get_cmap(cmap).resampled(len(categories) or N_COLOURS)
+    norm = Normalize(low if vmin is None else vmin, high if vmax is None else vmax)
     if categories:
         norm = Normalize(-0.5, len(categories) - 0.5)
 
@@ -126,12 +130,17 @@ def plot_flatmap(
         # Without filling, a vertex among others that have no value must show all the same.
         _draw(ax, corners, triangles, on_mesh, areas, side, cmap, norm, 2 if fill else 1, blend=not categories)
         if outlines:
-            ax.add_collection(LineCollection(_borders(corners, triangles, areas), colors="k", linewidths=0.7, zorder=3))
+            style = {"colors": "k", "linewidths": 0.3 if small else 0.7, "zorder": 3}
+            ax.add_collection(LineCollection(_borders(corners, triangles, areas), **style))
             names += _names(corners, triangles, areas)
+        if small:
+            continue
         middle = (corners[patch, 0].min() + corners[patch, 0].max()) / 2
-        ax.text(middle, 4, f"{side} hemisphere", ha="center", va="bottom", fontsize=8)
-    ax.set(aspect="equal", xlim=(-2, x_next - _GAP + 2), ylim=(bottom - 2, 16))
+        ax.text(middle, 4, f"{side} hemisphere", ha="center", va="bottom", fontsize=SMALL)
+    ax.set(aspect="equal", xlim=(-2, x_next - _GAP + 2), ylim=(bottom - 2, 2 if small else 16))
     ax.set_axis_off()
+    if small:
+        return ax
     # Inside the axes' own frame, so that the bar stays beside the map, whatever the shape of the axes.
     bar = ax.inset_axes((1.02, 0.15, 0.03, 0.7))
     bar = ax.figure.colorbar(plt.cm.ScalarMappable(norm, cmap), cax=bar, label=label)
@@ -140,7 +149,7 @@ def plot_flatmap(
     if title:
         ax.set_title(title, fontsize=11)
     _say(ax, significant.all(), np.count_nonzero(np.isfinite(values)), n_drawn)
-    _place_names(ax, names)
+    place_names(ax.figure, [(ax, *entry) for entry in names])
     return ax
 
 
@@ -221,17 +230,18 @@ def _names(corners: np.ndarray, triangles: np.ndarray, areas: np.ndarray) -> lis
     return out
 
 
-def _place_names(ax: Axes, names: list[tuple[int, str, np.ndarray]]) -> None:
-    """Write the names, largest area first, leaving out what would run into another name."""
+def place_names(figure: Figure, names: list[tuple[Axes, int, str, np.ndarray]]) -> None:
+    """Write the names of areas (axes, size, name, places), largest first, leaving out what would run into another."""
     # The layout must be known before the size of a text can be compared with that of its area.
-    ax.figure.draw_without_rendering()
+    figure.draw_without_rendering()
+    room = figure.dpi / 72  # half the width of what is white around a letter
     taken = []
-    for _, name, places in sorted(names, key=lambda entry: -entry[0]):
-        text = ax.text(*places[0], name, ha="center", va="center", fontsize=7, zorder=4)
+    for ax, _, name, places in sorted(names, key=lambda entry: -entry[1]):
+        text = ax.text(*places[0], name, ha="center", va="center", fontsize=SMALL, zorder=4)
         text.set_path_effects([withStroke(linewidth=2, foreground="white")])
         for place in places:
             text.set_position(place)
-            box = text.get_window_extent().expanded(1.08, 0.95)
+            box = text.get_window_extent().padded(room)
             if not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break
@@ -243,10 +253,10 @@ def _say(ax: Axes, all_significant: bool, n_given: int, n_drawn: int) -> None:
     """Below the map: what grey means, and that vertices were filled."""
     if not all_significant:
         grey = Patch(facecolor=NOT_SIGNIFICANT, edgecolor="k", linewidth=0.5, label="not significant")
-        ax.legend(handles=[grey], loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, fontsize=8)
+        ax.legend(handles=[grey], loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, fontsize=SMALL)
     if n_drawn > n_given:
         note = f"{n_given:,} of {n_drawn:,} vertices have a value; the others show the nearest one in their area"
         ax.annotate(
             note, (0.5, 0), (0, -2 if all_significant else -18), xycoords="axes fraction",
-            textcoords="offset points", ha="center", va="top", fontsize=8, color="0.3",
+            textcoords="offset points", ha="center", va="top", fontsize=SMALL, color="0.3",
         )  # fmt: skip

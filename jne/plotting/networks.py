@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.measures import short_label
-from jne.plotting.style import PAGE_WIDTH
+from jne.plotting.style import PAGE_WIDTH, SMALL
 from jne.simulations import activation_label
 
 
@@ -31,7 +31,7 @@ def figure_order(frames: Mapping[str, tuple[pd.DataFrame, str]]) -> Figure:
         ranks = medians.loc[order["layers"], order["activation"]].rank()
         image = ax.imshow(ranks, cmap="viridis", aspect="auto", interpolation="nearest")
         ax.set_xticks(
-            range(ranks.shape[1]), [activation_label(name) for name in ranks.columns], rotation=90, fontsize="small"
+            range(ranks.shape[1]), [activation_label(name) for name in ranks.columns], rotation=90, fontsize=SMALL
         )
         ax.set_title(title)
         ax.tick_params(length=0)

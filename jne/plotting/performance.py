@@ -11,6 +11,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from jne.plotting.style import SMALL
+
 LABELS = {
     "plain": "jne",
     "share, full rank": "jne, with the nonlinear share",
@@ -23,11 +25,18 @@ LABELS = {
 """Methods of a benchmark that are drawn, where they were measured, and what the figures call them."""
 NOT_DRAWN = {"plain, L2": "jne, L2 norm", "z-scored, L1": "jne, z-scored", "z-scored, L2": "jne, z-scored, L2 norm"}
 """Methods that are in tables alone."""
+_BROUGHT = Path(__file__).resolve().parents[1] / "_measured"
+"""Where a wheel has the files of ``benchmarks/results`` (pyproject.toml)."""
 
 
 def read(path: Path) -> dict | None:
-    """What a benchmark has written; None where it has not run."""
-    return json.loads(path.read_text()) if path.exists() else None
+    """What a benchmark has written; None where it has not run.
+
+    A notebook that runs outside a clone has no ``benchmarks/results``: then what an installed package brings of it.
+    """
+    if not path.is_file() and path.parts[-3:-1] == ("benchmarks", "results"):
+        path = _BROUGHT / path.name
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def clock_of(benchmark: Mapping) -> str:
@@ -79,7 +88,7 @@ def plot_times(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         places = np.arange(len(rows)) + height * i
         bars = ax.barh(places, rows[column], height=0.92 * height, color=f"C{i}", label=column)
         texts = ["" if np.isnan(time) else f"{time:.2g}" for time in rows[column]]
-        ax.bar_label(bars, texts, padding=3, fontsize="small")
+        ax.bar_label(bars, texts, padding=3, fontsize=SMALL)
     ax.axvline(1, color="0.3", linewidth=1, linestyle="--")
     ax.set(xscale="log", xlabel="time, in plain matrix products (gemm)", xlim=(0.7, 2 * np.nanmax(rows.to_numpy())))
     ax.set_yticks(np.arange(len(rows)) + height * (len(rows.columns) - 1) / 2, [LABELS[name] for name in rows.index])

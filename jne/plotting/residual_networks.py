@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from jne.plotting.style import PAGE_WIDTH
+from jne.plotting.style import PAGE_WIDTH, SMALL, legend_below
 from jne.simulations import LAYOUTS, activation_label
 
 _COLORS = {"none": "0.45", "Loc1": "C0", "Loc2": "C1", "both": "C2"}
@@ -60,7 +60,7 @@ def _sketch(skips: tuple[int, ...], ax: Axes) -> None:
     ax.plot([-0.2, 6.2], [0, 0], color="0.6", linewidth=1, zorder=0)
     for number, place in enumerate((0.8, 2.9, 5.0), start=1):
         box = {"boxstyle": "square,pad=0.45", "facecolor": "white", "edgecolor": "0.3"}
-        ax.text(place, 0, str(number), ha="center", va="center", fontsize="small", bbox=box)
+        ax.text(place, 0, str(number), ha="center", va="center", fontsize=SMALL, bbox=box)
         if number < 3:
             ax.scatter(place + 0.95, 0, s=70, color=_COLORS[f"Loc{number}"], zorder=2)
         if number in skips:
@@ -83,7 +83,7 @@ def figure_amplitude(followed: xr.Dataset) -> Figure:
         left.plot(followed["x"], curve.squeeze(), color=color, linewidth=0.9, label=f"N = {n:,}")
     left.plot(followed["x"], followed["limit"], color="k", linewidth=1.2, label="limit of many")
     left.set(xlabel="x", ylabel="JNE", ylim=(0, 1.35 * float(ends["jne"].max())))
-    left.legend(frameon=False, fontsize="small", loc="upper center", ncols=3, handlelength=1.2, columnspacing=1)
+    left.legend(frameon=False, fontsize=SMALL, loc="upper center", ncols=3, handlelength=1.2, columnspacing=1)
     numbers = followed["n_jacobians"]
     right.plot(numbers, followed["closed_form"], color="0.25", linewidth=1, label="closed form")
     right.scatter(numbers, followed["correlation"], color="C3", s=26, zorder=3, label="measured")
@@ -91,5 +91,31 @@ def figure_amplitude(followed: xr.Dataset) -> Figure:
     right.set_xticks(numbers, [f"{n:,}" for n in numbers.values])
     right.set_xticks([], minor=True)
     right.set(xlabel="Jacobians, N", ylabel="r of JNE with |sin x|", ylim=(None, 1.005))
-    right.legend(frameon=False, fontsize="small", loc="lower right")
+    right.legend(frameon=False, fontsize=SMALL, loc="lower right")
+    return figure
+
+
+def figure_scales(means: pd.DataFrame) -> Figure:
+    """Mean JNE of networks over the scale of their inputs, one panel per activation.
+
+    Parameters
+    ----------
+    means : pandas.DataFrame
+        From `jne.simulations.scale_means`.
+    """
+    activations, places = (list(means.index.unique(level)) for level in (0, 1))
+    figure, axes = plt.subplots(1, len(activations), figsize=(PAGE_WIDTH, 3.0), sharey=True, squeeze=False)
+    for ax, activation in zip(axes[0], activations, strict=True):
+        for distribution, line in zip(means.columns.unique(0), ("-", "--", ":"), strict=False):
+            for number, place in enumerate(places):
+                values, label = means.loc[(activation, place), distribution], f"{place}, {distribution}"
+                look = {"color": _COLORS.get(place, "0.2"), "marker": "os^"[number % 3], "markersize": 4}
+                ax.plot(values.index, values, line, label=label, **look)
+        ax.set_xscale("log")
+        ax.set(title=activation_label(activation), ylim=(0, 1.08 * means.to_numpy().max()))
+        ax.minorticks_off()
+        ax.set_xticks([1, 100, 10_000], ["1", "100", "10,000"])
+        ax.set_xlabel("scale of inputs")
+    axes[0, 0].set_ylabel("JNE")
+    legend_below(figure, axes[0, 0], ncols=len(places))
     return figure

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from jne._core import as_numbers
+from jne.plotting.style import SMALL
 from jne.statistics import spearman
 
 N_DENSE = 400
@@ -34,9 +35,11 @@ def plot_accuracy(
         ax.plot([0, 1], [0, share], "k", linestyle=dash, linewidth=1, label=f"{100 * share:.0f} %")
     low, high = _range(r2)
     ax.set(xlabel="noise ceiling", ylabel=label, xlim=(0, 1), ylim=(min(-0.05, low), max(1, high)))
-    ax.legend(loc="upper left", frameon=False, fontsize="small", handlelength=1.6)
+    ax.legend(loc="upper left", frameon=False, fontsize=SMALL, handlelength=1.6)
     if significant is not None:
-        ax.text(0.98, 0.02, f"{100 * shown.mean():.0f} % significant", transform=ax.transAxes, ha="right", fontsize=8)
+        ax.text(
+            0.98, 0.02, f"{100 * shown.mean():.0f} % significant", transform=ax.transAxes, ha="right", fontsize=SMALL
+        )
     return ax
 
 
@@ -54,7 +57,7 @@ def plot_difference(
     ax.axhline(median, color="C3", linewidth=1.5, linestyle=":", label=f"median {median:+.3f}")
     low, high = _range(difference)
     ax.set(xlabel="noise ceiling", ylabel="R² nonlinear − linear", xlim=(0, 1), ylim=(min(-0.05, low), high))
-    ax.legend(loc="upper left", frameon=False, fontsize="small", handlelength=1.6)
+    ax.legend(loc="upper left", frameon=False, fontsize=SMALL, handlelength=1.6)
     return ax
 
 
@@ -64,7 +67,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     if not finite.size:
         return 0.0, 1.0
     low, high = np.quantile(finite, [0.01, 0.99])
-    return low - 0.1 * (high - low) - 0.02, high + 0.25 * (high - low) + 0.02
+    return low - 0.1 * (high - low) - 0.02, high + 0.4 * (high - low) + 0.02
 
 
 def _cloud(x: np.ndarray, y: np.ndarray, shown: np.ndarray, ax: Axes) -> None:
@@ -81,8 +84,8 @@ def _cloud(x: np.ndarray, y: np.ndarray, shown: np.ndarray, ax: Axes) -> None:
         x[finite], y[finite], gridsize=(32, 22), extent=(0, 1, low, high), mincnt=1, cmap="viridis", linewidths=0.1
     )
     bar = ax.figure.colorbar(cells, ax=ax, location="top", shrink=0.7, aspect=25, pad=0.02)
-    bar.set_label("voxels per cell", fontsize="x-small", labelpad=2)
-    bar.ax.tick_params(labelsize="x-small", pad=1)
+    bar.set_label("voxels per cell", fontsize=SMALL, labelpad=2)
+    bar.ax.tick_params(labelsize=SMALL, pad=1)
     bar.ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
@@ -115,5 +118,5 @@ def plot_against(
         points = ax.scatter(x, y, c=color, cmap="cividis", **style)
         ax.figure.colorbar(points, ax=ax, label=color_label, shrink=0.85).solids.set_alpha(1)
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_title(f"Spearman ρ = {spearman(x, y):.2f}", fontsize="small", loc="right")
+    ax.set_title(f"Spearman ρ = {spearman(x, y):.2f}", fontsize=SMALL, loc="right")
     return ax

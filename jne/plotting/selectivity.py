@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 
 from jne.plotting.areas import area_label
 from jne.plotting.characters import plain
-from jne.plotting.style import PAGE_WIDTH, title
+from jne.plotting.style import PAGE_WIDTH, SMALL, title
 
 MOST_CATEGORIES = 24
 """More do not fit on a page: those with the largest values of either sign are shown."""
@@ -48,7 +48,7 @@ def plot_category_heatmap(
         ax.scatter(columns + 0.5, rows + 0.5, s=14, color="k", zorder=3)
     ax.set(xlabel="", ylabel="")
     ax.xaxis.tick_top()
-    ax.tick_params(length=0, labelsize="small")
+    ax.tick_params(length=0, labelsize=SMALL)
     ax.set_xticks(
         np.arange(table.shape[1]) + 0.5,
         [plain(name) for name in table.columns],
@@ -90,7 +90,7 @@ def figure_categories(
     for ax, (label, table) in zip(axes.flat, panels.items(), strict=True):
         plot_category_heatmap(table, label=label, marked=marked.get(label), ax=ax)
     if note:
-        figure.supxlabel(note, fontsize="x-small", color="0.3")
+        figure.supxlabel(note, fontsize=SMALL, color="0.3")
     figure.suptitle(title(first, "areas by category of stimuli"))
     return figure
 
@@ -124,7 +124,7 @@ def figure_profiles(tables: Mapping[str, pd.DataFrame], areas: list[str], first:
     for row, (name, table) in zip(axes, tables.items(), strict=True):
         for ax, area in zip(row, areas, strict=True):
             plot_category_profile(table, area, label="", ax=ax)
-            ax.set_title(f"{area_label(area).replace(' (', chr(10) + '(')}\n{name}", fontsize="small")
+            ax.set_title(f"{area_label(area).replace(' (', chr(10) + '(')}\n{name}", fontsize=SMALL)
     figure.supxlabel("JNE-SS (z-score over stimuli)", fontsize="medium")
     figure.suptitle(title(first, "category profiles"))
     return figure
@@ -145,12 +145,12 @@ def figure_called(rates: pd.DataFrame, first: xr.Dataset) -> Figure:
         marker = "osD"[number % 3]
         ax.scatter(100 * rates[kind], place, s=44, color=f"C{number}", marker=marker, label=kind, zorder=2)
     ax.axvline(5, color="k", linewidth=1, linestyle="--")
-    ax.text(5.4, 0.55, "5 %: what p < 0.05 promises", fontsize="x-small", va="top")
+    ax.text(5.4, 0.55, "5 %: what p < 0.05 promises", fontsize=SMALL, va="top")
     ax.set_yticks(-np.arange(len(rates)), rates.index)
     ax.set(
         xlabel="cells with p < 0.05 (%)", xlim=(0, max(30, 105 * rates.to_numpy().max())), ylim=(-len(rates) + 0.4, 0.6)
     )
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.42), ncols=2)
+    ax.legend(frameon=False, fontsize=SMALL, loc="upper left", bbox_to_anchor=(0, -0.42), ncols=2)
     figure.suptitle(title(first, "how often each test calls a cell selective"))
     return figure
 
@@ -175,7 +175,7 @@ def plot_stimuli(result: xr.Dataset, scores: np.ndarray, *, n_stimuli: int = 6) 
                 ax.imshow(result["thumbnail"].values[sample])
             else:
                 _chip(ax, str(result["category"].values[sample]), sorted(set(result["category"].values.astype(str))))
-            ax.set_title(f"{scores[sample]:+.1f}", fontsize="small")
+            ax.set_title(f"{scores[sample]:+.1f}", fontsize=SMALL)
             ax.set(xticks=[], yticks=[])
             sns.despine(ax=ax, left=True, bottom=True)
         row[0].set_ylabel(name)
@@ -188,5 +188,5 @@ def _chip(ax: Axes, category: str, categories: list[str]) -> None:
     color = colors[categories.index(category) % len(colors)]
     ax.add_patch(Rectangle((0.03, 0.1), 0.94, 0.8, facecolor=(*color, 0.35), edgecolor=color, linewidth=2))
     words = "\n".join(word[:12] for word in category.replace("_", " ").split()[:3])
-    ax.text(0.5, 0.5, words, ha="center", va="center", fontsize="small")
+    ax.text(0.5, 0.5, words, ha="center", va="center", fontsize=SMALL)
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")

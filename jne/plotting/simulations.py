@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.measures import short_label
-from jne.plotting.style import PAGE_WIDTH
+from jne.plotting.style import PAGE_WIDTH, SMALL
 from jne.simulations import ACTIVATIONS, activation_label, closed_form
 
 UNIT_MEASURES = ("jne", "mean_deviation", "nonlinear_share", "true_share")
@@ -55,7 +55,7 @@ def figure_activations(clouds: Mapping[str, xr.Dataset], *, n_columns: int = 5, 
             ax.set_xlabel(label)
     figure.align_ylabels(axes[:, 0])
     handles, labels = axes[2, 0].get_legend_handles_labels()
-    axes[-1, -1].legend(handles, labels, loc="center", frameon=False, fontsize="small", handlelength=1.2)
+    axes[-1, -1].legend(handles, labels, loc="center", frameon=False, fontsize=SMALL, handlelength=1.2)
     return figure
 
 
@@ -92,7 +92,7 @@ def _draw_cloud(cloud: xr.Dataset, ax: Axes) -> None:
     ax.set_xticks([0, tick], labels)
     ax.set_yticks([0, tick], labels)
     text = f"JNE {float(cloud['jne']):.2f}\nshare {float(cloud['nonlinear_share']):.2f}"
-    ax.set_title(text, fontsize="small", pad=3)
+    ax.set_title(text, fontsize=SMALL, pad=3)
 
 
 def figure_units(frame: pd.DataFrame, measures: Sequence[str] = UNIT_MEASURES) -> Figure:
@@ -122,7 +122,7 @@ def figure_units(frame: pd.DataFrame, measures: Sequence[str] = UNIT_MEASURES) -
             ax.scatter(spread.index, spread[0.5], s=26, **style)
         ax.set(xlabel=label, title=names[response])
     axes[0].set_ylabel("value of the measure")
-    axes[0].legend(frameon=False, fontsize="small")
+    axes[0].legend(frameon=False, fontsize=SMALL)
     return figure
 
 
@@ -168,5 +168,5 @@ def plot_measure(
     ax.set(xlabel=label, xlim=(min(0, ax.get_xlim()[0]), None))
     ax.grid(axis="y", color="0.93")
     if hue is not None:
-        ax.legend(title=hue, frameon=False, fontsize="small", title_fontsize="small")
+        ax.legend(title=hue, frameon=False, fontsize=SMALL, title_fontsize=SMALL)
     return ax

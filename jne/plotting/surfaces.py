@@ -1,16 +1,11 @@
-"""Values of cortical vertices on inflated surfaces: still views, and one surface to turn with the mouse."""
+"""Values of cortical vertices on inflated surfaces, as still views."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
-from html import escape
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from IPython.display import IFrame, display
 from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -18,14 +13,16 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from jne._core import as_numbers, atomic_path, hash_parameters
+from jne._core import as_numbers
 from jne.cortex import FSAVERAGE, HEMISPHERES, MESH, VIEWS, drawn_mesh, fill_from_nearest, pixel_vertices
-from jne.measures import label_of, short_label
+from jne.measures import short_label
+from jne.plotting.caption_texts import UNMASKED
 from jne.plotting.maps import NOT_SIGNIFICANT
-from jne.plotting.style import PAGE_WIDTH, title
+from jne.plotting.style import PAGE_WIDTH, SMALL, cortical, title
 
-_SULCUS, _GYRUS, _BORDER = 0.74, 0.92, 0.2
-_GAP = 8.0  # millimetres between each hemisphere and the middle
+SULCUS, GYRUS = 0.74, 0.92
+"""Greys of cortex without a value."""
+_BORDER = 0.2
 
 
 def on_surface(
@@ -84,10 +81,17 @@ def plot_surface(
     ax : matplotlib Axes, optional
     """
     ax = ax or plt.gca()
+    norm = norm or Normalize(np.nanmin(values), np.nanmax(values))
+    ax.imshow(surface_image(values, significant, norm, cmap, mesh, side, view), interpolation="antialiased")
+    ax.set_axis_off()
+    return ax
+
+
+def surface_image(values, significant, norm: Normalize, cmap, mesh: str, side: str, view: str) -> np.ndarray:
+    """What `plot_surface` draws ``(height, width, 4)``, clear beside the cortex."""
     drawn = drawn_mesh(mesh, side)
     vertex, facing = pixel_vertices(mesh, side, view)
-    norm = norm or Normalize(np.nanmin(values), np.nanmax(values))
-    grey = np.where(np.nan_to_num(drawn.depth) > 0, _GYRUS, _SULCUS)
+    grey = np.where(np.nan_to_num(drawn.depth) > 0, GYRUS, SULCUS)
     colours = np.repeat(grey[:, None], 3, axis=1)
     colours[np.isfinite(values)] = to_rgb(NOT_SIGNIFICANT)
     shown = np.isfinite(values) & significant
@@ -95,10 +99,7 @@ def plot_surface(
     image = colours[vertex] * (0.8 + 0.2 * facing[..., None])
     if drawn.areas is not None:
         image[_borders(np.where(np.isfinite(values), drawn.areas, "")[vertex])] = _BORDER
-    image = np.dstack([image, vertex >= 0])
-    ax.imshow(image, interpolation="antialiased")
-    ax.set_axis_off()
-    return ax
+    return np.dstack([image, vertex >= 0])
 
 
 def _borders(areas: np.ndarray) -> np.ndarray:
@@ -116,7 +117,12 @@ def has_surface(result: xr.Dataset) -> bool:
 
 
 def figure_surfaces(
-    result: xr.Dataset, measures: Sequence[str], *, side: str = "left", unmasked: Sequence[str] = ()
+    result: xr.Dataset,
+    measures: Sequence[str],
+    *,
+    side: str = "left",
+    unmasked: Sequence[str] = UNMASKED,
+    norm: Normalize | None = None,
 ) -> Figure:
     """Measures (rows) on the inflated surface of one hemisphere, seen from four sides (columns).
 
@@ -129,117 +135,52 @@ def figure_surfaces(
     side : {"left", "right"}
     unmasked : sequence of str
         Measures that are drawn where R² is not significant, too.
+    norm : matplotlib Normalize, optional
+        Limits of the colours of all rows; by default each row has its own.
     """
-    measures = [measure for measure in measures if measure in result]
-    mesh = result["vertex"].attrs.get("mesh", MESH)
+    result, measures = cortical(result), [measure for measure in measures if measure in result]
+    mesh = _mesh(result)
     widths = [pixel_vertices(mesh, side, view)[0].shape[1] for view in VIEWS]
     size = (PAGE_WIDTH, 1.3 * len(measures) + 0.75)
     figure, axes = plt.subplots(len(measures), len(VIEWS), figsize=size, squeeze=False, width_ratios=widths)
     for ax, view in zip(axes[0], VIEWS, strict=True):
-        ax.set_title(view, fontsize="small")
+        ax.set_title(view, fontsize=SMALL)
     all_drawn = np.ones(result.sizes["voxel"], bool)
     for row, measure in zip(axes, measures, strict=True):
         mask = all_drawn if measure in unmasked or "significant" not in result else result["significant"].values
         place = (result["vertex"].values, result["hemisphere"].values)
         values, significant = on_surface(result[measure].values, mask, *place, mesh=mesh, side=side)
-        norm = _limits(values[significant & np.isfinite(values)])
+        own = norm or limits(values[significant & np.isfinite(values)])
         for ax, view in zip(row, VIEWS, strict=True):
-            plot_surface(values, significant, mesh=mesh, side=side, view=view, norm=norm, ax=ax)
-        bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=list(row), shrink=0.8, aspect=12, pad=0.01)
-        bar.set_label(short_label(measure), fontsize="small")
-        bar.ax.tick_params(labelsize="x-small")
+            plot_surface(values, significant, mesh=mesh, side=side, view=view, norm=own, ax=ax)
+        bar = figure.colorbar(ScalarMappable(own, "viridis"), ax=list(row), shrink=0.8, aspect=12, pad=0.01)
+        bar.set_label(short_label(measure), fontsize=SMALL)
+        bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(title(result, f"{side} hemisphere, inflated"))
-    figure.supxlabel(_note(result, mesh, side), fontsize="x-small", color="0.3")
+    figure.supxlabel(map_note(result, [side]), fontsize=SMALL, color="0.3")
     return figure
 
 
-def _limits(values: np.ndarray) -> Normalize:
+def limits(values: np.ndarray) -> Normalize:
     """From the 1st to the 99th percentile, so that a few vertices do not take the whole scale."""
     return Normalize(*np.quantile(values, [0.01, 0.99])) if values.size else Normalize(0, 1)
 
 
-def _note(result: xr.Dataset, mesh: str, side: str) -> str:
-    drawn = drawn_mesh(mesh, side)
-    parts = []
+def map_note(result: xr.Dataset, sides: Sequence[str] = HEMISPHERES) -> str:
+    """What is grey on these hemispheres, and how many vertices have a value of their own, in words."""
+    mesh = _mesh(result)
+    drawn, parts = drawn_mesh(mesh, sides[0]), []
     if "significant" in result and not result["significant"].values.all():
         parts.append("plain grey: not significant")
     if drawn.n_data > len(drawn.coordinates):
         parts.append(f"{mesh} drawn on {drawn.name}: every vertex that both have")
-    elif drawn.areas is not None:
-        n = np.count_nonzero(result["hemisphere"].values.astype(str) == side)
-        filled = np.isin(drawn.areas, result["roi"].values.astype(str)).sum() if "roi" in result else n
+    elif drawn.areas is not None and "roi" in result:
+        n = np.isin(result["hemisphere"].values.astype(str), list(sides)).sum()
+        filled = sum(np.isin(drawn_mesh(mesh, side).areas, result["roi"].values.astype(str)).sum() for side in sides)
         if filled > n:
             parts.append(f"{n:,} of {filled:,} vertices were fitted; the others show the nearest one in their area")
     return "; ".join(parts)
 
 
-def surface_page(result: xr.Dataset, measure: str) -> str:
-    """A page that shows a measure on both inflated hemispheres, to be turned and zoomed; it needs no network.
-
-    Parameters
-    ----------
-    result : xarray.Dataset
-    measure : str
-
-    Returns
-    -------
-    str
-        HTML of several megabytes: `show_surface` puts it into a file of its own.
-    """
-    try:
-        from nilearn.plotting import view_surf
-
-        mesh = result["vertex"].attrs.get("mesh", MESH)
-        coordinates, triangles, values, depth, offset = [], [], [], [], 0
-        for side in HEMISPHERES:
-            drawn = drawn_mesh(mesh, side)
-            mask = result["significant"].values if "significant" in result else np.ones(result.sizes["voxel"], bool)
-            place = (result["vertex"].values, result["hemisphere"].values)
-            here, significant = on_surface(result[measure].values, mask, *place, mesh=mesh, side=side)
-            values.append(np.where(significant, here, np.nan))
-            x = drawn.coordinates[:, 0]
-            apart = -x.max() - _GAP if side == "left" else -x.min() + _GAP
-            coordinates.append(drawn.coordinates + np.array([apart, 0, 0]))
-            triangles.append(drawn.triangles + offset)
-            depth.append(-np.nan_to_num(drawn.depth))
-            offset += len(drawn.coordinates)
-        values = np.concatenate(values)
-        norm = _limits(values[np.isfinite(values)])
-        view = view_surf(
-            (np.concatenate(coordinates), np.concatenate(triangles)),
-            np.clip(values, norm.vmin, norm.vmax),
-            bg_map=np.concatenate(depth),
-            cmap="viridis",
-            symmetric_cmap=False,
-            vmin=norm.vmin,
-            vmax=norm.vmax,
-            title=title(result, label_of(measure)),
-            title_fontsize=14,
-            colorbar_fontsize=14,
-            view="back",
-        )
-    except ImportError as missing:
-        raise ModuleNotFoundError(f"the rotatable surface needs plotly ({missing}): pip install plotly") from missing
-    return _without_network(view.html)
-
-
-def show_surface(result: xr.Dataset, measure: str) -> None:
-    """Display `surface_page` in a frame that a browser loads when it comes into view.
-
-    The page is a file beside the notebook, in ``_static/views/``, or in the folder that the book is built in.
-    """
-    folder, source = Path.cwd(), "_static"
-    if stage := os.environ.get("JNE_PAGE_FOLDER"):
-        folder, source = Path(stage), "../_static"
-    facts = [str(result.attrs.get(name, "")) for name in ("data", "layer", "seed", "data_hash")]
-    name = f"{measure}-{hash_parameters({'measure': measure, 'facts': facts})}.html"
-    with atomic_path(folder / "_static/views" / name) as part:
-        part.write_text(surface_page(result, measure), encoding="utf-8")
-    words = escape(f"Inflated cortex to turn with the mouse: {title(result, label_of(measure))}")
-    extras = ['loading="lazy"', f'title="{words}"', 'class="jne-view"']
-    display(IFrame(f"{source}/views/{name}", width="100%", height=460, extras=extras))
-
-
-def _without_network(page: str) -> str:
-    """The page without the icon that it would fetch."""
-    return re.sub(r'<link[^>]*href="https?://[^>]*>', "", page)
+def _mesh(result: xr.Dataset) -> str:
+    return result["vertex"].attrs.get("mesh", MESH)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from jne.measures import short_label
 from jne.plotting.areas import area_label, plot_distribution, plot_levels
 from jne.plotting.characters import plain
-from jne.plotting.style import PAGE_WIDTH, legend_below, title
+from jne.plotting.style import PAGE_WIDTH, SMALL, legend_below, title
 from jne.statistics import PARTS, POOLED, predicted_voxels, subject_interval
 
 
@@ -38,11 +38,12 @@ def figure_levels(results: Mapping[str, xr.Dataset], measures: Sequence[str]) ->
     for column, (name, result) in zip(axes.T, columns.items(), strict=True):
         for ax, measure in zip(column, measures, strict=True):
             plot_distribution(result, measure, label=short_label(measure) if ax in axes[:, 0] else "", ax=ax)
-        column[0].set_title(name, fontsize="small")
+        column[0].set_title(name, fontsize=SMALL)
     # With shared axes the last one drawn sets the limit of all.
     for row, measure in zip(axes, measures, strict=True):
-        tops = [np.nanquantile(v, 0.995) for v in (r[measure].values for r in results.values()) if np.isfinite(v).any()]
-        row[0].set_ylim(0, 1.08 * max(tops, default=1))
+        known = [values for r in results.values() if np.isfinite(values := r[measure].values).any()]
+        low, high = ([np.nanquantile(values, q) for values in known] for q in (0.005, 0.995))
+        row[0].set_ylim(1.08 * min([0, *low]), 1.08 * max([0, *high]) or 1)
     figure.suptitle(title(next(iter(results.values())), "levels of the visual hierarchy"))
     return figure
 
@@ -119,7 +120,7 @@ def figure_layers(tables: Mapping[str, pd.DataFrame], first: xr.Dataset) -> Figu
         ax.scatter(best + 0.5, known + 0.5, **style)
         ax.set(xlabel="", ylabel="")
         ax.xaxis.tick_top()
-        ax.tick_params(length=0, labelsize="small")
+        ax.tick_params(length=0, labelsize=SMALL)
         ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=35, ha="left", rotation_mode="anchor")
         ax.set_yticks(np.arange(n_areas) + 0.5, [area_label(area) for area in table.index], rotation=0)
     figure.suptitle(title(first, "areas by feature layer, mean over subjects"))

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.measures import short_label
-from jne.plotting.style import PAGE_WIDTH, legend_below
+from jne.plotting.style import PAGE_WIDTH, SMALL, legend_below
 from jne.statistics import spearman
 
 _MARKERS = "osD^vPXd<>p"
@@ -71,7 +71,7 @@ def plot_followed(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.scatter(rows["partial_ceiling"], rows["partial_truth"], s=34, alpha=0.8, label=measure, **style)
     ax.set(xlim=(-1, 1), xticks=[-1, -0.5, 0, 0.5, 1], ylim=(min(-0.05, table["partial_truth"].min() - 0.05), 1.03))
     ax.set(xlabel="ρ with the noise ceiling, given the share", ylabel="ρ with the share, given the ceiling")
-    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize="small")
+    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=SMALL)
     return ax
 
 
@@ -96,7 +96,7 @@ def figure_recovery(result: xr.Dataset, measures: Mapping[str, str]) -> Figure:
         if name.endswith("share"):
             ax.axline((0, 0), slope=1, color="k", linewidth=0.8)
         ax.set_ylabel(label)
-        ax.set_title(f"Spearman ρ = {spearman(alpha, values):.2f}", fontsize="small", loc="right")
+        ax.set_title(f"Spearman ρ = {spearman(alpha, values):.2f}", fontsize=SMALL, loc="right")
     for ax in axes[-1]:
         ax.set_xlabel(short_label("true_nonlinearity"))
     for ax in axes.flat[len(measures) :]:

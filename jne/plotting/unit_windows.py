@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jne.measures import short_label
-from jne.plotting.style import PAGE_WIDTH
+from jne.plotting.style import PAGE_WIDTH, SMALL
 from jne.simulations import activation_label
 
 
@@ -43,7 +43,7 @@ def figure_windows(windows: Mapping[str, xr.Dataset], *, every: int = 10) -> Fig
     axes[2, 0].set_ylim(-0.2, 1.1)
     figure.align_ylabels(axes[:, 0])
     figure.supxlabel("input x, centre of the window", fontsize="medium")
-    axes[3, -1].legend(frameon=False, fontsize="small", handlelength=1.2, loc="upper left", borderpad=0)
+    axes[3, -1].legend(frameon=False, fontsize=SMALL, handlelength=1.2, loc="upper left", borderpad=0)
     return figure
 
 
@@ -82,5 +82,5 @@ def figure_kink(counts: xr.Dataset, across: xr.Dataset) -> Figure:
     left.set(xlabel="inputs in a window centred on the kink", ylabel="value of the measure", ylim=(-0.02, 0.72))
     right.set(xlabel="centre of the window (10⁻³)")
     for ax in (left, right):
-        ax.legend(frameon=False, fontsize="small", ncols=2, loc="upper center", columnspacing=1, handlelength=1.4)
+        ax.legend(frameon=False, fontsize=SMALL, ncols=2, loc="upper center", columnspacing=1, handlelength=1.4)
     return figure

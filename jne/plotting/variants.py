@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from jne.measures import short_label
-from jne.plotting.style import PAGE_WIDTH, title
+from jne.plotting.style import PAGE_WIDTH, SMALL, title
 from jne.statistics import followed_table, variant_correlations
 
 _NAMES = {"jne": "L1, as published"}
@@ -34,8 +34,15 @@ def figure_variants(result: xr.Dataset) -> Figure:
 
 
 def _heatmap(table: pd.DataFrame, ax: plt.Axes) -> None:
-    style = {"cmap": "PuOr_r", "vmin": -1, "vmax": 1, "linewidths": 0.5, "cbar": False, "annot_kws": {"fontsize": 8}}
+    style = {
+        "cmap": "PuOr_r",
+        "vmin": -1,
+        "vmax": 1,
+        "linewidths": 0.5,
+        "cbar": False,
+        "annot_kws": {"fontsize": SMALL},
+    }
     name = lambda key: _NAMES.get(key, short_label(key))  # noqa: E731
     sns.heatmap(table.rename(index=name, columns=name), ax=ax, annot=True, fmt=".2f", **style)
-    ax.tick_params(length=0, labelsize=8)
+    ax.tick_params(length=0, labelsize=SMALL)
     ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")

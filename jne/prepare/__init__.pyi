@@ -1,4 +1,5 @@
-from jne.prepare.arrays import parse_map as parse_map
+from jne.prepare.algonauts import prepare_algonauts as prepare_algonauts
+from jne.prepare.array_roles import parse_map as parse_map
 from jne.prepare.arrays import prepare_arrays as prepare_arrays
 from jne.prepare.coco import image_categories as image_categories
 from jne.prepare.images import prepare_images as prepare_images
@@ -8,3 +9,4 @@ from jne.prepare.nsd.betas import read_session as read_session
 from jne.prepare.nsd.layout import Layout as Layout
 from jne.prepare.nsd.space import read_space as read_space
 from jne.prepare.surface import prepare_fsaverage as prepare_fsaverage
+from jne.prepare.things import prepare_things as prepare_things

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jne._core import listed, plain_file
+from jne._core import listed, open_npy, plain_file
 from jne.features import ImageFiles
 
 
@@ -15,12 +15,8 @@ def load_array(path: Path, what: str, n_dims: int) -> np.ndarray:
         raise ValueError(f"{what}: there is no file {path}")
     size = path.stat().st_size
     try:
-        with path.open("rb") as file:
-            if file.read(6) != b"\x93NUMPY":
-                raise ValueError("it does not begin like one")
-        # Mapped, so that a damaged header cannot ask for more memory than the file has bytes.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        array = open_npy(path, what)
+    except (OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError) as error:
         raise ValueError(
             f"{what}: {path} ({size} bytes) is not a whole .npy file of numbers: {error}. "
             "Save the array with numpy.save(file, array)"
@@ -28,7 +24,7 @@ def load_array(path: Path, what: str, n_dims: int) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what}: {path} has type {array.dtype}, needed: real numbers")
     if array.ndim != n_dims or array.size == 0:
-        axes = "images, units" + ", repeats" * (n_dims == 3)
+        axes = ", ".join(("images", "units", "repeats")[:n_dims]) if n_dims > 1 else "one value for each unit"
         raise ValueError(
             f"{what}: {path} has shape {array.shape}, {array.ndim} dimensions; needed: {n_dims} ({axes}), none empty"
         )
@@ -78,6 +74,13 @@ def load_repeats(path: Path, values: np.ndarray, responses: Path, units_first: b
         raise ValueError(
             f"repeats: {path} holds at most {counts.max()} repeats of an image (NaN is no such repeat), needed: 2"
         )
+    check_belong(trials, values, path, str(responses))
+    return trials
+
+
+def check_belong(trials: np.ndarray, values: np.ndarray, path: Path, responses: str) -> None:
+    """An error where repeats ``(n, n_repeats, n_units)`` are not those that responses ``(n, n_units)`` are means of."""
+    counts = np.isfinite(trials).sum(axis=1)
     means = np.where(np.isfinite(trials), trials, 0).sum(axis=1, dtype=np.float64) / np.maximum(counts, 1)
     r = _correlations(np.where(counts > 0, means, np.nan), values)
     if r.size and np.median(r) < 0.5:
@@ -86,7 +89,6 @@ def load_repeats(path: Path, values: np.ndarray, responses: Path, units_first: b
             f"{np.median(r):.2f} over {r.size} units, needed: 0.5. They have another order of images or units, or come "
             "from another recording"
         )
-    return trials
 
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:

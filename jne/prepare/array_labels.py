@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jne._core import composed_each, decoded_each
 from jne.prepare.labels import is_none
 
 LABELS = ("stimulus_id", "further_stimulus_id", "split", "category", "roi", "hemisphere", "level")
@@ -62,10 +63,7 @@ def name_areas(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, np.nda
 def text(values: np.ndarray, role: str, path: Path) -> np.ndarray:
     """Labels as text; whole numbers are written as such, also where they are stored as floats, and NaN is none."""
     if values.dtype.kind == "S":
-        try:
-            return np.char.decode(values, "utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{role}: the array of {path} holds bytes that are no UTF-8 text ({error})") from error
+        values = decoded_each(values, f"{role}: the array of {path}")
     if values.dtype.kind == "f":
         lacks = np.isnan(values)
         whole = whole_numbers(np.where(lacks, 0, values))
@@ -75,7 +73,7 @@ def text(values: np.ndarray, role: str, path: Path) -> np.ndarray:
         return np.where(lacks, "", whole.astype(str))
     if values.dtype.kind not in "iuU":
         raise ValueError(f"{role}: the array of {path} has type {values.dtype}; needed: text, or whole numbers")
-    labels = values.astype(str)
+    labels = composed_each(values.astype(str))
     return np.where(values < 0, "", labels) if role == "roi" and values.dtype.kind == "i" else labels
 
 

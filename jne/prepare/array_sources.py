@@ -1,4 +1,4 @@
-"""Named arrays of one `.npz` or HDF5 file, read without pickles."""
+"""Named arrays of one `.npz`, HDF5 or MATLAB file, read without pickles."""
 
 from __future__ import annotations
 
@@ -9,33 +9,28 @@ import h5py
 import numpy as np
 
 from jne._core import (
-    DAMAGED,
     HDF5_ENDINGS,
-    RefusedError,
     check_held,
+    decoded_each,
     n_bytes,
     npz_headers,
     open_hdf5,
     plain_file,
     read_npz,
+    reading,
 )
+from jne.prepare.matlab_arrays import MATLAB_ENDING, load_matlab
 
 
 def load_named(path: Path, names: Sequence[str]) -> Mapping[str, np.ndarray]:
     """Arrays of a file by name; an error if it is damaged, lacks one, or holds what is neither number nor text."""
     if not plain_file(path, "input").is_file():
         raise ValueError(f"input: there is no file {path}")
-    if path.suffix not in (".npz", *HDF5_ENDINGS):
-        raise ValueError(f"input: {path} ends in {path.suffix!r}; accepted are .npz, .h5 and .hdf5")
-    try:
-        known, found = (_load_npz if path.suffix == ".npz" else _load_hdf5)(path, names)
-    except RefusedError:
-        raise
-    except DAMAGED as error:
-        raise ValueError(
-            f"input: {path} ({path.stat().st_size} bytes) cannot be read as {path.suffix}: it is truncated, damaged, "
-            f"of another kind, or holds Python objects ({error})"
-        ) from error
+    readers = {".npz": _load_npz, MATLAB_ENDING: load_matlab, **dict.fromkeys(HDF5_ENDINGS, _load_hdf5)}
+    if path.suffix not in readers:
+        raise ValueError(f"input: {path} ends in {path.suffix!r}; accepted are .npz, .h5, .hdf5 and MATLAB's .mat")
+    with reading(path, "input", path.suffix):
+        known, found = readers[path.suffix](path, names)
     for name in names:
         if name not in known:
             raise ValueError(f"map: {path} has no array {name!r}; it has {', '.join(known) or 'none'}")
@@ -57,9 +52,10 @@ def _load_hdf5(path: Path, names: Sequence[str]) -> tuple[list[str], dict[str, n
         file.visititems(lambda key, item: known.append(key) if isinstance(item, h5py.Dataset) else None)
         size = sum(n_bytes(file[name]) for name in set(names) & set(known))
         check_held(size, f"input: {', '.join(names)} of {path}")
-        return known, {name: _h5_values(file[name]) for name in names if name in known}
+        return known, {name: _h5_values(file[name], path) for name in names if name in known}
 
 
-def _h5_values(item: h5py.Dataset) -> np.ndarray:
+def _h5_values(item: h5py.Dataset, path: Path) -> np.ndarray:
     # UTF-8, of which ASCII is a part, as some write it without saying so.
-    return item.asstr("utf-8")[...].astype(str) if h5py.check_string_dtype(item.dtype) else item[...]
+    place = f"input: the array {item.name!r} of {path}"
+    return decoded_each(item[...], place) if h5py.check_string_dtype(item.dtype) else item[...]

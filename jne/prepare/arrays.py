@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from jne._core import provenance, sha256
+from jne._core import check_unit, provenance, sha256
 from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, save_dataset
-from jne.prepare.array_files import mark_bad, to_float32
+from jne.prepare.array_files import check_belong, mark_bad, to_float32
 from jne.prepare.array_further import without_responses
 from jne.prepare.array_labels import LABELS, as_labels, name_areas
-from jne.prepare.array_sources import load_named
+from jne.prepare.array_roles import AXES, check_axes, of_tested, orient, read_mapped
+from jne.prepare.array_zscores import zscored
+from jne.prepare.levels import add_levels, given_levels
+from jne.prepare.matlab_arrays import MATLAB_ENDING, counted_from_zero
 from jne.prepare.splits import check_fractions, check_out, one_at_out, split_stimuli
-
-AXES = {
-    "features": "stimulus, feature",
-    "responses": "stimulus, voxel",
-    "repeats": "stimulus, repeat, voxel",
-    "stimulus_id": "stimulus",
-    "further": "further stimulus, feature",
-    "further_stimulus_id": "further stimulus",
-    "split": "stimulus",
-    "fold": "stimulus",
-    "category": "stimulus",
-    "thumbnail": "stimulus, y, x, rgb",
-    "roi": "voxel",
-    "roi_names": "area",
-    "hemisphere": "voxel",
-    "vertex": "voxel",
-    "level": "voxel",
-    "noise_ceiling": "voxel",
-}
-"""What an array of the input can stand for, with the axes that it needs."""
-
-
-def parse_map(text: str) -> list[tuple[str, str]]:
-    """Read ``features=a,features=b,responses=c`` as pairs of what it stands for and the array's name."""
-    pairs = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        role, equals, name = part.partition("=")
-        if not equals or not name:
-            raise ValueError(f"map: {part!r} is not of the form ROLE=ARRAY, such as features=clip_layer_9")
-        pairs.append((role.strip(), name.strip()))
-    return pairs
 
 
 @one_at_out
@@ -57,7 +29,9 @@ def prepare_arrays(
     *,
     units_first: bool | None = None,
     mesh: str | None = None,
+    levels: str | Mapping[str, object] | None = None,
     default_layer: str | None = None,
+    zscore: str = "none",
     further: int | None = None,
     seed: int = 0,
     test_fraction: float = 0.2,
@@ -66,29 +40,36 @@ def prepare_arrays(
     name: str | None = None,
     licence: str | None = None,
     source: str | None = None,
+    unit: str | None = None,
+    report: Callable[[str], object] = lambda line: None,
 ) -> EncodingDataset:
-    """Make a dataset file from the arrays of one ``.npz`` or HDF5 file.
+    """Make a dataset file from the arrays of one ``.npz``, HDF5 or MATLAB file.
 
     Parameters
     ----------
     source_file : path
-        ``.npz`` (read without pickles) or ``.h5`` / ``.hdf5``.
+        ``.npz`` (read without pickles), ``.h5`` / ``.hdf5``, or MATLAB's ``.mat`` of version 7.3: its arrays have the
+        shape that MATLAB shows, numbers of areas count from 1 with 0 for none, and cells of text are text.
     mapping : sequence of (role, array name)
-        Roles are the keys of `AXES`; ``features`` may come several times, once for each layer, and the layer takes the
-        array's name. ``features`` and ``responses`` are needed; without ``split`` and ``fold`` the stimuli are split by
-        ``seed``. A ``roi`` of whole numbers is an index into ``roi_names``; NaN is no area. ``repeats`` are those of
-        all stimuli, ``(n_stimuli, n_repeats, n_voxels)``, or of the test stimuli of ``split`` alone, in their order;
-        those of the test stimuli give the noise ceiling (with ``fold``, those of all stimuli). ``further`` are features
-        of stimuli without responses, one for each of ``features`` and in their order, and ``further_stimulus_id`` their
-        ids.
+        Roles are the keys of `jne.prepare.array_roles.AXES`; ``features`` may come several times, once for each layer,
+        and the layer takes the array's name. ``features`` and ``responses`` are needed; without ``split`` and ``fold``
+        the stimuli are split by ``seed``. A ``roi`` of whole numbers is an index into ``roi_names``; NaN is no area.
+        ``repeats`` are those of all stimuli, ``(n_stimuli, n_repeats, n_voxels)``, or of the test stimuli of ``split``
+        alone, in their order; those of the test stimuli give the noise ceiling (with ``fold``, those of all stimuli).
+        ``further`` are features of stimuli without responses, one for each of ``features`` and in their order, and
+        ``further_stimulus_id`` their ids.
     out : path
         The file to write; ends in ``.nc``.
     units_first : bool, optional
         Whether ``responses`` has voxels before stimuli; found from the counts where they differ.
     mesh : str, optional
         Of ``vertex``: fsLR-32k, fsaverage, ...
+    levels : str or dict, optional
+        Area -> level of the hierarchy, instead of the role ``level``; see `jne.prepare.levels.parse_levels`.
     default_layer : str, optional
         The layer that is used where none is named; without one, all layers side by side.
+    zscore : {"none", "run", "session"}
+        Z-score responses, which are single trials then, within what the roles ``run`` and ``session`` say.
     further : int, optional
         Keep at most so many stimuli without responses; by default twenty for each feature of the widest layer. Those
         that have the id of a stimulus with responses, or the features of a test stimulus, are left out.
@@ -98,6 +79,10 @@ def prepare_arrays(
         Leave out voxels whose responses are constant or not finite, and say in the file how many.
     name, licence, source : str, optional
         Kept in the file.
+    unit : str, optional
+        What a response is of, in figures and texts: voxel, vertex, neuron, ...
+    report : callable
+        Called with lines that say what is done.
 
     Returns
     -------
@@ -111,19 +96,26 @@ def prepare_arrays(
     """
     out, path = check_out(out), Path(source_file)
     check_fractions(test_fraction, validation_fraction)
-    arrays, layers, more = _read(path, mapping)
+    check_unit(unit)
+    arrays, layers, more = read_mapped(path, mapping)
     n_stimuli = len(next(iter(layers.values())))
-    responses = _orient(arrays.pop("responses"), n_stimuli, path, units_first)
+    responses = orient(arrays.pop("responses"), n_stimuli, path, units_first)
     counts = {"stimulus": n_stimuli, "voxel": responses.shape[1]}
+    if path.suffix == MATLAB_ENDING:
+        arrays = counted_from_zero(arrays, path, mesh, report)
     arrays = as_labels(name_areas(arrays, path), path)
+    arrays |= _levels(arrays, levels, report)
     repeats, given = arrays.pop("repeats", None), "split" in arrays
     for role, values in {**{f"features {layer}": v for layer, v in layers.items()}, **arrays}.items():
-        _check_axes(role, values, counts, path)
+        check_axes(role, values, counts, path)
+    responses = zscored(responses, arrays, zscore, path, averaged=repeats is not None)
     if "split" not in arrays and "fold" not in arrays:
         ids = arrays.get("stimulus_id", np.arange(n_stimuli))
         arrays["split"] = split_stimuli([str(i) for i in ids], test_fraction, validation_fraction, seed)
     if repeats is not None:
-        arrays["repeats"] = _tested(repeats, arrays.get("split"), given, counts, path)
+        arrays["repeats"] = of_tested(repeats, arrays.get("split"), given, counts, path)
+        tested = responses[arrays["split"] == "test"] if "split" in arrays else responses
+        check_belong(arrays["repeats"], tested, path, "the responses")
     unseen, n_unseen = without_responses(path, layers, more, arrays, further, seed)
     bad = np.zeros(responses.shape[1], bool)
     mark_bad(bad, responses, "", path, drop_bad_voxels)
@@ -136,6 +128,7 @@ def prepare_arrays(
     content.attrs = {
         "name": name or out.stem,
         "synthetic": 0,
+        **({"unit": unit} if unit else {}),
         "licence": licence or "not stated",
         "source": source or "not stated",
         "seed": seed,
@@ -145,6 +138,7 @@ def prepare_arrays(
         "input_sha256": sha256(path),
         "map": ",".join(f"{role}={array}" for role, array in mapping),
         **({"default_layer": default_layer} if default_layer else {}),
+        **({"zscore": zscore} if zscore != "none" else {}),
         **n_unseen,
         **provenance(),
     }
@@ -153,100 +147,18 @@ def prepare_arrays(
     return save_dataset(content, out)
 
 
-def _read(
-    path: Path, mapping: Sequence[tuple[str, str]]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[np.ndarray]]:
-    """Arrays by role, feature layers by name, and features of further stimuli in the order of the layers."""
-    roles = [role for role, _ in mapping]
-    for role in roles:
-        if role not in AXES:
-            raise ValueError(f"map: {role!r} is not a role; accepted are {', '.join(AXES)}")
-        if role not in ("features", "further") and roles.count(role) > 1:
-            raise ValueError(
-                f"map: {role} is given {roles.count(role)} times; only features and further may come more than once"
-            )
-    for needed in ("features", "responses"):
-        if needed not in roles:
-            raise ValueError(f"map: {needed} is missing; add {needed}=NAME with NAME an array of {path}")
-    found = load_named(path, [name for _, name in mapping])
-    arrays = {role: found[name] for role, name in mapping if role not in ("features", "further")}
-    more = [(f"further {name}", found[name]) for role, name in mapping if role == "further"]
-    layers = {name.strip("/").replace("/", "_"): found[name] for role, name in mapping if role == "features"}
-    for role, values in [
-        *arrays.items(),
-        *((f"features {name}", values) for name, values in layers.items()),
-        *more,
-    ]:
-        if role.split()[0] not in (*LABELS, "roi_names") and values.dtype.kind not in "fiub":
-            raise ValueError(f"{role}: the array of {path} has type {values.dtype}, needed: real numbers")
-        if role.split()[0] in ("responses", "features", "further"):
-            wanted = AXES[role.split()[0]]
-            if values.ndim != 2 or not values.size:
-                raise ValueError(
-                    f"{role}: the array of {path} has shape {values.shape}; needed: ({wanted}), none empty"
-                )
-    return (
-        arrays,
-        {name: to_float32(values) for name, values in layers.items()},
-        [to_float32(values) for _, values in more],
+def _levels(
+    arrays: Mapping[str, np.ndarray], levels: str | Mapping[str, object] | None, report: Callable[[str], object]
+) -> dict[str, np.ndarray]:
+    """The role ``level`` as given for areas; none where nothing is given."""
+    if not (given := given_levels(levels)):
+        return {}
+    if "level" in arrays:
+        raise ValueError("levels: the map names an array for level, too; one of the two says the levels of the areas")
+    found = add_levels(
+        xr.Dataset({name: ("voxel", arrays[name]) for name in ("roi",) if name in arrays}), given, report
     )
-
-
-def _orient(values: np.ndarray, n_stimuli: int, path: Path, units_first: bool | None) -> np.ndarray:
-    """Responses as ``(n_stimuli, n_voxels)``, float32."""
-    if units_first is None and values.shape == (n_stimuli, n_stimuli):
-        raise ValueError(
-            f"responses: the array of {path} has shape {values.shape}, as many voxels as stimuli, so say which comes "
-            "first: --units-first or --stimuli-first (in Python units_first=True or False)"
-        )
-    axes = (0, 1) if units_first is None else (1,) if units_first else (0,)
-    found = [axis for axis in axes if values.shape[axis] == n_stimuli]
-    if not found:
-        raise ValueError(
-            f"responses: the array of {path} has shape {values.shape}, and the features have {n_stimuli} stimuli; "
-            "one of its axes must be the stimuli"
-        )
-    return to_float32(values.T if found[0] == 1 else values)
-
-
-def _check_axes(role: str, values: np.ndarray, counts: Mapping[str, int], path: Path) -> None:
-    axes = AXES[role.split()[0]].split(", ")
-    if values.ndim != len(axes):
-        raise ValueError(f"{role}: the array of {path} has shape {values.shape}; needed: ({', '.join(axes)})")
-    for axis, size in zip(axes, values.shape, strict=True):
-        if axis in counts and size != counts[axis]:
-            raise ValueError(
-                f"{role}: the array of {path} has {size} along the {axis} axis, and there are {counts[axis]} "
-                f"{'stimuli' if axis == 'stimulus' else 'voxels'}"
-            )
-
-
-def _tested(
-    repeats: np.ndarray, split: np.ndarray | None, given: bool, counts: Mapping[str, int], path: Path
-) -> np.ndarray:
-    """Repeats of the stimuli that R² is computed on: of the test stimuli, or of all where there are folds.
-
-    Parameters
-    ----------
-    repeats : array
-        ``(n_stimuli, n_repeats, n_voxels)``, or of the test stimuli alone, in their order.
-    split : array of str, optional
-        None where there are folds.
-    given : bool
-        Whether the split is the input's own; to one that was drawn, repeats of some stimuli cannot belong.
-    """
-    n_test = None if split is None else int(np.count_nonzero(split == "test"))
-    test_only = given and repeats.ndim == 3 and repeats.shape[0] == n_test
-    if not test_only and repeats.ndim == 3 and repeats.shape[0] != counts["stimulus"]:
-        what = (
-            f", or of the {n_test} test stimuli" if given else "; for those of test stimuli alone, map a split as well"
-        )
-        raise ValueError(
-            f"repeats: the array of {path} has {repeats.shape[0]} along the stimulus axis; needed: repeats of all "
-            f"{counts['stimulus']} stimuli{what}"
-        )
-    _check_axes("repeats", repeats, {"voxel": counts["voxel"]}, path)
-    return to_float32(repeats if split is None or test_only else repeats[split == "test"])
+    return {"level": found["level"].values}
 
 
 def _content(

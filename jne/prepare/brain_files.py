@@ -26,22 +26,14 @@ from nibabel.openers import ImageOpener
 from nibabel.spatialimages import SpatialImage
 from nibabel.volumeutils import apply_read_scaling
 
-from jne._core import RefusedError, check_held, open_hdf5, plain_file, read_bytes
-from jne.prepare.matlab_files import check_unpacked
+from jne._core import check_held, open_hdf5, plain_file, read_bytes, reading
+from jne.prepare.matlab_files import check_matlab
 from jne.prepare.nifti_headers import check_extensions
 
 _OPENERS = {".gz": gzip.open, ".mgz": gzip.open, ".bz2": bz2.open}
 _BLOCK_BYTES = 2**20
 _ELEMENT = 2000
 """Bytes that an empty element of a GIFTI file takes as an object of nibabel, at most, about."""
-_NOT_THE_FILE = {
-    b"version https://git-lfs": "it is a Git LFS pointer, which stands for the file: fetch that with `git lfs pull`",
-    b"/annex/objects": "it is a git-annex pointer, which stands for the file: fetch that with `git annex get`",
-    b"<!doctype html": "it is a web page: log in or accept the terms, and download the file itself",
-    b"<html": "it is a web page: log in or accept the terms, and download the file itself",
-}
-
-
 _PARTNERS = {".hdr": (".img", ".img.gz", ".mat"), ".img": (".hdr", ".hdr.gz", ".mat"), ".head": (".BRIK", ".BRIK.gz"),
              ".brik": (".HEAD",), ".par": (".REC",), ".rec": (".PAR",)}  # fmt: skip
 """Files that are read with one of this ending."""
@@ -88,37 +80,27 @@ class Maps:
         Of one map: ``(x, y, z)`` of a volume, ``(n_vertices,)`` of a surface.
     count : int
         Maps in the file.
-    rows : function
+    rows : function, optional
         Takes indices into a flattened map, x fastest, and gives each map's values there, ``(n_points,)``.
+    columns : function, optional
+        In place of ``rows``, for files in which all values of a point lie together: takes indices in the order of the
+        file, and gives which of them a block has, a slice, and its values ``(count, n_points)``.
     """
 
     path: Path
     shape: tuple[int, ...]
     count: int
-    rows: Callable[[np.ndarray], Iterator[np.ndarray]]
-
-
-def unreadable(path: Path, what: str, how: str, error: Exception | str) -> ValueError:
-    """The error for a file that cannot be read, which says so where another file was saved in its place."""
-    with path.open("rb") as file:
-        head = file.read(1024).lstrip().lower()
-    found = [hint for start, hint in _NOT_THE_FILE.items() if head.startswith(start)]
-    return ValueError(f"{what}: {path} {how} ({found[0] if found else error or type(error).__name__})")
+    rows: Callable[[np.ndarray], Iterator[np.ndarray]] | None = None
+    columns: Callable[[np.ndarray], Iterator[tuple[slice, np.ndarray]]] | None = None
 
 
 def load_image(path: Path, what: str, kind: str = "a NIfTI image") -> SpatialImage | GiftiImage:
     """Open an image with nibabel; an error if it is damaged, or holds complex numbers or colours."""
     if not plain_file(path, what).is_file():
         raise ValueError(f"{what}: there is no file {path}")
-    try:
-        image = open_image(path, what)
-    except RefusedError:
-        raise
-    # nibabel's parsers raise nearly anything on a damaged file; to the caller it is one thing.
-    except Exception as error:
-        raise unreadable(path, what, f"cannot be read as {kind}: it is damaged or of another kind", error) from error
-    if image is None:
-        raise unreadable(path, what, f"cannot be read as {kind}: it is damaged or of another kind", "nothing in it")
+    with reading(path, what, kind):
+        if (image := open_image(path, what)) is None:
+            raise ValueError("there is nothing in it")
     if isinstance(image, GiftiImage):
         for array in image.darrays:
             check_real(array.data.dtype, path, what)
@@ -143,7 +125,7 @@ def open_image(path: Path, what: str) -> SpatialImage | GiftiImage:
     stem = path.with_suffix("") if path.suffix.lower() in _OPENERS else path
     for file in (path, *map(stem.with_suffix, _PARTNERS.get(stem.suffix.lower(), ()))):
         if plain_file(file, what).is_file() and file.suffix == ".mat":  # of SPM
-            check_unpacked(file.read_bytes(), f"{what}: {file}")
+            check_matlab(file.read_bytes(), f"{what}: {file}")
         elif file.is_file():
             with open_stream(file) as stream:
                 check_extensions(stream, f"{what}: {file}")
@@ -167,13 +149,9 @@ def check_real(dtype: np.dtype, path: Path, what: str) -> None:
 
 def read_values(image: SpatialImage, path: Path, what: str) -> np.ndarray:
     """All values of an image, scaled, in a type that holds them exactly, after its checksums have been compared."""
-    try:
+    with reading(path, what, "a whole image"):
         read_to_the_end(image)
         return all_values(image, f"{what}: {path}")
-    except RefusedError:
-        raise
-    except Exception as error:  # as in load_image
-        raise unreadable(path, what, "is truncated or damaged", error) from error
 
 
 def all_values(image: SpatialImage, what: str) -> np.ndarray:
@@ -191,12 +169,10 @@ def read_to_the_end(image: SpatialImage) -> None:
                     pass
 
 
-def open_maps(
-    image: SpatialImage, path: Path, what: str, shape: tuple[int, ...], how: str = "is truncated or damaged"
-) -> Maps:
+def open_maps(image: SpatialImage, path: Path, what: str, shape: tuple[int, ...], kind: str = "a whole image") -> Maps:
     """The maps of this shape that follow one another in an image, read front to back, one in memory at a time.
 
-    ``how`` is what an error says of a file that ends too early or holds something else than its checksum says.
+    ``kind`` is what an error says that the file should be.
     """
     n_points = math.prod(shape)
     count = math.prod(image.shape) // n_points
@@ -204,10 +180,8 @@ def open_maps(
     def rows(points: np.ndarray) -> Iterator[np.ndarray]:
         read = _stream if _is_plain(image) else _slices
         check_held(8 * n_points * (1 if read is _stream else count), f"{what}: {path}")
-        try:
+        with reading(path, what, kind):
             yield from read(image, n_points, count, points)
-        except Exception as error:  # as in load_image
-            raise unreadable(path, what, how, error) from error
 
     return Maps(path, shape, count, rows)
 

@@ -102,7 +102,7 @@ def _read_stimuli(path: Path) -> pd.DataFrame:
         table["cropBox"] = [_crop_box(text) for text in table["cropBox"]]
     except RefusedError:
         raise
-    except (ValueError, SyntaxError, UnicodeDecodeError) as error:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError) as error:
         raise ValueError(
             f"stimulus table: {path} cannot be read ({error}); needed: NSD's nsd_stim_info_merged.csv with the columns "
             f"{', '.join(_COLUMNS)}"
@@ -128,10 +128,13 @@ def _read_annotations(path: Path, level: str) -> tuple[str, dict[int, tuple], di
         sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
         objects = defaultdict(list)
         for found in content["annotations"]:
-            objects[found["image_id"]].append((names[found["category_id"]], found["area"], found["bbox"]))
+            box = [float(value) for value in found["bbox"]]
+            if len(box) != 4 or isinstance(found["area"], str) or not isinstance(names[found["category_id"]], str):
+                raise ValueError(f"an annotation of image {found['image_id']} has no area, box or named category")
+            objects[found["image_id"]].append((names[found["category_id"]], float(found["area"]), box))
     except RefusedError:
         raise
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(
             f"annotations: {path} is not a COCO instances file ({type(error).__name__}: {error})"
         ) from error

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from jne._core import listed, provenance, sha256
+from jne._core import check_unit, listed, provenance, sha256
 from jne.accuracy import noise_ceiling
 from jne.datasets import EncodingDataset, save_dataset
 from jne.features import ImageFiles, central_square
@@ -40,6 +40,7 @@ def prepare_images(
     name: str | None = None,
     licence: str | None = None,
     source: str | None = None,
+    unit: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     progress: bool = False,
@@ -75,6 +76,8 @@ def prepare_images(
         in the file how many; otherwise they are an error.
     name, licence, source : str, optional
         Kept in the file; ``name`` is by default that of the file.
+    unit : str, optional
+        What a response is of, in figures and texts: voxel, vertex, neuron, ...
     batch_size, device, progress
         As in `jne.extract_features`.
     report : callable
@@ -98,6 +101,7 @@ def prepare_images(
     if default_layer not in (None, _ALL, *backbone.grids):
         raise ValueError(f"default_layer={default_layer!r}; accepted: {', '.join(backbone.grids)}, or {_ALL}")
     check_fractions(test_fraction, validation_fraction)
+    check_unit(unit)
     files, path = ImageFiles(images), Path(responses)
     values = load_array(path, "responses", 2)
     units_first = find_orientation(values.shape, path, files, units_first)
@@ -125,6 +129,7 @@ def prepare_images(
     attrs = {
         "name": name or out.stem,
         "synthetic": 0,
+        **({"unit": unit} if unit else {}),
         "licence": licence or "not stated",
         "source": source or "not stated",
         "seed": seed,

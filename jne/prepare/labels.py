@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jne._core import RefusedError, listed, plain_file, read_table, read_text
+from jne._core import RefusedError, composed, listed, plain_file, read_table, read_text
 
 _NO_AREA = {
     "unknown", "none", "nan", "background", "medialwall", "freesurferdefinedmedialwall",
     "backgroundfreesurferdefinedmedialwall", "corpuscallosum", "clearlabel", "unlabeled", "unlabelled", "nolabel",
-    "unassigned", "notassigned", "undefined", "noarea", "noroi", "outside",
+    "unassigned", "notassigned", "unclassified", "undefined", "noarea", "noroi", "noregion", "nodata", "null", "empty",
+    "ignore", "outside", "noncortex", "noncortical",
 }  # fmt: skip
-"""What atlases call a place that belongs to no area, without case, marks, and words of the hemisphere."""
-_SIDE_WORDS = {"lh", "rh", "l", "r", "left", "right", "ctx", "7networks", "17networks"}
+"""What atlases call a place that belongs to no area, without case, marks, and words of the hemisphere (or ROI)."""
+_SIDE_WORDS = {"lh", "rh", "l", "r", "left", "right", "hemi", "ctx", "7networks", "17networks"}
+_FILE_WORDS = {"roi", "label"}
 
 _NUMBER = r"\s+\d*\.?\d+(?:[eE][+-]?\d+)?"
 # Index, R, G, B, A, visible, mesh, "name".
@@ -38,15 +40,16 @@ def is_none(name: str) -> bool:
     """Whether an atlas means by this name that a place belongs to no area."""
     words = re.findall(r"[^\W_]+", name.casefold())
     kept = [word for word in words if word not in _SIDE_WORDS]
-    if not kept:  # "", "???", "L_???", but not "L"
+    if not set(kept) - _FILE_WORDS:  # "", "???", "L_???_ROI", but not "L"
         return not words or "?" in name
-    return name.casefold() in ("n/a", "<na>") or "".join(kept) in _NO_AREA
+    short = [word for word in kept if word not in _FILE_WORDS]
+    return name.casefold() in ("n/a", "<na>") or bool({"".join(kept), "".join(short)} & _NO_AREA)
 
 
 def one_name_each(pairs: Iterable[tuple[int, str]], path: Path) -> dict[int, str]:
     """Number -> name; an error where one number has two names, of which only one could be meant."""
     names: dict[int, str] = {}
-    for index, name in pairs:
+    for index, name in ((index, composed(name)) for index, name in pairs):
         if names.setdefault(index, name) != name:
             raise ValueError(
                 f"atlas names: {path} gives the number {index} two names, {names[index]!r} and {name!r}; keep one"
@@ -83,9 +86,36 @@ def read_label_names(path: str | Path) -> dict[int, str]:
     return one_name_each(pairs, path)
 
 
-def _table(path: Path) -> list[tuple[int, str]]:
+def read_label_column(path: str | Path, column: str, *, needed: bool = True) -> dict[str, str]:
+    """Another column of a table that names an atlas, by name; where it is empty, the name is left out.
+
+    Raises
+    ------
+    ValueError
+        If it is needed and not there, or gives one name two values.
+    """
+    path = Path(path)
+    table = _read(path) if path.suffix.lower() in (".csv", ".tsv") else pd.DataFrame()
+    if column not in table:
+        if needed:
+            raise ValueError(
+                f"atlas names: {path} has no column {column!r}; it has {', '.join(map(str, table)) or 'no columns'}"
+            )
+        return {}
+    found: dict[str, str] = {}
+    for name, value in zip(table["name"].str.strip(), table[column].str.strip(), strict=True):
+        if value and found.setdefault(name := composed(name), value) != value:
+            raise ValueError(f"atlas names: {path} gives {name} two values of {column}, {found[name]} and {value}")
+    return found
+
+
+def _read(path: Path) -> pd.DataFrame:
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    table = read_table(path, "atlas names", sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    return read_table(path, "atlas names", sep=separator, dtype=str, keep_default_na=False)
+
+
+def _table(path: Path) -> list[tuple[int, str]]:
+    table = _read(path)
     index = pd.to_numeric(table["index"])
     if (index != index.round()).any():
         raise ValueError(f"index holds {index[index != index.round()].iloc[0]:g}, which is no whole number")
@@ -94,7 +124,7 @@ def _table(path: Path) -> list[tuple[int, str]]:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     pairs = []
-    for number, line in enumerate(read_text(path, "atlas names", "utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path, "atlas names").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = next(filter(None, (pattern.match(line) for pattern in _TABLE_LINES)), None)

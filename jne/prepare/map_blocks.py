@@ -6,16 +6,18 @@ import h5netcdf
 import numpy as np
 import xarray as xr
 
-from jne._core import FORMAT_VERSION, Budget, PatientFile, clamp, format_bytes, parse_bytes, spans, to_stream
+from jne._core import Budget, PatientFile, clamp, format_bytes, parse_bytes, spans, to_stream
 from jne.features import FeatureFile
 from jne.prepare.further import FurtherStimuli, write_further
-from jne.prepare.map_store import MapStore
+from jne.prepare.map_store import Store
 from jne.prepare.trials import Trials
 
 _WIDEST = 1024
 """Voxels in a block, and in a chunk of the file, at most: more are no faster."""
 _CHUNK_ROWS = 256
-_COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+PACKING = 4
+"""Level of gzip."""
+_COMPRESSED = {"compression": "gzip", "compression_opts": PACKING, "shuffle": True}
 
 
 class BlockPlan:
@@ -26,7 +28,7 @@ class BlockPlan:
     trials : Trials
     split : array of str ``(n_stimuli,)``
     features : FeatureFile
-    store : MapStore
+    store : Store
     max_memory : str
 
     Attributes
@@ -41,14 +43,12 @@ class BlockPlan:
         If not even a few voxels fit.
     """
 
-    def __init__(
-        self, trials: Trials, split: np.ndarray, features: FeatureFile, store: MapStore, max_memory: str | int
-    ):
+    def __init__(self, trials: Trials, split: np.ndarray, features: FeatureFile, store: Store, max_memory: str | int):
         self._n_maps, self._n_voxels = store.shape
         limit, n_stimuli, is_test = parse_bytes(max_memory), len(trials.ids), split == "test"
         self.n_repeats = int(np.bincount(trials.row)[is_test].max(initial=0))
         # float32 maps, float64 sums and what the checks copy; of the repeats, the copies that the noise ceiling makes.
-        each = 4 * self._n_maps + 32 * n_stimuli + 64 * int(is_test.sum()) * self.n_repeats
+        each = 4 * store.copies * self._n_maps + 32 * n_stimuli + 64 * int(is_test.sum()) * self.n_repeats
         layer = 16 * n_stimuli * max(features.layers.values())
         least = max(layer, each * min(self._n_voxels, 16))
         what = f"a block of 16 voxels of {self._n_maps} maps, or a layer of {max(features.layers.values())} features,"
@@ -68,7 +68,7 @@ class BlockPlan:
 def write_in_blocks(
     stream: PatientFile,
     small: xr.Dataset,
-    store: MapStore,
+    store: Store,
     trials: Trials,
     split: np.ndarray,
     features: FeatureFile,
@@ -88,7 +88,7 @@ def write_in_blocks(
     further : FurtherStimuli
     """
     test = np.flatnonzero(split == "test")
-    to_stream(small.assign_attrs(format_version=FORMAT_VERSION), stream)
+    to_stream(small, stream)
     with h5netcdf.File(stream, "r+") as file:
         for name, size in (("stimulus", len(split)), ("voxel", int(kept.sum()))):
             if name not in file.dimensions:

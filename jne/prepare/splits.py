@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from jne._core import alone, existing_parent
+from jne._core import alone, existing_parent, memory_told
 from jne.datasets import MINIMUM_TEST_STIMULI
 
 _MINIMUM = {"train": 2, "validation": 1, "test": MINIMUM_TEST_STIMULI}
@@ -37,7 +37,7 @@ def one_at_out(prepare: Prepare) -> Prepare:
     @functools.wraps(prepare)
     def refusing(*args, **options):
         out = inspect.signature(prepare).bind(*args, **options).arguments["out"]
-        with alone(check_out(out)):
+        with alone(check_out(out)), memory_told("prepare"):
             return prepare(*args, **options)
 
     return refusing

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from nibabel.gifti import GiftiImage
 
-from jne._core import RefusedError, listed, plain_file, read_bytes
-from jne.prepare.brain_files import load_image, unreadable
+from jne._core import composed, decoded, listed, plain_file, read_bytes, reading
+from jne.prepare.brain_files import load_image
 from jne.prepare.labels import is_none, one_name_each
 
 
@@ -37,14 +37,8 @@ def read_annotation(path: Path) -> np.ndarray:
     """
     if not plain_file(path, "atlas").is_file():
         raise ValueError(f"atlas: there is no file {path}")
-    try:
-        vertex, value, names = _parse(read_bytes(path, "atlas"))
-    except RefusedError:
-        raise
-    except (OSError, EOFError, ValueError, IndexError, struct.error, OverflowError) as error:
-        raise unreadable(
-            path, "atlas", "cannot be read as an annotation: it is damaged or of another kind", error
-        ) from error
+    with reading(path, "atlas", "an annotation of FreeSurfer"):
+        vertex, value, names = _parse(read_bytes(path, "atlas"), path)
     area = np.full(len(vertex), "", object)
     for colour in np.unique(value):
         called = names.get(int(colour), set() if colour else {""})
@@ -55,11 +49,11 @@ def read_annotation(path: Path) -> np.ndarray:
                 f"table gives {how}; needed: one. Give the labels as GIFTI or MGH"
             )
         name = next(iter(called))
-        area[vertex[value == colour]] = "" if is_none(name) else name
+        area[vertex[value == colour]] = "" if is_none(name) else composed(name)
     return area
 
 
-def _parse(content: bytes) -> tuple[np.ndarray, np.ndarray, dict[int, set[str]]]:
+def _parse(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray, dict[int, set[str]]]:
     """Index and colour of each vertex, and the names of each colour."""
     place = 0
 
@@ -73,7 +67,7 @@ def _parse(content: bytes) -> tuple[np.ndarray, np.ndarray, dict[int, set[str]]]
         if n < 0 or place + n > len(content):
             raise ValueError("it ends within a name")
         place += n
-        return content[place - n : place].split(b"\0")[0].decode()
+        return decoded(content[place - n : place].split(b"\0")[0], f"atlas: the name of an area in {path}")
 
     n_vertices = integer()
     if n_vertices < 1 or place + 8 * n_vertices > len(content):

@@ -159,7 +159,7 @@ def _recover(settings: RecoverySettings) -> xr.Dataset:
         "crossfit_prediction_share": crossfit["prediction_share"].values,
         **_of_several(fits, mean, everything, Y_test),
     }
-    return measured[["jne", "mean_deviation", "relative", "nonlinear_share"]].assign(
+    return measured[[name for name in MEASURES if name in measured]].assign(
         {name: ("voxel", values) for name, values in found.items()}
     )
 

@@ -4,18 +4,50 @@ from jne.statistics.area_tables import (
     area_samples,
     area_share,
     area_table,
+    by_category,
     category_table,
     headline,
+    in_order,
     level_ranks,
     level_trend,
     partial_spearman,
-    predicted_voxels,
     spearman,
+)
+from jne.statistics.cluster_tables import (
+    HIGH,
+    apparent_counts,
+    apparent_selectivity,
+    cluster_areas,
+    cluster_maps,
+    highest_clusters,
+    min_max,
+    shuffled_areas,
+)
+from jne.statistics.clusters import (
+    cluster_agreement,
+    cluster_contents,
+    cluster_labels,
+    common_categories,
+    samples_of,
+    with_clusters,
 )
 from jne.statistics.confirmed_categories import confirmed_table, confirmed_test, double_centred
 from jne.statistics.intraclass_correlation import intraclass_correlation
 from jne.statistics.layer_confound import DEPTH_MEASURES, PREDICTED, depth_ratios, depth_table, depth_trends
 from jne.statistics.map_agreement import agreement_table
+from jne.statistics.one_area import as_one_area
+from jne.statistics.paper_areas import (
+    LEAST_VOXELS,
+    WHOLE,
+    area_members,
+    by_paper_area,
+    encoder_correlations,
+    extreme_areas,
+    members_of,
+    paper_area_table,
+)
+from jne.statistics.prediction_guard import nothing_predicted, predicted_voxels, predicting, said_first
+from jne.statistics.seed_words import agreement_word, map_agreement_words
 from jne.statistics.selectivity import called_selective, calling_rates, can_test, interaction_test, shuffle_test
 from jne.statistics.subject_tables import (
     area_intervals,
@@ -28,26 +60,42 @@ from jne.statistics.subject_tables import (
     subject_interval,
     table_effects,
 )
-from jne.statistics.tier_tests import exchanged_rate, voxel_test
+from jne.statistics.tier_tests import exchanged_rate, smooth_rate, tier_area_test, voxel_test
 from jne.statistics.trends import POOLED, smooth_null, table_trends, trend_test, trend_tests
 from jne.statistics.variance_parts import PARTS, variance_parts
 from jne.statistics.variants import followed_table, variant_correlations
 
 __all__ = [
     "DEPTH_MEASURES",
+    "HIGH",
+    "LEAST_VOXELS",
     "PARTS",
     "POOLED",
     "PREDICTED",
+    "WHOLE",
     "agreement_table",
+    "agreement_word",
+    "apparent_counts",
+    "apparent_selectivity",
     "area_intervals",
+    "area_members",
     "area_recovery_table",
     "area_samples",
     "area_share",
     "area_table",
+    "as_one_area",
+    "by_category",
+    "by_paper_area",
     "called_selective",
     "calling_rates",
     "can_test",
     "category_table",
+    "cluster_agreement",
+    "cluster_areas",
+    "cluster_contents",
+    "cluster_labels",
+    "cluster_maps",
+    "common_categories",
     "confirmed_table",
     "confirmed_test",
     "depth_ratios",
@@ -55,28 +103,44 @@ __all__ = [
     "depth_trends",
     "double_centred",
     "effect_sizes",
+    "encoder_correlations",
     "exchanged_rate",
+    "extreme_areas",
     "followed_table",
     "headline",
+    "highest_clusters",
+    "in_order",
     "interaction_test",
     "intraclass_correlation",
     "layer_table",
     "level_ranks",
     "level_trend",
     "level_trend_table",
+    "map_agreement_words",
     "mean_table",
+    "members_of",
+    "min_max",
+    "nothing_predicted",
+    "paper_area_table",
     "partial_spearman",
     "pooled_table",
     "predicted_voxels",
+    "predicting",
+    "said_first",
+    "samples_of",
     "shuffle_test",
+    "shuffled_areas",
     "smooth_null",
+    "smooth_rate",
     "spearman",
     "subject_interval",
     "table_effects",
     "table_trends",
+    "tier_area_test",
     "trend_test",
     "trend_tests",
     "variance_parts",
     "variant_correlations",
     "voxel_test",
+    "with_clusters",
 ]

@@ -8,21 +8,13 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from jne._core import as_numbers
-from jne.cortex import AREAS, LEVELS
+from jne.cortex import AREAS, all_levels
 from jne.measures import REGISTRY, SHARES, TERMS, Terms, share
+from jne.statistics.one_area import WHOLE, as_one_area
+from jne.statistics.prediction_guard import predicted_voxels
 
 ACCURACY = ("r2", "r2_linear", "r2_difference", "correlation", "explained")
 """Measures whose means are over all voxels: over those with R² above zero, the worse encoder would look the better."""
-
-
-def predicted_voxels(result: xr.Dataset) -> np.ndarray:
-    """Voxels whose measures mean something ``(n_voxels,)``: the significant ones, all where that is not known.
-
-    What an encoder does in a voxel that it does not predict is fitting noise, and an area's mean must not hold it.
-    """
-    return (
-        result["significant"].values.astype(bool) if "significant" in result else np.ones(result.sizes["voxel"], bool)
-    )
 
 
 def area_table(
@@ -153,7 +145,7 @@ def _labels(result: xr.Dataset, area: str | np.ndarray) -> np.ndarray:
     if isinstance(area, str) and area not in result:
         if area != "roi":
             raise ValueError(f"area={area!r} is not a variable of result, which has {', '.join(map(str, result))}")
-        return np.full(n_voxels, "all voxels")
+        return np.full(n_voxels, WHOLE)
     labels = np.asarray(result[area].values if isinstance(area, str) else area).astype(str)
     if labels.shape != (n_voxels,):
         raise ValueError(f"area has shape {labels.shape}; needed: one name for each of the {n_voxels} voxels")
@@ -170,7 +162,7 @@ def level_trend(table: pd.DataFrame, measure: str) -> float:
 
 def level_ranks(table: pd.DataFrame) -> np.ndarray:
     """Rank of each area's level ``(n_areas,)``, V1 = 0."""
-    return table["level"].map({level: rank for rank, level in enumerate(LEVELS)}).to_numpy(float)
+    return table["level"].map({level: rank for rank, level in enumerate(all_levels(table["level"]))}).to_numpy(float)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -207,8 +199,7 @@ def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     pandas.DataFrame
         ``(n_samples, n_areas)``, columns named by area.
     """
-    whole = np.full(result.sizes["voxel"], "all voxels", dtype=object)
-    result = result if "roi" in result else result.assign(roi=("voxel", whole))
+    result = as_one_area(result)
     result = result[[name for name in ("roi", "jne_ss", "deviation_sign", "significant") if name in result]]
     result = result.isel(voxel=predicted_voxels(result))
     roi = result["roi"].values.astype(str)
@@ -223,10 +214,21 @@ def area_samples(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
 
 def category_table(result: xr.Dataset, *, signed: bool = False) -> pd.DataFrame:
     """Mean of `area_samples` in each area (rows) over the stimuli of each category (columns)."""
-    table = area_samples(result, signed=signed)
-    categories = result["category"].values.astype(str)
+    return by_category(area_samples(result, signed=signed), result["category"].values)
+
+
+def by_category(samples: pd.DataFrame, categories: np.ndarray) -> pd.DataFrame:
+    """Mean of each column of samples over the stimuli of each category, ``(n_columns, n_categories)``.
+
+    Parameters
+    ----------
+    samples : pandas.DataFrame ``(n_samples, n_columns)``
+    categories : array of str ``(n_samples,)``
+        Columns of the table are in the order in which they first come.
+    """
+    categories = np.asarray(categories).astype(str)
     order = list(dict.fromkeys(categories))
-    return table.groupby(categories).mean().loc[order].T
+    return samples.groupby(categories).mean().loc[order].T
 
 
 def headline(result: xr.Dataset) -> dict[str, bool | int | float | dict[str, float]]:

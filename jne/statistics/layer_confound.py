@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from jne.cortex import LEVELS
-from jne.statistics.area_tables import area_table, predicted_voxels, spearman
+from jne.statistics.area_tables import area_table, spearman
+from jne.statistics.prediction_guard import predicted_voxels
 
 PREDICTED = "explained"
 """How well features fit a level: R² over noise ceiling."""

@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from jne.measures import short_label
-from jne.statistics.area_tables import area_table, predicted_voxels, spearman
+from jne.statistics.area_tables import area_table, spearman
+from jne.statistics.prediction_guard import predicted_voxels
 
 WITH = {name: short_label(name) for name in ("noise_ceiling", "true_nonlinearity")}
 

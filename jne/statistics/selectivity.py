@@ -15,7 +15,8 @@ import xarray as xr
 from scipy.stats import false_discovery_control
 
 from jne._core import as_numbers
-from jne.statistics.area_tables import area_samples, category_table, predicted_voxels
+from jne.statistics.area_tables import area_samples, category_table
+from jne.statistics.prediction_guard import predicted_voxels
 
 
 def selectivity_index(table) -> np.ndarray:
@@ -103,7 +104,6 @@ def shuffle_test(result: xr.Dataset, n_permutations: int = 999, random_state: in
     table = category_table(result)
     rng = np.random.default_rng(random_state)
     members = np.stack([categories == name for name in table.columns], axis=1).astype(float)
-    members /= members.sum(axis=0)
     scores = samples.to_numpy()
     observed = scores.T @ members
     above = sum(scores.T @ rng.permutation(members) >= observed - 1e-12 for _ in range(n_permutations))

@@ -10,9 +10,9 @@ import xarray as xr
 from scipy.stats import t as student
 
 from jne._core import as_numbers
-from jne.statistics.area_tables import area_table, level_trend, predicted_voxels, spearman
-
-EARLY = ("V1", "V2", "V3", "V4")
+from jne.cortex import early_levels
+from jne.statistics.area_tables import area_table, level_trend, spearman
+from jne.statistics.prediction_guard import predicted_voxels
 
 
 def area_intervals(results: Mapping[str, xr.Dataset], measure: str) -> pd.DataFrame:
@@ -144,7 +144,8 @@ def effect_sizes(results: Mapping[str, xr.Dataset], measures: Sequence[str]) -> 
     -------
     pandas.DataFrame
         Indexed by ``(measure, effect)``: ``mean``, ``low``, ``high``, ``n_subjects``. Effects: ``rho``, the Spearman
-        correlation with the level; ``later - early``, the mean over areas beyond V4 minus that over V1 to V4.
+        correlation with the level; ``later - early``, the mean over areas beyond V4 minus that over V1 to V4
+        (`jne.cortex.early_levels`).
     """
     return table_effects([area_table(result, tuple(measures)) for result in results.values()], measures)
 
@@ -154,11 +155,16 @@ def table_effects(tables: Sequence[pd.DataFrame], measures: Sequence[str]) -> pd
     rows = {}
     for measure in measures:
         rhos = [level_trend(table, measure) for table in tables]
-        early = [table["level"].isin(EARLY) for table in tables]
+        early = [table["level"].isin(early_levels(table["level"])) for table in tables]
         steps = [table[measure][~e].mean() - table[measure][e].mean() for table, e in zip(tables, early, strict=True)]
         for effect, values in (("rho", rhos), ("later - early", steps)):
             mean, low, high = subject_interval(values, correlation=effect == "rho")
-            rows[measure, effect] = {"mean": mean, "low": low, "high": high, "n_subjects": len(tables)}
+            rows[measure, effect] = {
+                "mean": mean,
+                "low": low,
+                "high": high,
+                "n_subjects": int(np.isfinite(values).sum()),
+            }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["measure", "effect"])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import xarray as xr
 
-from jne.cortex import LEVELS
+from jne.cortex import ordered_levels
 from jne.statistics.area_tables import area_table
 
 PARTS = {"linear": "linear in these features", "nonlinear": "nonlinear, confirmed", "unexplained": "unexplained"}
@@ -39,4 +39,4 @@ def variance_parts(results: Mapping[str, xr.Dataset]) -> pd.DataFrame:
         parts = {"linear": explained * (1 - share), "nonlinear": explained * share, "unexplained": 1 - explained}
         subjects.append(pd.DataFrame(parts).dropna().groupby(table["level"]).mean())
     mean = pd.concat(subjects).groupby(level=0).mean()
-    return mean.loc[[level for level in LEVELS if level in mean.index], list(PARTS)]
+    return mean.loc[ordered_levels(mean.index), list(PARTS)]

@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from jne.measures import VARIANTS
-from jne.statistics.area_tables import predicted_voxels, spearman
+from jne.statistics.area_tables import spearman
+from jne.statistics.prediction_guard import predicted_voxels
 
 SCALED = ("jne_scaled_l1", "jne_scaled_l2")
 FOLLOWED = ("r2", "noise_ceiling", "true_nonlinearity")
@@ -48,7 +49,7 @@ def followed_table(result: xr.Dataset) -> pd.DataFrame:
     rows = _measures(result)
     columns = [name for name in FOLLOWED if name in result]
     table = _over_voxels(result, [*rows, *columns])
-    rho = {against: {name: _spearman(table[[name, against]].dropna()) for name in rows} for against in columns}
+    rho = {against: {name: spearman(table[name], table[against]) for name in rows} for against in columns}
     return pd.DataFrame(rho, index=rows, columns=columns)
 
 
@@ -60,7 +61,3 @@ def _over_voxels(result: xr.Dataset, names: list[str]) -> pd.DataFrame:
     kept = predicted_voxels(result)
     table = pd.DataFrame({name: result[name].values[kept] for name in names})
     return table.replace([np.inf, -np.inf], np.nan)
-
-
-def _spearman(pair: pd.DataFrame) -> float:
-    return spearman(*pair.to_numpy().T) if len(pair) > 2 else np.nan

@@ -17,7 +17,8 @@ from jne.datasets import EncodingDataset, further_layers, leave_out, training_ar
 from jne.encoders import Encoder, RidgeEncoder
 from jne.study.levels import with_levels
 from jne.study.measuring import attributes_of, explained
-from jne.study.study import Study, prototypes, run_study, study_parameters
+from jne.study.settings import prototypes, study_parameters
+from jne.study.study import Study, run_study
 from jne.study.validation import with_area_share
 
 RIDGE = {"alphas": tuple(10.0**exponent for exponent in range(-1, 7, 2)), "cv": 3}

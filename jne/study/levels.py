@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
-from jne.cortex import area_levels
+from jne.cortex import levels_by_name
 
 
 def with_levels(result: xr.Dataset) -> xr.Dataset:
@@ -15,9 +14,7 @@ def with_levels(result: xr.Dataset) -> xr.Dataset:
     """
     if "roi" not in result or "level" in result:
         return result
-    roi = result["roi"].values.astype(str)
-    level = area_levels(roi)
-    if len(np.unique(roi[level != ""])) < 4 or len(np.unique(level[level != ""])) < 2:
+    if (level := levels_by_name(result["roi"].values)) is None:
         return result
     source = {"source": "names of the areas, jne.cortex.ATLAS_LEVELS"}
     return result.assign(level=("voxel", level.astype(object), source))

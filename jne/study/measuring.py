@@ -65,6 +65,7 @@ def measure_study(
     if split == "all":
         attributes["evaluation"] = f"all stimuli; R² cross-validated over {len(np.unique(data.folds))} folds"
     attributes |= {name: value for name, value in validated.attrs.items() if name.startswith("validated_")}
+    attributes |= {"unit": data.attrs["unit"]} if "unit" in data.attrs else {}
     return result.assign_attrs(synthetic=int(data.synthetic), **attributes, **provenance())
 
 
@@ -83,7 +84,7 @@ def _carried(data: EncodingDataset, split: str) -> dict:
     found: dict = {}
     for name in CARRIED_VOXEL_VARIABLES:
         if (values := data.get(name)) is not None:
-            found[name] = "voxel", _storable(values), data.content[name].attrs
+            found[name] = data.content[name].dims, _storable(values), data.content[name].attrs
     for name in CARRIED_STIMULUS_VARIABLES:
         if (values := data.get(name)) is not None:
             values = values[data.stimuli(split)]

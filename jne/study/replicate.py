@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from jne._core import VOXEL, in_units
 from jne.accuracy import N_BOOTSTRAP
-from jne.cortex import PAPER_AREAS, paper_areas
 from jne.datasets import EncodingDataset
+from jne.statistics import nothing_predicted, said_first
 from jne.study.best_layer import BestLayerStudy
-from jne.study.claims import CLAIMS, VERDICTS, Evidence, Verdict, judge_all, nothing_predicted, untested
-from jne.study.claims.evidence import Results, known_areas
+from jne.study.claims import CLAIMS, Evidence, Verdict, judge_all, untested
+from jne.study.claims.evidence import Results
 from jne.study.study import Study, run_study
 
 ABOUT = ("recordings", "planted")
-_PLANTED = dict(zip(VERDICTS, ("recovered", "recovered only if", "not recovered", "cannot be tested"), strict=True))
 
 
 def replicate(
@@ -51,7 +50,8 @@ def replicate(
     list of dict
         One a claim, in the order of the paper: ``id``; ``claim``, in words; ``verdict``, "holds", "holds only if",
         "does not hold" or "cannot be tested"; ``value``, the number it rests on, or None; ``reason``, in words;
-        ``about``, "recordings" or "planted".
+        ``about``, "recordings" or "planted"; and, the same in all, ``first``, sentences that stand before any verdict,
+        where nothing is predicted of a subject, or no more than by the linear encoder.
 
     Raises
     ------
@@ -64,91 +64,113 @@ def replicate(
         kinds = ", ".join(f"{name} {'synthetic' if data.synthetic else 'recorded'}" for name, data in datasets.items())
         raise ValueError(f"datasets are recorded and synthetic ({kinds}); give either, one verdict is of one kind")
     settings = {"encoder_options": encoder_options, "n_bootstrap": n_bootstrap, "n_seeds": n_seeds, "folder": folder}
-    settings |= {"max_memory": max_memory, "progress": progress}
-    about = ABOUT[next(iter(datasets.values())).synthetic]
+    memory = {"max_memory": max_memory, "progress": progress}
+    settings |= memory
     studies = {name: run_study(data, layer, seed=seed, **settings) for name, data in datasets.items()}
+    kept = {name: study.data for name, study in studies.items() if not nothing_predicted(study.result)}
+    best: Results | str
+    if any(isinstance(study, BestLayerStudy) for study in studies.values()):
+        best = "that is how all was studied"
+    elif any(len(data.layers) < 2 for data in kept.values()):
+        best = "there is one layer"
+    else:
+        best = {name: run_study(data, "best", seed=seed, **settings).result for name, data in kept.items()}
+    other = {name: run_study(data, layer, seed=seed + n_seeds, **settings).result for name, data in kept.items()}
+    return judge_studies(studies, other_seeds=other, best_layer=best, **memory)
+
+
+def judge_studies(
+    studies: Mapping[str, Study],
+    *,
+    other_seeds: Results | str = "it was not asked for",
+    best_layer: Results | str = "it was not asked for",
+    variants: Results | None = None,
+    max_memory: str = "2GB",
+    progress: bool = False,
+) -> list[dict]:
+    """Judge every claim of the paper on studies that are there; `replicate` makes all that it can use.
+
+    Parameters
+    ----------
+    studies : mapping of str to Study
+        Subject -> study: all of recordings, or all of synthetic responses.
+    other_seeds, best_layer : mapping of str to xarray.Dataset, or str
+        Results of the same subjects, or of some of them, with encoders of other seeds and with each voxel's best layer;
+        or why there are none, in words.
+    variants : mapping of str to xarray.Dataset, optional
+        Of `Study.variants`, of some of the subjects; by default they are measured for all.
+    max_memory, progress
+        Of that measurement.
+
+    Returns
+    -------
+    list of dict
+        As of `replicate`.
+
+    Raises
+    ------
+    ValueError
+        If there is no study.
+    """
+    if not studies:
+        raise ValueError("studies is empty; give at least one")
+    about = ABOUT[next(iter(studies.values())).data.synthetic]
     reasons = {name: nothing_predicted(study.result) for name, study in studies.items()}
     kept = {name: study for name, study in studies.items() if not reasons[name]}
     if not kept:
         verdicts = [untested(name, "; ".join(dict.fromkeys(reasons.values()))) for name in CLAIMS]
     else:
-        verdicts = judge_all(_evidence(kept, layer, seed, settings))
-    left_out = [f"{name} is left out: {reason}" for name, reason in reasons.items() if reason and kept]
-    return [_entry(verdict, about, left_out) for verdict in verdicts]
+        measured = {name: one for name, one in (variants or {}).items() if name in kept}
+        if not measured:
+            memory = {"max_memory": max_memory, "progress": progress}
+            measured = {name: study.variants(**memory) for name, study in kept.items()}
+        layers = dict.fromkeys(str(study.result.attrs["layer"]) for study in kept.values())
+        base, other = {name: study.result for name, study in kept.items()}, _predicted(other_seeds, kept, "with them")
+        evidence = Evidence(
+            base=base,
+            seed=other,
+            best=_predicted(best_layer, kept, "with it"),
+            variants=measured,
+            layer=", ".join(layers),
+            seeds=_seeds(base),
+            other_seeds="other than these" if isinstance(other_seeds, str) else _seeds(other_seeds),
+        )
+        verdicts = judge_all(evidence)
+    left_out = [f"{name} is left out, as {reason}." for name, reason in reasons.items() if reason and kept]
+    told = {name: said_first(study.result) for name, study in (kept or studies).items()}
+    whose = "{name}: {text}" if len(studies) > 1 else "{text}"
+    first = [*left_out, *(whose.format(name=name, text=text) for name, texts in told.items() for text in texts)]
+    units = {str(study.data.attrs.get("unit", VOXEL)) for study in studies.values()}
+    unit = units.pop() if len(units) == 1 else VOXEL
+    return [_entry(verdict, about, first, unit) for verdict in verdicts]
 
 
-def _evidence(studies: Mapping[str, Study], layer: str | None, seed: int, settings: Mapping) -> Evidence:
-    """The other ways to study the same subjects."""
-    n_seeds, memory = settings["n_seeds"], {"max_memory": settings["max_memory"], "progress": settings["progress"]}
+def _predicted(results: Results | str, kept: Mapping[str, Study], way: str) -> Results | str:
+    """Another way to study the same subjects, if with it something is predicted of all of them."""
+    if isinstance(results, str):
+        return results
+    found = {name: result for name, result in results.items() if name in kept}
+    reasons = [reason for result in found.values() if (reason := nothing_predicted(result))]
+    return f"{way}, {reasons[0]}" if reasons else found or "it was not asked for"
 
-    def again(way: str, run: Callable[[EncodingDataset], Study]) -> Results | str:
-        found = {name: run(study.data).result for name, study in studies.items()}
-        reasons = [reason for result in found.values() if (reason := nothing_predicted(result))]
-        return f"{way}, {reasons[0]}" if reasons else found
 
-    best: Results | str
-    if any(isinstance(study, BestLayerStudy) for study in studies.values()):
-        best = "that is how all was studied"
-    elif any(len(study.data.layers) < 2 for study in studies.values()):
-        best = "there is one layer"
-    else:
-        best = again("with it", lambda data: run_study(data, "best", seed=seed, **settings))
-    other = again("with them", lambda data: run_study(data, layer, seed=seed + n_seeds, **settings))
-    layers = dict.fromkeys(str(study.result.attrs["layer"]) for study in studies.values())
-    return Evidence(
-        base={name: study.result for name, study in studies.items()},
-        seed=other,
-        best=best,
-        variants={name: study.variants(**memory) for name, study in studies.items()},
-        layer=", ".join(layers),
-        seeds=_numbers(seed, n_seeds),
-        other_seeds=_numbers(seed + n_seeds, n_seeds),
-    )
+def _seeds(results: Results) -> str:
+    attributes = next(iter(results.values())).attrs
+    return _numbers(int(attributes["seed"]), int(attributes.get("n_seeds", 1)))
 
 
 def _numbers(first: int, n: int) -> str:
     return str(first) if n == 1 else f"{first} to {first + n - 1}"
 
 
-def _entry(verdict: Verdict, about: str, left_out: Sequence[str]) -> dict:
+def _entry(verdict: Verdict, about: str, first: Sequence[str], unit: str) -> dict:
     value = verdict.value if verdict.value is not None and np.isfinite(verdict.value) else None
     return {
         "id": verdict.id,
         "claim": CLAIMS[verdict.id],
         "verdict": verdict.verdict,
         "value": None if value is None else float(value),
-        "reason": " ".join([verdict.reason, *(f"{sentence}." for sentence in left_out)]),
+        "reason": in_units(verdict.reason, unit),
         "about": about,
+        **({"first": [in_units(sentence, unit) for sentence in first]} if first else {}),
     }
-
-
-def areas_text(datasets: Mapping[str, EncodingDataset]) -> str:
-    """Which of the paper's areas the datasets have, and what stands for them: a sentence."""
-    results = {name: data.content for name, data in datasets.items()}
-    known = known_areas(results)
-    if not known:
-        return f"None of the paper's {len(PAPER_AREAS)} areas is here by its name."
-    first = next(iter(results.values()))["roi"].values.astype(str)
-    return f"{len(known)} of the paper's {len(PAPER_AREAS)} areas: {', '.join(_said(area, first) for area in known)}."
-
-
-def _said(area: str, roi: np.ndarray) -> str:
-    names = np.unique(roi[paper_areas(roi) == area]).tolist()
-    return area if names == [area] else f"{area} ({', '.join(names)})"
-
-
-def replicate_text(verdicts: Sequence[Mapping], width: int = 100) -> str:
-    """Verdicts as lines of at most ``width`` characters, for a terminal; of planted responses, what was recovered."""
-    lines = []
-    for verdict in verdicts:
-        planted = verdict["about"] == "planted"
-        word = _PLANTED[verdict["verdict"]] if planted else verdict["verdict"]
-        number = "" if verdict["value"] is None else f"  [{verdict['value']:.3g}]"
-        lines += textwrap.wrap(f"{word.upper():<18}{verdict['claim']}{number}", width, subsequent_indent=" " * 18)
-        lines += [*textwrap.wrap(verdict["reason"], width, initial_indent="  ", subsequent_indent="  "), ""]
-    if verdicts and verdicts[0]["about"] == "planted":
-        note = "The responses are synthetic: a verdict says what of the planted was found, and nothing about a brain."
-        lines += textwrap.wrap(note, width)
-    counts = [(_PLANTED[word] if verdicts and verdicts[0]["about"] == "planted" else word,
-               sum(verdict["verdict"] == word for verdict in verdicts)) for word in VERDICTS]  # fmt: skip
-    return "\n".join([*lines, f"{len(verdicts)} claims: " + ", ".join(f"{word} {n}" for word, n in counts) + "."])

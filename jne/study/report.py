@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 from scipy.stats import t as student_t
 
+from jne._core import VOXEL, in_units, plural
 from jne.accuracy import prediction_share
 from jne.measures import REGISTRY
-from jne.statistics import predicted_voxels, spearman
+from jne.statistics import nothing_predicted, predicted_voxels, said_first, spearman
 from jne.study.report_warnings import warnings_of
 from jne.study.seed_agreement import seed_agreement, seed_lines, seed_warnings, share_of_one_fit
 from jne.study.study import Study
@@ -57,16 +58,19 @@ def report(
     Returns
     -------
     dict
-        Ready for JSON. ``data``: what was analysed; ``voxels``: counts, of all, significant (R² above 0, FDR),
-        confirmed (significant ones whose nonlinearity the responses confirm, FDR) and, cross-fitted, reliable ones;
-        ``confirmed``: of all significant voxels together, ``share``, ``se`` and ``p_value`` of the validated share and
-        its ``linear_map``, None where it could not be taken, and ``reason`` why not; ``measures``: for each of
-        `MEASURES` that there is, ``n`` (finite values), ``q25``, ``median``, ``q75``, and ``with_noise_ceiling`` and
-        ``with_explained``, the rank correlations over voxels with the noise ceiling and with R² over it (None where it
-        is not known), over significant voxels but for R² and the noise ceiling, which are over
-        all; ``seeds``, of a study with several: ``n`` and ``agreement``, for JNE and the nonlinear share the intraclass
-        correlation of two seeds' maps over significant voxels (`jne.statistics.intraclass_correlation`); ``warnings``:
-        sentences. NaN is None.
+        Ready for JSON. ``first``, where an encoder predicts nothing, or no more than the linear one: what must
+        be known before anything else (then no measure has a median where nothing is predicted); ``data``: what
+        was analysed; ``voxels``: counts, of all, significant (R² above 0, FDR), confirmed (significant ones
+        whose nonlinearity the responses confirm, FDR) and, cross-fitted, reliable ones; ``confirmed``: of all
+        significant voxels together, ``share``, ``se`` and ``p_value`` of the validated share and its
+        ``linear_map``, None where it could not be taken, and ``reason`` why not; ``measures``: for each of
+        `MEASURES` that there is, ``n`` (finite values), ``q25``, ``median``, ``q75``, and
+        ``with_noise_ceiling`` and ``with_explained``, the rank correlations over voxels with the noise ceiling
+        and with R² over it (None where it is not known), over significant voxels but for R² and the noise
+        ceiling, which are over all; ``seeds``, of a study with several: ``n`` and ``agreement``, for JNE and
+        the nonlinear share the intraclass correlation of two seeds' maps over significant voxels
+        (`jne.statistics.intraclass_correlation`); ``warnings``: sentences. Sentences call voxels what the dataset does
+        (``unit`` of ``data``), keys do not. NaN is None.
 
     Examples
     --------
@@ -93,6 +97,7 @@ def _facts(study: Study) -> dict:
     return {
         "name": study.data.name,
         "synthetic": bool(study.data.synthetic),
+        "unit": study.data.attrs.get("unit", VOXEL),
         "layer": next(iter(layers.values())) if len(layers) == 1 else f"best of each voxel: {', '.join(layers)}",
         "evaluation": attributes["evaluation"],
         "n_samples": int(study.result.sizes["sample"]),
@@ -130,21 +135,28 @@ def summarise(
         voxels["confirmed"] = int((result["confirmed"] & result["significant"]).sum())
     if crossfit is not None:
         voxels["reliable"] = int(crossfit["reliable"].sum())
+    unit = facts.get("unit")
     confirmed, seeds = _confirmed(result), seed_agreement(result, predicted)
+    if confirmed:
+        confirmed |= {name: in_units(confirmed[name], unit) for name in ("reason", "linear_map") if name in confirmed}
     told = warnings_of(result, measures, voxels, facts, confirmed, predicted, share_of_one_fit(result, predicted))
+    first = [in_units(sentence, unit) for sentence in said_first(result)]
     return {
+        **({"first": first} if first else {}),
         "data": dict(facts),
         "voxels": voxels,
         **({"confirmed": confirmed} if confirmed else {}),
         "measures": measures,
         **({"seeds": seeds} if seeds else {}),
-        "warnings": [*told, *seed_warnings(seeds)],
+        "warnings": [in_units(sentence, unit) for sentence in (*told, *seed_warnings(seeds))],
     }
 
 
 def _confirmed(result: xr.Dataset) -> dict | None:
     """The validated share of all areas together: ratio of sums, with the error of its numerator."""
     nothing = {"share": None, "se": None, "p_value": None}
+    if reason := nothing_predicted(result):
+        return {**nothing, "reason": reason}
     if "validated_reason" in result.attrs:
         return {**nothing, "reason": result.attrs["validated_reason"]}
     if "validated_products" not in result:
@@ -183,26 +195,33 @@ _COUNTS = {
 }
 
 
-def report_text(content: Mapping, width: int = 100) -> str:
-    """A report as lines of at most ``width`` characters, for a terminal."""
-    data, voxels = content["data"], content["voxels"]
+def report_text(content: Mapping, width: int = 79) -> str:
+    """A report for a terminal: text in lines of at most ``width`` characters, and a table of 79."""
+    data, voxels, first = content["data"], content["voxels"], content.get("first", [])
+    units = plural(data.get("unit") or VOXEL)
     counts = ", ".join(f"{voxels[name]} {word}" for name, word in _COUNTS.items() if name in voxels)
+    about = [
+        *first,
+        f"{data['n_samples']} stimuli ({data['evaluation']}), {data['n_features']} features ({data['layer']})",
+        f"{voxels['all']} {units}: {counts}",
+    ]
     lines = [
-        data["name"],
-        f"  {data['n_samples']} stimuli ({data['evaluation']}), {data['n_features']} features ({data['layer']})",
-        f"  {voxels['all']} voxels: {counts}",
-        *_confirmed_lines(content.get("confirmed"), width),
+        *(line for text in about for line in textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")),
+        *_confirmed_lines(content.get("confirmed"), units, width),
         "",
-        f"  {'over voxels':<28}{'n':>7}{'25 %':>9}{'median':>9}{'75 %':>9}{'ρ ceiling':>11}{'ρ R²/ceil.':>12}",
+        f"  {'over ' + units:<25}{'n':>7}{'25 %':>8}{'median':>8}{'75 %':>8}{'ρ ceiling':>10}{'ρ R²/ceil.':>11}",
     ]
     for name, numbers in content["measures"].items():
-        cells = "".join(_number(numbers[key], "9.3f") for key in ("q25", "median", "q75"))
-        rho = _number(numbers["with_noise_ceiling"], "+11.2f") + _number(numbers["with_explained"], "+12.2f")
-        lines.append(f"  {MEASURES[name]:<28}{numbers['n']:>7}{cells}{rho}")
+        if not numbers["n"] and not content["measures"]["jne"]["n"]:  # nothing is predicted, which has been said
+            continue
+        cells = "".join(_number(numbers[key], "8.3f") for key in ("q25", "median", "q75"))
+        rho = _number(numbers["with_noise_ceiling"], "+10.2f") + _number(numbers["with_explained"], "+11.2f")
+        lines.append(f"  {MEASURES[name]:<25}{numbers['n']:>7}{cells}{rho}")
     lines += seed_lines(content.get("seeds", {}), width)
-    lines += ["", "Warnings" if content["warnings"] else "No warnings."]
-    warnings = [textwrap.fill(f"- {warning}", width, subsequent_indent="  ") for warning in content["warnings"]]
-    return "\n".join(lines + warnings)
+    told = [warning for warning in content["warnings"] if warning not in first]
+    lines += ["", "Warnings" if told else "No warnings." if not first else "No further warnings."]
+    warnings = [textwrap.fill(f"- {warning}", width, subsequent_indent="  ") for warning in told]
+    return "\n".join([data["name"], *lines, *warnings])
 
 
 def _number(value: float | None, form: str) -> str:
@@ -210,16 +229,14 @@ def _number(value: float | None, form: str) -> str:
     return f"{'–':>{width}}" if value is None else f"{value:{form}}"
 
 
-def _confirmed_lines(confirmed: Mapping | None, width: int) -> list[str]:
-    """What the responses confirm of all significant voxels together, in words."""
+def _confirmed_lines(confirmed: Mapping | None, units: str, width: int) -> list[str]:
+    """What the responses confirm of all significant voxels, which are called ``units``, together, in words."""
     if confirmed is None:
         return []
     if confirmed["share"] is None:
         text = f"Whether the responses confirm a nonlinearity is not known: {confirmed['reason']}."
     else:
-        text = (
-            f"Of what is predicted in all significant voxels together, the responses confirm {confirmed['share']:z.1%} "
-        )
-        text += f"as nonlinear (standard error {confirmed['se']:.1%}, p = {confirmed['p_value']:.2g}; linear map "
-        text += f"{confirmed['linear_map']})."
+        text = f"Of what is predicted in all significant {units} together, the responses confirm "
+        text += f"{confirmed['share']:z.1%} as nonlinear (standard error {confirmed['se']:.1%}, p = "
+        text += f"{confirmed['p_value']:.2g}; linear map {confirmed['linear_map']})."
     return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")

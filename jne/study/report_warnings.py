@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from jne._core import capital
 from jne.accuracy import too_few_bootstraps
 from jne.measures import REGISTRY
+from jne.statistics import said_first
 
 _FOLLOWS = ("jne", "nonlinear_share", "prediction_share", "validated_share", "crossfit_share")
 STRONG = 0.3
@@ -64,7 +66,7 @@ def _of_confounds(measures: Mapping) -> list[str]:
         if rho is not None and abs(rho) >= STRONG:
             direction = "higher" if rho > 0 else "lower"
             found.append(
-                f"{_sentence(REGISTRY[name].label)} follows the noise ceiling over voxels (rank correlation {rho:+.2f}"
+                f"{capital(REGISTRY[name].label)} follows the noise ceiling over voxels (rank correlation {rho:+.2f}"
                 f"): it is {direction} where the signal is better. Differences in it between voxels or areas need not "
                 "be differences in nonlinearity; compare areas of the same noise ceiling."
             )
@@ -90,12 +92,7 @@ def _of_accuracy(result: xr.Dataset, predicted: np.ndarray) -> list[str]:
     if "p_value" in result:
         few = too_few_bootstraps(result["p_value"].values, settings["n_bootstrap"], settings["q"])
         found += [few] if few else []
-    gain = float((result["r2"] - result["r2_linear"]).median()) if "r2_linear" in result else np.nan
-    if gain <= 0:
-        found.append(
-            f"The nonlinear encoder predicts no better than the linear one (median difference of R² {gain:+.3f}): what "
-            "its Jacobian's variation is for remains open."
-        )
+    found += said_first(result)
     if "r2_linearised" in result and predicted.any():
         gain = float(np.nanmedian((result["r2"] - result["r2_linearised"]).values[predicted]))
         if gain <= 0:
@@ -141,7 +138,3 @@ def _of_data(facts: Mapping) -> list[str]:
     if facts["synthetic"]:
         found.append("The responses are synthetic: nothing here is a finding about a brain.")
     return found
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -8,12 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from jne.measures import REGISTRY
-from jne.statistics import intraclass_correlation
+from jne.measures import REGISTRY, short_label
+from jne.statistics import agreement_word, intraclass_correlation
 from jne.study.seeds import BY_SEED
-
-AGREEMENT = {0.5: "poorly", 0.75: "moderately", 0.9: "well", np.inf: "closely"}
-"""Words for an intraclass correlation below each of these (Koo and Li 2016)."""
 
 
 def seed_agreement(result: xr.Dataset, predicted: np.ndarray) -> dict:
@@ -30,7 +27,7 @@ def seed_warnings(seeds: Mapping) -> list[str]:
     """One sentence for each measure of which maps of single fits are more of the seed than of the voxel."""
     low = {name: value for name, value in seeds.get("agreement", {}).items() if value is not None and value < 0.5}
     return [
-        f"Two seeds' maps of the {REGISTRY[name].label} agree poorly (intraclass correlation {value:.2f}): more of "
+        f"Two seeds' maps of {short_label(name)} agree poorly (intraclass correlation {value:.2f}): more of "
         "such a map comes from the seed of the fit than from the voxel. The mean of more fits has less of it."
         for name, value in low.items()
     ]
@@ -43,10 +40,12 @@ def seed_lines(seeds: Mapping, width: int) -> list[str]:
     words = []
     for name, value in seeds["agreement"].items():
         known = value is not None
-        word = next(word for limit, word in AGREEMENT.items() if value < limit) if known else "not known"
+        word = agreement_word(value) if known else "not known"
         words.append(f"{REGISTRY[name].label}: {word}" + (f" ({value:.2f})" if known else ""))
-    text = f"Mean of {seeds['n']} fits. How far the maps of two of them agree (intraclass correlation): "
-    return ["", *textwrap.wrap(text + "; ".join(words) + ".", width, initial_indent="  ", subsequent_indent="  ")]
+    text = f"Mean of {seeds['n']} fits."
+    if any(value is not None for value in seeds["agreement"].values()):
+        text += f" How far the maps of two of them agree (intraclass correlation): {'; '.join(words)}."
+    return ["", *textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")]
 
 
 def share_of_one_fit(result: xr.Dataset, predicted: np.ndarray) -> float | None:

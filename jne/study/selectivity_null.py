@@ -14,7 +14,7 @@ import xarray as xr
 from jne._core import cached, hash_parameters
 from jne.accuracy import prediction_share, remove_linear
 from jne.measures import nonlinearity
-from jne.statistics import category_table
+from jne.statistics import area_samples, by_category
 from jne.study.best_layer import assemble
 from jne.study.study import Study
 
@@ -97,18 +97,36 @@ def _zscore(columns: np.ndarray) -> np.ndarray:
     return (columns - columns.mean(axis=0)) / np.where(scale > 0, scale, 1)
 
 
-def ungated_tables(study: Study, n_draws: int, *, random_state: int = 0, max_memory: str = "2GB") -> xr.Dataset:
+def ungated_tables(
+    study: Study, n_draws: int, *, category=None, random_state: int = 0, max_memory: str = "2GB"
+) -> xr.Dataset:
     """JNE-SS by area and category in ``n_draws`` studies like this one in which nothing is gated.
 
     Every draw simulates responses (`ungated_responses`), fits the study's encoder to them with a seed of its own, and
-    summarises its Jacobians at the test stimuli as `category_table` does. Cached draw by draw. Where voxels have layers
-    of their own, the voxels of each layer are simulated, and fitted, by themselves.
+    summarises its Jacobians at the test stimuli as `category_table` does. Cached draw by draw, before stimuli are
+    sorted into categories. Where voxels have layers of their own, the voxels of each layer are simulated, and fitted,
+    by themselves.
+
+    Parameters
+    ----------
+    study : Study
+        Of a dataset with a split and areas.
+    n_draws : int
+    category : array of str ``(n_samples,)``, optional
+        Of the study's stimuli, such as their clusters; by default their categories.
+    random_state : int
+    max_memory : str
 
     Returns
     -------
     xarray.Dataset
         ``jne_ss`` and ``signed (draw, area, category)``.
     """
+    if category is None and "category" not in study.result:
+        raise ValueError("study has stimuli without categories; give category, such as their clusters")
+    category = (study.result["category"].values if category is None else np.asarray(category)).astype(str)
+    if category.shape != (study.result.sizes["sample"],):
+        raise ValueError(f"category has shape {category.shape}; needed: one of each of the study's stimuli")
     parameters = {"study": study.folder.name, "random_state": random_state, "max_memory": max_memory}
 
     def draw(number: int) -> xr.Dataset:
@@ -117,20 +135,26 @@ def ungated_tables(study: Study, n_draws: int, *, random_state: int = 0, max_mem
         def compute() -> xr.Dataset:
             return _ungated(study, number, random_state, max_memory, fits)
 
-        return cached("selectivity-null", "ungated", key, compute, beside=fits)
+        return _by_category(cached("selectivity-null", "ungated", key, compute, beside=fits), category)
 
     return xr.concat([draw(number) for number in range(n_draws)], "draw")
+
+
+def _by_category(samples: xr.Dataset, category: np.ndarray) -> xr.Dataset:
+    tables = {name: by_category(values.to_pandas(), category) for name, values in samples.data_vars.items()}
+    first = tables["jne_ss"]
+    coords = {"area": first.index.to_numpy(object), "category": first.columns.to_numpy(object)}
+    return xr.Dataset({name: (("area", "category"), table) for name, table in tables.items()}, coords, samples.attrs)
 
 
 def _ungated(study: Study, draw: int, random_state: int, max_memory: str, fits: Path) -> xr.Dataset:
     measured = {layer: _ungated_part(part, draw, random_state, max_memory, fits / layer)
                 for layer, part in study.parts.items()}  # fmt: skip
     measured = assemble(measured, study.voxels_of)
-    measured = measured.assign({name: study.result[name] for name in ("roi", "category", "significant")})
-    tables = {name: category_table(measured, signed=signed) for name, signed in (("jne_ss", False), ("signed", True))}
-    first = tables["jne_ss"]
-    coords = {"area": first.index.to_numpy(object), "category": first.columns.to_numpy(object)}
-    return xr.Dataset({name: (("area", "category"), table) for name, table in tables.items()}, coords)
+    measured = measured.assign({name: study.result[name] for name in ("roi", "significant")})
+    samples = {name: area_samples(measured, signed=signed) for name, signed in (("jne_ss", False), ("signed", True))}
+    coords = {"area": samples["jne_ss"].columns.to_numpy(object)}
+    return xr.Dataset({name: (("sample", "area"), table) for name, table in samples.items()}, coords)
 
 
 def _ungated_part(study: Study, draw: int, random_state: int, max_memory: str, fits: Path) -> xr.Dataset:

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from sklearn.base import clone
 
 from jne._core import (
-    code_hash,
     hash_parameters,
     kept,
     one_at_a_time,
@@ -27,6 +25,7 @@ from jne.encoders import Encoder, ResidualEncoder, load_encoder
 from jne.study import refits as _refits
 from jne.study.measuring import measure_study
 from jne.study.seeds import combined, each_seed, measure_seeds
+from jne.study.settings import check_settings, prototypes, study_parameters
 
 _log = logging.getLogger(__name__)
 
@@ -213,7 +212,8 @@ def run_study(
     >>> study.result.sizes["sample"], study.encoder.get_params()["hidden_size"]
     (50, 16)
     """
-    if layer == "best" and layer not in data.layers:
+    check_settings(encoder_options, n_bootstrap, q, max_memory)
+    if data.means_best(layer):
         from jne.study.best_layer import run_best_layer  # here, as it runs studies
 
         return run_best_layer(
@@ -254,35 +254,6 @@ def run_study(
     if few := too_few_bootstraps(result["p_value"].values, n_bootstrap, q):
         warnings.warn(few, stacklevel=2)
     return Study(data, fitted, straight, result, folder)
-
-
-def study_parameters(
-    data: EncodingDataset, layer: str, prototype: Encoder, encoder_options: Mapping | None, **settings
-) -> dict:
-    """What a study is known by: the key of its folder, and its attributes."""
-    return {
-        "layer": layer,
-        "encoder": prototype.describe(),
-        "encoder_options": dict(encoder_options or {}),
-        **settings,
-        "data": data.name,
-        "data_hash": data.hash,
-        "code_hash": code_hash("study"),
-    }
-
-
-def prototypes(encoder: Encoder | type[Encoder], options: dict, seed: int) -> tuple[Encoder, Encoder]:
-    """The unfitted encoder of a study, and its linear reference."""
-    if isinstance(encoder, type) and issubclass(encoder, Encoder):
-        prototype = encoder(**options)
-    elif isinstance(encoder, Encoder):
-        prototype = clone(encoder).set_params(**options)
-    else:
-        raise ValueError(f"encoder={encoder!r}; give an encoder (a subclass of jne.encoders.Encoder), or its class")
-    if "random_state" not in options:
-        prototype = prototype.with_seed(seed)
-    residual = prototype if isinstance(prototype, ResidualEncoder) else ResidualEncoder(random_state=seed)
-    return prototype, clone(residual).set_params(activation=None)
 
 
 def _fitted(prototype: Encoder, folder: Path, name: str, data: EncodingDataset, layer, progress: bool) -> Encoder:

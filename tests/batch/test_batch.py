@@ -151,7 +151,10 @@ BROKEN = {
     "parameter": ({"notebooks": ["a.ipynb"], "parameters": {"sed": 1}}, "parameter 'sed'; they have options, seed"),
     "grid name": ({"notebooks": ["a.ipynb"], "grid": {"sed": [1]}}, "parameter 'sed'; they have options, seed"),
     "grid value": ({"notebooks": ["a.ipynb"], "grid": {"seed": 1}}, "seed is 1; expected a list"),
-    "entry": ({"notebooks": ["a.ipynb"], "parameters": {"seed": 1, "seed.x": 2}}, "entry of seed, which is 1"),
+    "entry": (
+        {"notebooks": ["a.ipynb"], "parameters": {"seed": 1, "seed.x": 2}},
+        r"seed is \{'x': 2\}, a mapping",
+    ),
     "run": ({"notebooks": ["a.ipynb"], "runs": [{"sed": 1}]}, "a has no parameter 'sed'; it has options, seed"),
     "run's notebook": ({"notebooks": ["a.ipynb"], "runs": [{"notebook": "b"}]}, "'b' is not among notebooks"),
     "runs": ({"notebooks": ["a.ipynb"], "runs": {"seed": 1}}, "expected a list"),

@@ -11,6 +11,7 @@ from test_batch import write_grid, write_notebook
 
 from jne.batch import read_grid, summary_table
 from jne.batch.run import execute_run, read_record, write_record
+from jne.batch.submit import pending_runs
 from jne.book import chapter_records, declared_parameters, read_notebook, read_records
 
 
@@ -49,9 +50,9 @@ def huge(path):
 NO_FILES = {
     "pipe": (pipe, "is a pipe"), "device": (device, "is a device"), "link to nothing": (nothing, "is a link to"),
     "folder": (lambda path: path.mkdir(), "is a folder"), "huge": (huge, "JNE_MAX_MEMORY"),
-    "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "cannot be read"),
+    "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "cannot be read|not whole in UTF-16"),
     "deep": (lambda path: path.write_text("[" * 10**5), "cannot be read"),
-    "empty": (lambda path: path.write_text(""), "cannot be read"),
+    "empty": (lambda path: path.write_text(""), "cannot be read|is empty"),
 }  # fmt: skip
 RECORDS = {
     "a list": [1], "no status": {}, "another status": {"status": "<script>"}, "status of many": {"status": ["done"]},
@@ -72,8 +73,13 @@ def test_records_and_notebooks_are_plain_files_within_the_limit(kept, tmp_path, 
     make, message = NO_FILES[kind]
     grid, folder, path = kept
     make(path)
-    with pytest.raises(ValueError, match=rf"record of a run: .*{message}"):
-        summary_table(grid, folder)
+    if message.startswith("cannot be read"):
+        with pytest.warns(UserWarning, match=rf"record of a run: .*({message}).* set aside as .*json.damaged"):
+            assert summary_table(grid, folder)["status"].tolist() == ["missing"]
+        path.with_name(f"{path.name}.damaged").rename(path)
+    else:
+        with pytest.raises(ValueError, match=rf"record of a run: .*{message}"):
+            summary_table(grid, folder)
     make(tmp_path / "b.ipynb")
     for read in (read_notebook, read_records, declared_parameters):
         with pytest.raises(ValueError, match=message):
@@ -84,11 +90,12 @@ def test_records_and_notebooks_are_plain_files_within_the_limit(kept, tmp_path, 
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_records_of_another_form_are_told(kept, kind):
+def test_records_of_another_form_are_told_and_set_aside(kept, kind):
     grid, folder, path = kept
     path.write_text(json.dumps(RECORDS[kind]))
-    with pytest.raises(ValueError, match=r"record of a run: .*\.json cannot be read .*; delete it"):
-        summary_table(grid, folder)
+    with pytest.warns(UserWarning, match=r"record of a run: .*\.json (holds|.* cannot be read).* set aside as"):
+        assert summary_table(grid, folder)["status"].tolist() == ["missing"]
+    assert path.with_name(f"{path.name}.damaged").is_file() and pending_runs(grid, folder) == [*grid.runs]
 
 
 def test_a_record_is_read_as_it_was_written(kept):

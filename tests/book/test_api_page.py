@@ -85,7 +85,7 @@ def test_every_listed_name_stands_under_the_heading_of_its_part():
 def test_docstrings_follow_the_lists_with_inherited_methods():
     hooks = {}
     app = MagicMock()
-    app.connect = lambda event, hook, **_: hooks.update({event: hook})
+    app.connect = lambda event, hook, **_: hooks.setdefault(event, hook)
     setup(app)
     source = [
         "## At a glance\n\n### Encoders\n\n.. autosummary::\n\n   jne.RidgeEncoder\n   ~jne.statistics.spearman\n"
@@ -97,3 +97,34 @@ def test_docstrings_follow_the_lists_with_inherited_methods():
     other = ["# A page without lists\n"]
     hooks["source-read"](None, "book/method", other)
     assert other == ["# A page without lists\n"]
+
+
+def test_page_of_commands_begins_with_a_list_and_keeps_the_indents_of_examples():
+    hooks = {}
+    app = MagicMock()
+    app.connect = lambda event, hook, **_: hooks.setdefault(event, []).append(hook)
+    setup(app)
+    source = [(ROOT / "book/cli.md").read_text()]
+    for hook in hooks["source-read"]:
+        hook(None, "book/cli", source)
+    listed = re.findall(r'^\| <a href="#([\w-]+)"><code>(jne [\w ]+)</code></a> \| \w.*\. \|$', source[0], re.MULTILINE)
+    assert ("jne-prepare-nsd", "jne prepare nsd") in listed and ("jne-batch", "jne batch") in listed
+    assert source[0].index("jne prepare nsd") < source[0].index(".. click::")
+
+    (mend,) = hooks["sphinx-click-process-description"]
+    lines = ["Runs.", "", "| A GRID.yml:", "|   grid:", "|     x: [1]", "", "| Example:", "|   jne batch \\", ""]
+    mend(None, None, lines)
+    assert lines == [
+        "Runs.", "", "A GRID.yml:", "", ".. code-block:: text", "", "   grid:", "     x: [1]", "", "",
+        "Example:", "", ".. code-block:: shell", "", "   jne batch \\", "", "",
+    ]  # fmt: skip
+
+
+def test_references_of_docstrings_have_plain_numbers():
+    hooks = {}
+    app = MagicMock()
+    app.connect = lambda event, hook, **_: hooks.update({event: hook})
+    setup(app)
+    context = {"script_files": [], "body": "<p>As published <span>[R45afec85dff4-1]</span>.</p>"}
+    hooks["html-page-context"](app, "book/api", "page.html", context, None)
+    assert context["body"] == "<p>As published <span>[1]</span>.</p>"

@@ -22,7 +22,7 @@ from jne._core import available_cores
 from jne.book.build import build_book, default_folder, find_root, read_contents
 from jne.book.execute import BookError, execute_notebook
 from jne.book.html import make_html
-from jne.book.measured import measured
+from jne.book.measured import measured_texts
 from jne.book.notebooks import declared_parameters, make_presentable, read_parameters
 from jne.cli import main
 
@@ -89,7 +89,7 @@ def book(tmp_path_factory):
         "all: {seed: 5}\nhierarchy: {seed: 6, options: {thin: 7, x: [null, true]}}\n"
     )
     data = root / "recordings é.nc"
-    data.write_text("")
+    data.write_text("of another kind")
     lines = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JNE_REPOSITORY", "")  # as where the address is not known
@@ -183,7 +183,7 @@ def test_downloads_are_the_executed_chapters(book):
 
 
 def test_pages_quote_what_was_measured():
-    texts = measured(ROOT)
+    texts = measured_texts(ROOT)
     grid = json.loads((ROOT / "benchmarks/results/batch.json").read_text())["grid"]
     plain, two = grid["seconds"]["plain loop, no cache"], grid["seconds"]["batch, 2 workers"]
     assert f"| batch, 2 workers | {two / 60:.1f} | {plain / two:.1f} |" in texts["batch_grid"]
@@ -193,10 +193,21 @@ def test_pages_quote_what_was_measured():
     pages = "".join(path.read_text() for path in (ROOT / "book").iterdir() if path.suffix in (".md", ".ipynb"))
     assert set(re.findall(r"{{(\w+)}}", pages)) == set(texts)
     assert not [name for name, text in texts.items() if "nobody has measured" in text]
+    card = json.loads((ROOT / "benchmarks/results/gpu.json").read_text())["sections"]
+    assert (
+        f"200,000 voxels | one NVIDIA H200 | {card['brain, float32']['plain']['seconds']:.0f} seconds |"
+        in texts["plan_time"]
+    )
+    assert (
+        "| the Jacobian kept, 1,000 stimuli, 15,000 voxels | 46.08 |" in texts["plan_memory"]
+    )  # 1000 x 15000 x 768 x 4 bytes
+    validated = json.loads((ROOT / "benchmarks/results/validated.json").read_text())["sections"]
+    few = validated["recovery: 1000 training stimuli, 64 features"]["1 fits"]
+    assert f"| 64 | 1,000 | {few['explained']:.0%} | {few['jne']['with_share']:.2f} |" in texts["plan_stimuli"]
 
 
 def test_without_measurements_the_pages_say_so(tmp_path):
-    assert all("nobody has measured yet" in text for text in measured(tmp_path).values())
+    assert all("nobody has measured yet" in text for text in measured_texts(tmp_path).values())
 
 
 @pytest.mark.slow
@@ -267,13 +278,16 @@ def test_a_chapter_is_kept_until_something_it_is_made_of_changes(tmp_path, monke
 
 @pytest.mark.slow
 def test_a_chapter_reads_what_those_before_it_recorded(tmp_path, monkeypatch, plain_pages):
-    """Also where it is built alone, and from what an earlier build has kept."""
+    """Also where it is built alone, and from what an earlier build has kept; likewise the figures it showed."""
     monkeypatch.setenv("JNE_RESULTS", str(tmp_path / "kept"))
     root = make_root(tmp_path / "clone")
-    write_notebook(root / "book/first.ipynb", "import jne\njne.record('answer', {'V2': 42, 'V1': 0.5})")
-    reading = "from jne.book import chapter_records\nprint(list(chapter_records()['first'].items()))"
+    shown = "import matplotlib.pyplot as plt\nfrom jne.plotting import show\nshow(plt.subplots()[0], 'Two', paper='6b')"
+    record = "import jne\njne.record('answer', {'V2': 42, 'V1': 0.5})"
+    write_notebook(root / "book/first.ipynb", record, shown, title="First")
+    reading = "from jne.book import chapter_figures, chapter_records\nprint(list(chapter_records()['first'].items()),"
+    reading += " [(one.anchor, one.title, one.paper, one.caption) for one in chapter_figures()])"
     write_notebook(root / "book/second.ipynb", reading, about={"after": ["first"]})
-    expected = "[('answer.V2', 42), ('answer.V1', 0.5)]"
+    expected = "[('answer.V2', 42), ('answer.V1', 0.5)] [('fig-first-1', 'First', ('6b',), 'Two')]"
     for only in (["second"], []):
         lines = []
         index = build_book(root=root, only=only, report=lines.append)
@@ -464,7 +478,7 @@ def test_parameters_are_merged(tmp_path):
     data = root / "d.nc"
     values = read(root, "all: {data: x, seed: 1, options: {a: 1}}\nfirst: {seed: 2}\nsecond:\n", data)
     assert values == {"first": {"data": str(data), "seed": 2, "options": {"a": 1}}, "second": {"seed": 1}}
-    data.write_text("")
+    data.write_text("of another kind")
     assert read(root, "first: {data: d.nc}")["first"]["data"] == str(data)
     assert read(root, "") == {"first": {}, "second": {}}
 

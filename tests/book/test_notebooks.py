@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 
+from jne._core import plain_value
 from jne.book.build import read_contents
 from jne.book.notebooks import declared_parameters, read_parameters
+from jne.measures import short_label
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
@@ -46,9 +49,28 @@ def test_no_scenario_of_the_hierarchy_has_a_gate():
     (cell,) = [cell for cell in code_cells(ROOT / "book/hierarchy.ipynb") if "scenarios = {}" in cell.source]
     asked = []
     jne = SimpleNamespace(load_dataset=lambda data, **options: asked.append(options), run_study=MagicMock())
-    names = {"data": "synthetic", "subject": 1, "layer": None, "settings": {}, "synthetic_options": {"gate": True}}
+    names = {"data": "synthetic", "subject": 1, "layer": None, "settings": {}, "simulate": True}
+    names["synthetic_options"] = {"gate": True}
     exec(cell.source, {**names, "jne": jne})
     assert len(asked) == 4 and [options["gate"] for options in asked] == [False] * 4
+    exec(cell.source, {**names, "simulate": False, "jne": SimpleNamespace()})  # nothing is asked for
+
+
+@pytest.mark.parametrize("rho", [None, 0.5])
+def test_a_run_of_the_hierarchy_records_verdicts_and_trends_under_the_same_names_for_every_subject(rho, monkeypatch):
+    tail = code_cells(ROOT / "book/hierarchy.ipynb")[-1]
+    verdict = {"id": "l2", "verdict": "holds", "value": 0.99}
+    monkeypatch.setattr("jne.study.judge_studies", lambda studies: [verdict] if studies == "studies" else [])
+    found = {}
+    trends = pd.DataFrame({"rho": [rho]}, pd.MultiIndex.from_tuples([("subject 3", "jne")], names=["", "measure"]))
+    names = {"has_levels": rho is not None, "scenarios": {}, "claims": True, "studies": "studies", "plain": trends}
+    first = SimpleNamespace(attrs={"synthetic": 1})
+    jne = SimpleNamespace(record=lambda name, value: found.update({name: plain_value(name, value)}))
+    exec(
+        tail.source, {**names, "results": {"subject 3": first}, "first": first, "jne": jne, "short_label": short_label}
+    )
+    trend = {} if rho is None else {"trend": {"JNE": rho}}
+    assert found == {"synthetic": True, **trend, "claim": {"l2": "holds"}, "claim value": {"l2": 0.99}}
 
 
 @each_notebook

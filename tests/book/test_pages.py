@@ -17,7 +17,7 @@ from PIL import Image
 
 from jne import plotting
 from jne._core import as_written
-from jne.book.pages import glossary_terms, lay_out, link_terms
+from jne.book.pages import fold_together, glossary_terms, lay_out, link_terms
 from jne.plotting import describe
 
 v4 = nbformat.v4
@@ -59,28 +59,47 @@ def page(tmp_path, monkeypatch):
 
 
 def test_code_is_folded_unless_it_is_the_point(page):
-    _, parameters, code, shown = page.cells
+    _, parameters, code, shown, _ = page.cells
     assert "hide-input" in parameters.metadata.tags and "hide-input" in code.metadata.tags
     assert "hide-input" not in shown.metadata.tags
     assert parameters.metadata.mystnb.code_prompt_show == "Parameters of this run"
 
 
-def test_figure_has_caption_words_size_and_provenance(page, tmp_path):
+def test_code_stands_in_one_fold_beside_the_figure_that_it_makes():
+    def code(source, *tags, shows=False):
+        outputs = [v4.new_output("stream", text="1")] if shows else []
+        return v4.new_code_cell(source, metadata={"tags": list(tags)}, outputs=outputs)
+
+    first, second, last = (v4.new_markdown_cell(text) for text in ("One.", "Two.", "Three."))
+    notebook = v4.new_notebook(cells=[
+        code("seed = 0", "parameters"), code("import jne"), first, code("fit()"), code("draw()", shows=True), second,
+        code("write()", "remove-cell"), code("table()", shows=True), code("point()", "show-input"),
+        code("more()"), last, code("show()", "hide-input", shows=True), code("end()"),
+    ])  # fmt: skip
+    fold_together(notebook)
+    assert [cell.source for cell in notebook.cells] == [
+        "seed = 0", "One.", "import jne\n\nfit()\n\ndraw()", "Two.", "write()", "table()", "point()",
+        "Three.", "more()\n\nshow()", "end()",
+    ]  # fmt: skip
+
+
+def test_figure_has_caption_words_and_size_and_the_page_one_line_of_provenance(page, tmp_path):
     (output,) = page.cells[2].outputs  # the caption that Jupyter shows has become that of the figure
     text = output.data["text/markdown"]
     image = re.match(r"`+\{figure\} (_figures/\w+\.png)\n", text)
     assert (tmp_path / image[1]).stat().st_size > 1000
     assert ':alt: "Synthetic: accuracy. R² against noise ceiling."' in text
     assert f":width: {round(plt.rcParams['figure.figsize'][0] * 96)}px" in text
-    assert "\n\nSee *this*.\n\n" in text
-    facts = re.findall(r"<span>(.*?)</span>", text)
-    assert facts == [
+    assert "\n\nSee *this*.\n" in text
+    line = page.cells[-1].source
+    head, study = line.split("</summary>")
+    assert re.findall(r"<span>(.*?)</span>", head) == ["notebook: book/chapter.ipynb", "version: jne 1"]
+    assert study.startswith("\n\n{numref}`fig-chapter-1`: ")
+    assert re.findall(r"<span>(.*?)</span>", study) == [
         "responses: recorded, 1 stimuli (held-out test stimuli), 2 voxels",
         f"data: {as_written('<b>A & B</b>')}",
         "layer: deep",
         "seed: 3",
-        "notebook: book/chapter.ipynb",
-        "version: jne 1",
     ]
 
 

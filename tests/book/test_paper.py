@@ -17,8 +17,8 @@ import jne
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "https://github.com/Gaitxh/JNE"
-# Of the paper: its clusters, features, stimuli (in thousands), bootstraps, epochs of patience, subjects, tiers.
-NUMBERS = {"43", "768", "8,000", "1,000", "200", "8", "1", "2", "5", "7"}
+# Of the paper: clusters, features, stimuli (in thousands), all images, bootstraps, epochs of patience, subjects, tiers.
+NUMBERS = {"43", "768", "8,000", "1,000", "73,000", "200", "8", "1", "2", "5", "7"}
 # Of its simulations: inputs in a window, ranges of the inputs.
 NUMBERS |= {"1,001", "10", "100", "10,000"}
 # What only the release states or does, and what neither does.

@@ -67,14 +67,14 @@ REFUSED = {
     "a: !!int x": "invalid literal",
     "a: [1": "line 1",
     "a: 1\n---\nb: 2": "single document",
-    b"a: M\xfcller": "unacceptable character",
+    b"a: M\xfcller": "is not in UTF-8: line 1 has 'a: Müller'",
     "[" * 3000: "nested too deeply",
 }
 
 
 @pytest.mark.parametrize("content", REFUSED, ids=lambda content: str(content)[:20])
 def test_what_is_ambiguous_or_broken_is_refused_with_the_file(read, content):
-    with pytest.raises(ValueError, match=r"mine\.yml: ") as error:
+    with pytest.raises(ValueError, match=r"mine\.yml") as error:
         read(content)
     assert REFUSED[content] in str(error.value)
 

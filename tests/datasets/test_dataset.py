@@ -60,6 +60,17 @@ def test_the_description_counts_what_is_there(tiny_dataset):
         assert part in text
 
 
+def test_many_categories_are_counted_and_few_are_listed(tiny_content):
+    names = [f"thing{i % 50}" for i in range(60)]
+    data = EncodingDataset(tiny_content.assign(category=("stimulus", np.array(names, object))))
+    text = describe_text(data)
+    assert "categories 50 of them, 1 to 2 stimuli each, such as thing0, thing1, thing2, thing3, thing4 ceiling" in (
+        " ".join(text.split())
+    )
+    assert max(map(len, text.splitlines())) <= 79
+    assert len(describe(data)["categories"]) == 50
+
+
 def test_a_missing_dataset_and_a_misplaced_option_are_named(tmp_path, tiny_content):
     with pytest.raises(FileNotFoundError, match=r"no dataset file .*absent\.nc"):
         load_dataset(tmp_path / "absent.nc")
@@ -70,5 +81,5 @@ def test_a_missing_dataset_and_a_misplaced_option_are_named(tmp_path, tiny_conte
 
 def test_a_newer_format_asks_for_an_update(tiny_content, tmp_path):
     xr.Dataset.to_netcdf(tiny_content.assign_attrs(format_version=99), tmp_path / "new.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match="format_version 99; this jne reads up to 1: update jne"):
+    with pytest.raises(ValueError, match="format_version 99; this jne reads up to 2: update jne"):
         load_dataset(tmp_path / "new.nc")

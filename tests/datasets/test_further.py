@@ -61,7 +61,7 @@ def test_the_hash_and_the_description_know_them(tmp_path):
     with_them, without = jne.EncodingDataset(with_further()), jne.EncodingDataset(make_content())
     assert with_them.hash != without.hash
     assert describe(with_them)["n_further"] == 7 and describe(without)["n_further"] == 0
-    assert "up to 3 times; 7 more without responses" in describe_text(with_them)
+    assert "up to 3 times; 7 more without responses" in " ".join(describe_text(with_them).split())
     assert "also of 7 stimuli without responses" in " ".join(repr(with_them).split())
     path = jne.save_dataset(with_further(), tmp_path / "a.nc").path
     assert "7 more without responses" in CliRunner().invoke(main, ["info", str(path)]).output

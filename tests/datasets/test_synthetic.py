@@ -187,6 +187,16 @@ def test_profiles_rise_or_stay_flat(name):
     assert 0 < rising.min() and rising.max() < 1
 
 
+def test_small_shares_are_a_fifth_of_the_rising_ones_and_stay_above_zero():
+    level = np.array([LEVELS.index(level) for level in load_cortex().level])
+    rising, few = (planted_profile("alpha", profile, 1, 0) for profile in ("rising", "small"))
+    # Of V1 the spread is as large a part of the level in both; the field is the same.
+    np.testing.assert_allclose(5 * few[level == 0], rising[level == 0])
+    means = [5 * few[level == i].mean() / rising[level == i].mean() for i in range(6)]
+    np.testing.assert_allclose(means, 1, atol=0.12)
+    assert 0 < few.min() and few.max() < 0.25
+
+
 def test_the_four_scenarios_differ_only_in_their_profiles():
     scenarios = {(a, c): small(alpha=a, ceiling=c) for a in ("flat", "rising") for c in ("flat", "rising")}
     for (a, c), data in scenarios.items():

@@ -43,6 +43,19 @@ BAD = {
         make_content().assign(thumbnail=(("stimulus", "rgb", "y", "x"), np.zeros((60, 3, 4, 4), np.uint8))),
         r"thumbnail has shape \(60, 3, 4, 4\)",
     ),
+    "pictures of nothing": (
+        make_content().assign(thumbnail=(("stimulus", "y", "x", "rgb"), np.zeros((60, 0, 0, 3), np.uint8))),
+        r"thumbnail has shape \(60, 0, 0, 3\)",
+    ),
+    **{
+        f"{name} of two axes": (
+            make_content().assign({name: (("voxel", "k"), np.zeros((8, 2), int))}), rf"variable {name} has dimensions"
+        )
+        for name in ("vertex", "noise_ceiling", "roi", "roi_mine", "hemisphere", "level")
+    },
+    "folds of two axes": (
+        make_content().assign(fold=(("stimulus", "k"), np.zeros((60, 2), int))), "variable fold has dimensions"
+    ),
 }  # fmt: skip
 
 

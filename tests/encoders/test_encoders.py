@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -134,6 +136,15 @@ def test_the_caller_may_have_switched_gradients_off(make, mode):
     assert np.abs(jacobian(encoder, arrays[2][:5])).max() > 0  # no tensor of it is bound to that mode
 
 
+def test_the_order_of_minibatches_is_drawn_from_the_encoder_s_seed(monkeypatch):
+    seeds, draw = [], torch.randperm
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: seeds.append(generator.initial_seed()) or draw(n))
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
+    ResidualEncoder(4, batch_size=8, max_epochs=2, random_state=17, device="cpu").fit(X, Y, X[:9], Y[:9])
+    assert seeds == [17, 17]
+
+
 def test_minibatches_see_every_sample_once():
     arrays = make_arrays(n_train=100)
     encoder = small(batch_size=32, lr=0.0, max_epochs=1).fit(*arrays)
@@ -158,7 +169,7 @@ def test_files_that_are_no_encoder_are_named(tmp_path):
     with pytest.raises(ValueError, match="holds a ResidualEncoder, not a RidgeEncoder"):
         RidgeEncoder.load(path)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match="not a readable safetensors file"):
+    with pytest.raises(ValueError, match=r"broken\.safetensors .* cannot be read as a safetensors file"):
         load_encoder(path)
 
 
@@ -280,6 +291,16 @@ def test_cross_predictions_never_saw_their_fold(make, tiny_content):
     assert np.abs(after[folds != 2] - predictions[folds != 2]).max() > 0.1
 
 
+def test_cross_predictions_are_made_with_the_encoder_s_own_parameters(tiny_content):
+    folds = np.arange(60) % 5
+    content = tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", folds))
+    predictions, Y = RidgeEncoder(alphas=[1e12]).cross_predict(EncodingDataset(content)), content["responses"].values
+    # Of so much regularisation only the mean of the other folds is left.
+    for fold in range(5):
+        expected = np.broadcast_to(Y[folds != fold].mean(axis=0), (12, Y.shape[1]))
+        np.testing.assert_allclose(predictions[folds == fold], expected, atol=1e-4)
+
+
 def test_ridge_chooses_its_regularisation_over_the_datasets_own_folds(tiny_content):
     # Fold means differ in X and Y alike: only folds that keep them together see that this does not generalise.
     rng = np.random.default_rng(0)
@@ -297,3 +318,23 @@ def test_ridge_chooses_its_regularisation_over_the_datasets_own_folds(tiny_conte
 def test_a_dataset_with_a_split_has_no_cross_predictions(tiny_dataset):
     with pytest.raises(ValueError, match="has a split and no folds"):
         small().cross_predict(tiny_dataset)
+
+
+@pytest.mark.parametrize(("batch_size", "in_a_step"), [(50, 50), (None, 300), (1000, 300)])
+def test_threads_are_counted_for_the_work_of_one_step(batch_size, in_a_step, monkeypatch):
+    works = []
+    monkeypatch.setattr("jne.encoders.residual.threads_for", lambda work: works.append(work) or nullcontext())
+    small(batch_size=batch_size, max_epochs=1).fit(*make_arrays(n_features=6, n_voxels=5, n_train=300))
+    assert works == [(6 * 32 + 2 * 32 * 32 + 32 * 5) * in_a_step]
+
+
+def test_ridge_chooses_from_powers_of_ten_unless_told_otherwise():
+    np.testing.assert_allclose(RidgeEncoder().alphas, [0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6], rtol=1e-12)
+
+
+@pytest.mark.parametrize("make", [lambda: small(max_epochs=2), RidgeEncoder])
+def test_a_feature_that_never_varies_in_training_carries_nothing(make):
+    X, Y, X_val, Y_val = make_arrays()
+    X[:, 2] = X_val[:, 2] = 7
+    encoder = make().fit(X, Y, X_val, Y_val)
+    assert not encoder.scale_features(X)[:, 2].any() and np.isfinite(encoder.predict(X_val)).all()

@@ -116,7 +116,7 @@ def test_scikit_learn_clones_the_packages_own_encoders(encoder):
 def test_parameters_that_were_set_later_are_checked_by_fit(arrays):
     with pytest.raises(ValueError, match="max_epochs=0 is not a whole number of at least 1"):
         ResidualEncoder().set_params(max_epochs=0).fit(*arrays[:4])
-    with pytest.raises(ValueError, match=r"alphas=\[-1\]; needed: one or more positive numbers"):
+    with pytest.raises(ValueError, match="one of alphas=-1; accepted is a number above 0"):
         RidgeEncoder().set_params(alphas=[-1]).fit(*arrays[:4])
 
 
@@ -140,8 +140,61 @@ def test_a_file_of_a_class_that_is_not_defined_says_so(arrays, tmp_path, monkeyp
         jne.load_encoder(path)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"encoder_options": {"hiden_size": 8}},
+            "encoder_options names 'hiden_size'; ResidualEncoder has hidden",
+        ),
+        ({"encoder_options": [8]}, r"encoder_options=\[8\]; needed: names and values"),
+        ({"encoder_options": {"lr": "1e-3"}}, r"lr='1e-3' \(a text\) is not a finite number"),
+        ({"encoder": TanhEncoder(scales=(len,))}, r"scales=.*cannot be saved with its fit"),
+        ({"n_bootstrap": "200"}, "n_bootstrap='200' is not a whole number"),
+        ({"q": "0.05"}, r"q='0.05' \(a text\) is not a finite number"),
+        ({"max_memory": "lots"}, "max_memory='lots' is not a size"),
+        ({"layer": "best", "q": 2}, "q=2; needed: a false discovery rate"),
+    ],
+    ids=["unknown", "list", "text", "unsaved", "bootstrap", "rate", "memory", "best layer"],
+)
+def test_what_would_fail_after_the_fit_is_told_before_it(tiny_dataset, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        jne.run_study(tiny_dataset, **options, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+SAME = {
+    "hidden_size": [np.int64(8), np.array(8), torch.tensor(8), np.uint8(8)],
+    "lr": [np.float32(0.5), np.float16(0.5), np.longdouble(0.5), torch.tensor(0.5)],
+    "activation": [np.str_("gelu")],
+    "bias": [np.bool_(True)],
+    "batch_size": [np.int32(5)],
+    "random_state": [np.uint16(3)],
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_numbers_of_other_libraries_are_saved_as_pythons_own(name, arrays, tmp_path):
+    for value in SAME[name]:
+        given = value.item() if hasattr(value, "item") else value
+        given = float(given) if name == "lr" else given
+        plain, other = (ResidualEncoder(**{"hidden_size": 4, "max_epochs": 1, name: v}) for v in (given, value))
+        assert plain.describe() == other.describe()
+        found = other.fit(*arrays[:4]).save(tmp_path / "other.safetensors").read_bytes()
+        assert found == plain.fit(*arrays[:4]).save(tmp_path / "plain.safetensors").read_bytes()
+        assert jne.load_encoder(tmp_path / "other.safetensors").get_params()[name] == given
+
+
+def test_a_study_with_numbers_of_numpy_is_that_of_pythons_own(tiny_dataset, tmp_path):
+    sizes = np.array([4])
+    for size, seed, n in ((sizes[0], np.int64(1), np.int32(10)), (4, 1, 10)):
+        options = {"hidden_size": size, "max_epochs": 1}
+        study = jne.run_study(tiny_dataset, encoder_options=options, seed=seed, n_bootstrap=n, folder=tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [study.folder.name]
+
+
 def test_a_parameter_that_no_file_can_hold_is_named(arrays, tmp_path):
-    encoder = TanhEncoder(scales=(0.5, torch.tensor(1.0))).fit(*arrays[:4])
-    with pytest.raises(TypeError, match=r"tensor\(1.\), in a parameter or in history_, cannot be saved"):
+    encoder = TanhEncoder().fit(*arrays[:4]).set_params(scales=(0.5, np.datetime64("2020-01-01")))
+    with pytest.raises(TypeError, match=r"datetime.date\(2020, 1, 1\), in a parameter or in history_, cannot be saved"):
         encoder.save(tmp_path / "own.safetensors")
     assert not list(tmp_path.iterdir())

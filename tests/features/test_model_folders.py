@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from jne.features.vision_transformers import TransformersBackbone
 
-transformers = pytest.importorskip("transformers", reason="needs pip install 'jne[clip]'")
+transformers = pytest.importorskip("transformers", reason="needs pip install -e '.[clip]'")
 
 CANARY = "the text of a file that nobody named"
 
@@ -140,7 +140,7 @@ HOSTILE = {
     ),
     "own configuration": (lambda f: code(f, "config.json", "AutoConfig", model_type="unheard"), CODE),
     "own model": (
-        lambda f: code(f, "config.json", "AutoModel", model_type="distilbert"), "lack .* arrays of DistilBert"
+        lambda f: code(f, "config.json", "AutoModel", model_type="distilbert"), "DistilBertModel does not take images"
     ),
     "own processor": (
         lambda f: code(f, "preprocessor_config.json", "AutoImageProcessor", image_processor_type="Own"), CODE

@@ -58,6 +58,17 @@ def test_jacobians_are_those_of_autograd_and_weights_stay_as_they_were(wiring, m
     assert all(map(torch.equal, weights, module.parameters()))
 
 
+def test_slopes_of_every_kind_count_where_rows_without_one_are_left_out(monkeypatch):
+    monkeypatch.setattr(rule, "_MASK_FROM", 0)
+    module = Trunk(lambda m, x: F.hardswish(m.c(F.hardswish(m.b(F.hardswish(m.a(x))))))).double()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight *= 8  # slopes are 0, below 0, above 1, and 1
+    X = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = torch.func.vmap(torch.func.jacrev(lambda x: module(x[None])[0]))(X)
+    torch.testing.assert_close(chain_rule(recognise(module), X), expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("owned", [True, False])
 def test_a_sum_uses_the_memory_of_a_jacobian_that_is_its_own(owned):
     values = [rule.Value(torch.ones(2, 3), torch.full((2, 3, 5), float(i)), owned=owned) for i in (1, 2)]

@@ -9,7 +9,9 @@ from cases import CASES, Functional, Gated
 from oracles import dense_jacobian
 from torch import nn
 
+from jne._core import Budget
 from jne.jacobians import jacobian, split_readout
+from jne.jacobians.derivatives import Derivative, plan, pull_autograd
 
 
 def ends(readout, after):
@@ -128,3 +130,19 @@ def test_jacobian_refuses_what_does_not_fit_and_says_how_much_it_needs():
 def test_jacobian_refuses_a_bad_chunk(chunk, X):
     with pytest.raises(ValueError, match=r"chunk=.* is not a whole number of at least 1"):
         jacobian(Functional(), X, chunk=chunk)
+
+
+def test_outputs_without_any_input_have_a_slope_of_zero(X):
+    weight = torch.ones(3, requires_grad=True)
+    rows = pull_autograd(lambda x: weight.expand(len(x), 3) ** 2, torch.as_tensor(X), torch.eye(3))
+    assert rows.shape[1] == 3 and not rows.any()
+
+
+def test_the_least_memory_is_enough_for_one_direction_of_one_sample():
+    derivative = Derivative("reverse", lambda X, directions: X, sample_bytes=100, direction_bytes=40)
+    X, width = torch.zeros(20, 7), 7
+    least = 100 + 40 + 3 * 4 * width + 12 * width  # graph, direction, a row on the way, its mean
+    assert plan(derivative, X, 8, width, Budget(least), None) == (1, 1, False)
+    with pytest.raises(ValueError, match=rf"one row of one sample's Jacobian needs at least {least} bytes"):
+        plan(derivative, X, 8, width, Budget(least - 1), None)
+    assert plan(derivative, X, 8, width, Budget(10**6), None) == (8, 20, True)

@@ -265,3 +265,18 @@ def test_samples_beyond_float32_are_told_as_such():
 def test_tensors_without_plain_numbers_are_refused(samples):
     with pytest.raises(ValueError, match=r"X has dtype .*; give an ordinary tensor"):
         nonlinearity(nn.Linear(6, 3), samples)
+
+
+def test_a_model_is_tried_between_samples_and_nowhere_else():
+    """Beyond them it may not be defined."""
+    places = []
+
+    class Seen(nn.Module):
+        def forward(self, x):
+            places.append(x.detach().reshape(-1, 6))
+            return x.abs() @ torch.ones(6, 2).to(x)  # kinks, so that every step is tried
+
+    refuse_wrong_slopes(Seen(), X, 2)
+    tried = torch.cat(places)
+    assert len(tried) > 10 * len(X)
+    assert (tried >= X.amin(0) - 1e-6).all() and (tried <= X.amax(0) + 1e-6).all()

@@ -1,8 +1,10 @@
 """Cross-fitting against dense Jacobians in float64, planted truths, and what it must refuse."""
 
+import re
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +20,8 @@ from jne import EncodingDataset, run_study
 from jne._core import Budget, second_moment
 from jne.datasets import Training
 from jne.encoders import Encoder
-from jne.jacobians.engine import prepare
+from jne.jacobians.engine import make_trunk, prepare
+from jne.measures import crossfit
 from jne.measures.crossfit_pair import Comparison, Units
 from jne.measures.crossfit_products import jacobian_products, split_pair
 from jne.measures.crossfit_shares import TERMS, Terms, errors_to_bound, jackknife_error, share
@@ -65,12 +68,12 @@ def arrays():
     return X, Y, X_val, Y_val, X_test
 
 
-def expected_of(encoders, arrays):
+def expected_of(encoders, arrays, unseen=None):
     """Every measure of two fits, in z-scores of all training stimuli."""
     X, Y, X_val, _, X_test = arrays
     x_scale, y_scale = X.std(axis=0, dtype=float), Y.std(axis=0, dtype=float)
     J = [oracles.encoder_jacobian(encoder, X_test) * x_scale / y_scale[:, None] for encoder in encoders]
-    unseen = np.concatenate([X_val, X_test]).astype(float)
+    unseen = (np.concatenate([X_val, X_test]) if unseen is None else unseen).astype(float)
     P = [encoder.predict(unseen.astype(np.float32)).astype(float) / y_scale for encoder in encoders]
     sigma = np.corrcoef(X.T.astype(float))
     return oracles.of_two_jacobians(*J, sigma) | oracles.of_two_predictions(unseen, *P)
@@ -109,6 +112,51 @@ def test_products_equal_those_of_dense_jacobians(make, arrays):
         np.testing.assert_allclose(values, expected[name], atol=3e-6 * largest, err_msg=name)
     samples, expected_samples = comparison(arrays).samples(encoders), expected["crossfit_jne_ss"]
     np.testing.assert_allclose(samples, expected_samples, atol=3e-6 * max(1, np.abs(expected_samples).max()))
+
+
+@pytest.mark.parametrize("folds", [None, np.arange(N_TRAIN) % 5])
+def test_a_whole_run_is_the_mean_over_splits_of_what_dense_jacobians_give(folds, arrays, monkeypatch):
+    """Whatever is drawn, which features the metric is of, where predictions are compared, what the mean is over."""
+    X, Y, X_val, Y_val, X_test = arrays
+    given = Training(X, Y, X_val, Y_val, folds), X_test, X_val if folds is not None else np.concatenate([X_val, X_test])
+    if folds is not None:
+        monkeypatch.setattr(crossfit, "_arrays", lambda data, layer: given)
+    else:
+        assert all(map(np.array_equal, crossfit._arrays(arrays, None)[2], given[2]))
+    options = {"n_splits": 3, "n_groups": 4, "precision": "float64", "return_samples": True, "refit": False}
+    result = jne.crossfit_nonlinearity(OddEncoder, arrays, random_state=5, **options)
+    groups, expected = draw_groups(N_TRAIN, 4, folds, 5), []
+    for split in draw_splits(4, 3, N_VALIDATION, folds, 5):
+        encoders = []
+        for chosen, held, seed in zip(split.groups, split.validation, split.seeds, strict=True):
+            own = np.isin(groups, chosen)
+            encoders.append(OddEncoder(seed).fit(X[own], Y[own], X_val[held], Y_val[held]))
+        expected.append(expected_of(encoders, (X, Y, X_val, Y_val, X_test), unseen=given[2]))
+    for name in (*TERMS, "crossfit_jne_ss"):
+        mean = np.mean([one[name] for one in expected], axis=0)
+        np.testing.assert_allclose(result[name], mean, atol=3e-6 * np.abs(mean).max(), err_msg=name)
+    for name in TERMS:
+        spread = np.std([one[name] for one in expected], axis=0, ddof=1)
+        np.testing.assert_allclose(result[f"{name}_split_sd"], spread, atol=1e-5 * np.abs(result[name]).max().item())
+
+
+def test_with_folds_predictions_are_compared_at_stimuli_that_no_fit_has_seen(tiny_content):
+    content = tiny_content.drop_vars(["split", "responses_repeats"]).assign(fold=("stimulus", np.arange(60) % 5))
+    arrays, X_test, unseen = crossfit._arrays(EncodingDataset(content), None)
+    rows = [{tuple(row) for row in X} for X in (arrays.X, arrays.X_val, X_test, unseen)]
+    assert rows[3] == rows[1] and not rows[3] & rows[0] and rows[2] == rows[0] | rows[1]
+
+
+def test_a_run_with_another_covariance_does_not_take_the_splits_that_are_kept(arrays, tmp_path):
+    options = {"n_splits": 1, "n_groups": 4, "refit": False}
+    kept, other, again = (
+        jne.crossfit_nonlinearity(OddEncoder, arrays, covariance=metric, folder=folder, **options)
+        for metric, folder in ((np.eye(5), tmp_path), (np.diag([1.0, 0, 0, 0, 4]), tmp_path), (None, tmp_path / "new"))
+    )
+    fresh = jne.crossfit_nonlinearity(OddEncoder, arrays, covariance=np.diag([1.0, 0, 0, 0, 4]), **options)
+    xr.testing.assert_equal(other, fresh)
+    assert not np.allclose(kept.crossfit_linear, other.crossfit_linear)
+    assert not np.allclose(again.crossfit_linear, other.crossfit_linear)
 
 
 # Encoders have features in a row.
@@ -168,6 +216,42 @@ def test_neither_jacobian_is_held():
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     assert int(run.stdout.split()[1]) < 48e6, run.stdout
+
+
+def two_trunks(rank, n=400):
+    X = torch.randn(n, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    models = [nn.Sequential(nn.Linear(3, h), nn.Tanh(), nn.Linear(h, 2)) for h in (5, 4)]
+    pair = tuple(prepare(model, X.numpy(), "cpu", "float64") for model in models)
+    return pair, split_pair(pair), torch.ones(3, rank, dtype=torch.float64)
+
+
+def test_the_least_memory_is_two_copies_of_the_products_with_the_covariance():
+    """A covariance of high rank, beside which nothing else counts."""
+    rank, limit = 200, 1
+    pair, split, factor = two_trunks(rank)
+    for _ in range(3):
+        try:
+            found = jacobian_products(pair, split, factor, Budget(limit), None)
+            break
+        except ValueError as error:
+            limit = int(re.search(r"(\d+) bytes\)? of working memory and", str(error))[1])
+    copies = 2 * 8 * (5 + 4) * rank
+    assert copies < limit < 1.2 * copies
+    for least, most in zip(found, jacobian_products(pair, split, factor, Budget(10**9), None), strict=True):
+        torch.testing.assert_close(least, most)
+
+
+@pytest.mark.parametrize(("free", "passes"), [(3.5, 2), (4.5, 1)])
+def test_trunks_are_gone_through_once_where_a_quarter_of_memory_holds_their_jacobians(free, passes, monkeypatch):
+    (pair, split, factor), seen = two_trunks(rank=1), []
+
+    def counted(*arguments):
+        trunk = make_trunk(*arguments)
+        return replace(trunk, jacobians=lambda X: seen.append(len(X)) or trunk.jacobians(X))
+
+    monkeypatch.setattr("jne.measures.crossfit_products.make_trunk", counted)
+    jacobian_products(pair, split, factor, Budget(int(free * 8 * 400 * 3 * (5 + 4))), None)
+    assert sum(seen) == passes * 2 * 400
 
 
 @pytest.mark.gpu
@@ -232,6 +316,17 @@ def test_a_value_is_nan_exactly_where_the_lower_bound_of_its_denominator_is_not_
     np.testing.assert_allclose(
         result.prediction_share[kept], (result.crossfit_residual / result.crossfit_predicted)[kept]
     )
+
+
+def test_a_denominator_is_reliable_beyond_its_bound_with_the_errors_of_both_kinds_of_stimuli():
+    """Errors of 1 each, the root of 2 together, and 3.18 of them with four groups: 4.5."""
+    linear, nothing = np.array([4.4, 4.6]), np.zeros(2)
+    groups = linear + np.array([1, -1, 1, -1])[:, None] / np.sqrt(3)
+    np.testing.assert_allclose(jackknife_error(groups), 1)
+    terms = Terms(nothing, linear, nothing, linear)
+    without = Terms(np.zeros((4, 2)), groups, np.zeros((4, 2)), groups)
+    for name in SHARES:
+        assert share(name, terms, without, without).reliable.tolist() == [False, True]
 
 
 def test_jne_ss_has_its_shape_and_two_fits_agree_on_it_where_there_is_something(planted):
@@ -300,6 +395,7 @@ def test_terms_without_a_group_of_test_stimuli_are_those_of_the_others(arrays):
     encoders = fitted(quick, arrays)
     found = comparison(arrays).without_test_groups(encoders)
     groups = draw_groups(N_TEST, N_TEST_GROUPS, None, 0)
+    assert len(found[0]) == 8  # of which the method speaks
     for group in (0, 5):
         expected = expected_of(encoders, (*arrays[:4], arrays[4][groups != group]))
         for name, values in zip(TERMS[:2], found, strict=False):
@@ -423,7 +519,7 @@ def test_bad_data_are_named(arrays):
 
 def test_halves_share_nothing_and_first_splits_stay_the_same():
     groups = draw_groups(100, 8, None, 0)
-    assert np.bincount(groups).min() >= 12 and np.ptp(np.diff(groups)) > 0
+    assert np.bincount(groups).min() >= 12 and np.diff(groups).min() < 0  # at random, not one after the other
     few, many = (draw_splits(8, n, 21, None, 0) for n in (2, 6))
     seeds = [seed for split in many for seed in split.seeds]
     assert len(set(seeds)) == 12 and [s.seeds for s in few] == [s.seeds for s in many[:2]]
@@ -448,9 +544,22 @@ def test_an_encoder_sees_only_its_own_half(arrays, monkeypatch):
         seen.append((self.random_state, {tuple(x) for x in X}, {tuple(x) for x in X_val}))
         return fit(self, X, Y, X_val, Y_val, **options)
 
+    measured, terms = [], Comparison.terms
+
+    def spy_on_pairs(self, encoders):
+        measured.append(tuple(encoders))
+        return terms(self, encoders)
+
     monkeypatch.setattr(Encoder, "fit", spy)
+    monkeypatch.setattr(Comparison, "terms", spy_on_pairs)
     jne.crossfit_nonlinearity(OddEncoder, arrays, n_splits=1, n_groups=4)
     assert len(seen) == 2 + 4
+    (split,) = draw_splits(4, 1, N_VALIDATION, None, 0)
+    for (seed, _, held), rows, own in zip(seen[:2], split.validation, split.seeds, strict=True):
+        assert seed == own and held == {tuple(x) for x in arrays[2][rows]}
+    # Without a group, one encoder of the two is a new one and the other that of all groups.
+    (first, second), *refits = measured
+    assert all((one is first) != (two is second) for one, two in refits) and len(refits) == 4
     (seed, X, X_val), (other_seed, other, other_val) = seen[:2]
     assert seed != other_seed and not X & other and not X_val & other_val
     assert len(X | other) == N_TRAIN and len(X_val | other_val) == N_VALIDATION

@@ -1,6 +1,7 @@
 """`nonlinearity` against a dense float64 oracle, closed forms, foreign models, and everything it must refuse."""
 
 import copy
+import importlib
 import re
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from torch.nn import functional as F
 
 from jne._core import check_card, write_netcdf
 from jne.jacobians import jacobian
+from jne.jacobians.engine import prepare
+from jne.measures import factorised
+from jne.measures.covariance import covariance_factor
 from jne.measures.nonlinearity import nonlinearity
 from jne.measures.registry import REGISTRY
 
@@ -354,6 +358,14 @@ def test_the_default_covariance_is_that_of_x(n_samples):
     assert_equal(nonlinearity(model, X), expected)
 
 
+@pytest.mark.parametrize("n_samples", [4, 40])
+def test_the_factor_of_the_default_covariance_gives_it_back(n_samples):
+    X = normal(n_samples, 7)
+    factor, source = covariance_factor(None, prepare(Residual(), X, "cpu", "float32"))
+    np.testing.assert_allclose(factor @ factor.T, np.cov(X, rowvar=False), atol=1e-6)
+    assert source == "X"
+
+
 def test_no_covariance_no_share():
     result = nonlinearity(Residual(), normal(20, 7), covariance=False)
     assert "nonlinear_share" not in result and result.covariance == "none"
@@ -611,7 +623,7 @@ def test_result_is_documented_and_survives_a_file(tmp_path):
     attributes = {
         "model": "Residual", "readout": "auto", "device": "cpu", "precision": "float32", "max_memory": 10**9,
         "n_voxels_batch": 4, "n_bootstrap": 20, "return_samples": 1, "random_state": 3, "n_samples": 20, "n_voxels": 13,
-        "n_features": 7, "path": "factorised", "differentiation": "products", "format_version": 1,
+        "n_features": 7, "path": "factorised", "differentiation": "products", "format_version": 2,
         "units": "response units per feature unit",
     }  # fmt: skip
     if not torch.cuda.is_available():
@@ -620,6 +632,8 @@ def test_result_is_documented_and_survives_a_file(tmp_path):
     assert all(variable.long_name and variable.units for variable in result.data_vars.values())
     xr.testing.assert_identical(xr.load_dataset(write_netcdf(result, tmp_path / "result.nc")), result)
     assert "jne_ss" not in nonlinearity(Residual(), X, return_samples=False)
+    # Errors are given where they are asked for.
+    assert "jne_se" in result and "jne_se" not in nonlinearity(Residual(), X)
 
 
 @pytest.mark.parametrize("readout", [True, False])
@@ -691,6 +705,8 @@ def test_progress_goes_to_stderr(capsys):
         nonlinearity(model, normal(20, 7), readout=readout, progress=True)
         out, err = capsys.readouterr()
         assert out == "" and "100%" in err
+        nonlinearity(model, normal(20, 7), readout=readout, progress=True, zscore_jacobian=True)
+        assert "100%" in capsys.readouterr().err
     nonlinearity(Residual(), normal(20, 7))
     assert capsys.readouterr().err == ""
 
@@ -700,7 +716,7 @@ def test_progress_goes_to_stderr(capsys):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
 def test_peak_memory_stays_within_the_limit():
-    # The dense Jacobians would take 400, 60, 60, 200 and 31 MB, the trunks 80 MB; z-scored, 128, 60 and 64 MB.
+    # Dense Jacobians would take 128, 60, 60, 64 and 31 MB, the trunk of the first 80 MB; z-scored, 128, 60 and 64 MB.
     script = """
         import os, re, torch
         from torch import nn
@@ -715,8 +731,8 @@ def test_peak_memory_stays_within_the_limit():
         convolution = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GELU(), nn.Flatten(), nn.Linear(1568, 100), nn.Tanh())
         X, images = torch.randn(250, 200), torch.randn(100, 3, 16, 16)
         general, wide = nn.Sequential(make(150), nn.Tanh()), nn.Sequential(make(1000), nn.Tanh())
-        cases = ((make(2000), X, None, False), (general, X, None, False), (general, X, 150, False))
-        cases += ((wide, X, None, False), (convolution, images, None, False))
+        cases = ((make(640), X, None, False), (general, X, None, False), (general, X, 150, False))
+        cases += ((wide, X[:80], None, False), (convolution, images, None, False))
         cases += ((make(2000), X[:80], None, True), (general, X, None, True), (wide, X[:80], None, True))
         nonlinearity(general, X[:4])
         nonlinearity(wide, X[:4])
@@ -850,7 +866,7 @@ REFUSED = {
     "a map of outputs": (lambda: (lambda x: x[:, None, :], X20), {}, "flattening"),
     "tuple": (lambda: (lambda x: (x, x), X20), {}, "returned a tuple"),
     "no model": (lambda: (3, X20), {}, "model=3 is not"),
-    "not fitted": (lambda: (Unfitted(), X20), {}, "Unfitted.*not fitted"),
+    "not fitted": (lambda: (Unfitted(), X20), {}, "Unfitted .*no torch model.*a fitted encoder"),
     "precision": (lambda: (Residual(), X20), {"precision": "half"}, "precision='half'.*float32, tf32, float64"),
     "device": (lambda: (Residual(), X20), {"device": "gpu9"}, "device='gpu9'.*'auto'"),
     "max_memory": (lambda: (Residual(), X20), {"max_memory": "lots"}, "max_memory='lots'.*'2GB'"),
@@ -902,6 +918,28 @@ def test_a_card_with_too_little_free_is_refused_before_the_work(monkeypatch):
     with pytest.raises(ValueError, match=r"take 401 MB.*cuda has 1.3 GB .*free; lower max_memory.*device='cpu'"):
         check_card(torch.device("cuda"), 9 * 10**8, 401 * 10**6)
     check_card(torch.device("cpu"), 10**15, 0)
+
+
+def test_what_is_returned_of_every_sample_counts_into_what_a_card_must_have(monkeypatch):
+    asked, module = [], importlib.import_module("jne.measures.nonlinearity")  # the wing has its function by this name
+    monkeypatch.setattr(module, "check_card", lambda device, limit, held: asked.append(held))
+    for return_samples in (True, False):
+        nonlinearity(Residual(), normal(20, 7), return_samples=return_samples)
+    assert asked[0] - asked[1] == 4 * 20 * 13  # float32, samples, voxels
+
+
+def test_blocks_take_half_of_what_is_free_and_leave_the_rest_to_what_is_made_on_the_way(monkeypatch):
+    seen, plan_tiles = [], factorised.plan_tiles
+
+    def seen_plan(work, trunk, weight):
+        seen.append((work.budget.free, trunk, plan_tiles(work, trunk, weight)))
+        return seen[-1][2]
+
+    monkeypatch.setattr(factorised, "plan_tiles", seen_plan)
+    nonlinearity(Residual(7, 9, 3000), normal(2000, 7), readout=True, max_memory="3MB", return_samples=False)
+    ((free, trunk, tiling),) = seen
+    row, column = 4 * (7 + 7), 4 * 2000  # slopes and their product with the covariance's factor; a voxel's deviations
+    assert 0.4 * free < tiling.rows * row + tiling.samples * trunk.sample_bytes + tiling.voxels * column <= 0.5 * free
 
 
 def test_harmless_training_modes_are_accepted():

@@ -1,5 +1,7 @@
 """Captions and remarks are filled with numbers, as they are and not as Markdown, and keep them for the record."""
 
+from pathlib import Path
+
 import nbformat
 import numpy as np
 import pandas as pd
@@ -7,7 +9,7 @@ import pytest
 import xarray as xr
 
 from jne.book import read_records
-from jne.plotting import each
+from jne.plotting import each, performance, say_data
 from jne.plotting.captions import fill
 
 
@@ -41,3 +43,22 @@ def test_a_piece_of_text_for_each_entry():
 def test_what_is_no_number_is_refused(numbers):
     with pytest.raises(ValueError, match="accepted are bool, int, float, str, or a mapping"):
         fill("{x}", numbers)
+
+
+def test_datasets_of_a_page_are_a_sentence(tiny_dataset, monkeypatch):
+    said = []
+    monkeypatch.setattr("jne.plotting.style.remark", lambda text, **numbers: said.append(fill(text, numbers)[0]))
+    say_data({"one": tiny_dataset})
+    say_data({"one": tiny_dataset, "two": tiny_dataset})
+    n_voxels, n_stimuli = tiny_dataset.n_voxels, tiny_dataset.n_stimuli
+    assert f"responses of {n_voxels:,} voxels to {n_stimuli:,} stimuli (" in said[0]
+    assert all(f"{len(tiny_dataset.stimuli(split)):,} {split}" in said[0] for split in ("train", "validation", "test"))
+    assert "Beside it" not in said[0] and said[1].startswith(said[0]) and "Beside it" in said[1]
+
+
+def test_outside_a_clone_the_package_brings_what_was_measured(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(performance, "_BROUGHT", tmp_path)
+    (tmp_path / "engine.json").write_text('{"a": 1}')
+    assert performance.read(Path("benchmarks/results/engine.json")) == {"a": 1}
+    assert performance.read(Path("elsewhere/engine.json")) is None

@@ -24,7 +24,6 @@ def closed():
     characters._fonts_with.cache_clear()
     yield
     characters._fonts_with.cache_clear()
-    plt.close("all")
 
 
 @pytest.fixture

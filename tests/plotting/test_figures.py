@@ -29,12 +29,6 @@ from jne.simulations import (
 from jne.statistics import agreement_table, area_table
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def result():
     cortex = load_cortex()
@@ -374,3 +368,17 @@ def test_shares_are_averaged_over_subjects(result):
     heights = [[points.get_offsets()[0, 1] for points in ax.collections] for ax in figure.axes]
     np.testing.assert_allclose(heights, [[0.3, 0.4], [0.15, 0.2]])
     assert [ax.get_ylabel() for ax in figure.axes] == ["nonlinear share", "validated share"]
+
+
+def test_voxels_below_the_cortex_are_on_no_map(result):
+    """CIFTI has them: without hemisphere, with the vertex -1. Maps are those of the cortex alone."""
+    below = result.isel(voxel=slice(9)).copy()
+    below["hemisphere"], below["vertex"] = ("voxel", np.full(9, "", object)), ("voxel", np.full(9, -1))
+    whole = xr.concat([below, result], "voxel", data_vars="minimal")
+    drawn = [plotting.figure_map(part, "jne").axes[0] for part in (result, whole)]
+    one, other = ([c.get_array() for c in ax.collections if c.get_array() is not None] for ax in drawn)
+    assert one and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
+    result["layer"] = "voxel", np.full(result.sizes["voxel"], "deep", object)
+    whole["layer"] = "voxel", np.full(whole.sizes["voxel"], "deep", object)
+    plotting.figure_best_layers(whole)
+    plotting.figure_surfaces(whole, ["jne"])

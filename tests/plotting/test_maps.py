@@ -8,17 +8,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.collections import LineCollection
 
-from jne.cortex import load_cortex
+from jne.cortex import load_cortex, mesh_areas
 from jne.datasets import planted_profile, thinned_vertices
-from jne.plotting import plot_flatmap
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
+from jne.plotting import figure_strip, plot_flatmap
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +57,7 @@ def test_names_do_not_run_into_each_other_and_stay_on_the_figure(whole):
     canvas = ax.figure.bbox
     for i, box in enumerate(boxes):
         assert canvas.x0 <= box.x0 and box.x1 <= canvas.x1 and canvas.y0 <= box.y0 and box.y1 <= canvas.y1
-        shrunk = box.expanded(0.95, 0.9)
-        assert not any(shrunk.overlaps(other.expanded(0.95, 0.9)) for other in boxes[i + 1 :])
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
 
 
 def test_values_of_an_area_do_not_leak_over_its_border(whole):
@@ -135,3 +129,35 @@ def test_outlines_can_be_left_out(whole):
 def test_errors_say_what_was_given(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         plot_flatmap(*arguments, **options)
+
+
+def strip_result(**more):
+    """A result of some vertices of V1 and MT in the left hemisphere, with areas."""
+    label = mesh_areas("left")
+    vertex = np.concatenate([np.flatnonzero(label == area)[:40] for area in ("V1", "MT")])
+    rng = np.random.default_rng(0)
+    content = {"roi": np.repeat(["V1", "MT"], 40).astype(object), "hemisphere": np.full(80, "left", object)}
+    content |= {name: rng.uniform(0.1, 0.9, 80) for name in ("jne", "nonlinear_share", "noise_ceiling")}
+    content |= {"vertex": vertex, "significant": rng.uniform(size=80) < 0.8, "r2": rng.uniform(size=80)} | more
+    return xr.Dataset({name: ("voxel", values) for name, values in content.items()}, attrs={"synthetic": 1})
+
+
+def test_a_strip_has_a_map_for_each_measure_that_is_there_with_its_own_range():
+    result = strip_result()
+    figure = figure_strip(result)
+    bars = [ax for ax in figure.axes if ax.get_label() == "<colorbar>"]
+    titles = [ax.get_title() for ax in figure.axes if ax not in bars]
+    assert titles == ["JNE", "nonlinear share", "noise ceiling"]
+    ends = [[label.get_text() for label in bar.get_xticklabels()][::2] for bar in bars]
+    kept = result["jne"].values[result["significant"].values]
+    assert ends[0] == [f"{value:.2f}" for value in np.quantile(kept, (0.02, 0.98))]
+    # The ceiling is no encoder's, so it is drawn where nothing is significant, too.
+    whole = result["noise_ceiling"].values
+    assert ends[2] == [f"{value:.2f}" for value in np.quantile(whole, (0.02, 0.98))]
+    assert figure.get_suptitle().startswith("Synthetic responses: ")
+    by_area = figure_strip(result.drop_vars(["vertex", "hemisphere"]))
+    assert [len(ax.get_yticklabels()) for ax in by_area.axes] == [2, 2, 2]
+    plain = figure_strip(result.drop_vars(["vertex", "hemisphere", "roi"]))
+    assert [ax.get_xlabel() for ax in plain.axes] == ["JNE", "nonlinear share", "noise ceiling"]
+    with pytest.raises(ValueError, match="none of true_nonlinearity, jne"):
+        figure_strip(result[["roi"]])

@@ -1,14 +1,16 @@
 """Inflated surfaces: the right vertices are seen from the right side, and the page to turn needs no network."""
 
+import base64
+import json
 import re
 import shutil
 import subprocess
+import zlib
 
 import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,7 +18,8 @@ from PIL import Image
 from scipy.ndimage import binary_fill_holes
 
 from jne.cortex import drawn_mesh, load_cortex, pixel_vertices
-from jne.plotting.surfaces import figure_surfaces, has_surface, on_surface, plot_surface, show_surface, surface_page
+from jne.plotting.surface_page import show_surface, surface_page
+from jne.plotting.surfaces import figure_surfaces, has_surface, on_surface, plot_surface
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -32,12 +35,6 @@ def result():
     content["jne"] = "voxel", (cortex.roi[chosen] == "V1").astype(float)
     content["significant"] = "voxel", cortex.roi[chosen] != "V2"
     return xr.Dataset(content, attrs={"synthetic": 1, "data": "test", "layer": "deep", "seed": 0})
-
-
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +117,40 @@ def test_the_figure_has_a_row_per_measure_and_says_what_it_is(result):
 
 @pytest.fixture(scope="module")
 def page(result):
-    return surface_page(result, "jne")
+    return surface_page(result.assign(r2=2 * result["jne"] - 1), ("jne", "absent", "r2"))
+
+
+def test_the_page_to_turn_holds_the_mesh_the_values_and_the_areas(page):
+    facts = json.loads(re.search(r"facts = (\{.*\}), packed", page)[1])
+    content = zlib.decompress(base64.b64decode(re.search(r'packed = "([^"]*)"', page)[1]))
+    words = iter(np.frombuffer(content, "<u2"))
+    assert [measure["name"] for measure in facts["measures"]] == ["JNE", "R²"]
+    assert (facts["measures"][1]["min"], facts["measures"][1]["max"]) == (-1, 1)
+    for part in facts["parts"]:
+        drawn = drawn_mesh("fsLR-32k", part["side"])
+        n, m = part["vertices"], part["triangles"]
+        places = np.fromiter(words, "<u2", 3 * n).view("<i2").reshape(n, 3) / facts["scale"]
+        np.testing.assert_allclose(places - places.mean(0), drawn.coordinates - drawn.coordinates.mean(0), atol=0.011)
+        steps = np.fromiter(words, "<u2", 3 * m).reshape(m, 3)
+        np.testing.assert_array_equal(np.cumsum(steps, axis=0, dtype="<u2"), drawn.triangles)
+        for high in (65533, 65533):  # JNE 1 and R² 1 in V1, each the largest of its measure
+            codes = np.fromiter(words, "<u2", n)
+            assert set(codes[drawn.areas == "V1"]) == {high} and set(codes[drawn.areas == "MT"]) == {0}
+            assert set(codes[drawn.areas == "V2"]) == {65534} and set(codes[drawn.areas == ""]) == {65535}
+        assert [facts["areas"][k] for k in np.fromiter(words, "<u2", n)] == list(drawn.areas)
+        assert np.isin(np.fromiter(words, "<u2", n), [188, 234]).all()
+    assert next(words, None) is None
+    with pytest.raises(ValueError, match="none of them, only "):
+        surface_page(xr.Dataset({"r2": ("voxel", [0.1])}), ("jne",))
+
+
+def test_a_name_from_data_ends_no_script():
+    vertex = np.arange(4)
+    content = {"vertex": ("voxel", vertex, {"mesh": "fsaverage5"}), "hemisphere": ("voxel", ["left"] * 4)}
+    content |= {"jne": ("voxel", [0.1, 0.2, 0.3, 0.4]), "roi": ("voxel", ["</script><b>@DATA@", "V1", "V1", "V1"])}
+    page = surface_page(xr.Dataset(content), "jne")
+    assert page.count("</script>") == 1 and "\\u003c/script>\\u003cb>@DATA@" not in page.partition("packed")[2]
+    assert json.loads(re.search(r"facts = (\{.*\}), packed", page)[1])["areas"] == ["", "</script><b>@DATA@", "V1"]
 
 
 def test_the_page_to_turn_fetches_nothing(page):
@@ -130,14 +160,14 @@ def test_the_page_to_turn_fetches_nothing(page):
 
 def test_the_page_is_a_file_of_its_own_in_a_lazy_frame(result, page, tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr("jne.plotting.surfaces.display", shown.append)
-    monkeypatch.setattr("jne.plotting.surfaces.surface_page", lambda result, measure: page)
+    monkeypatch.setattr("jne.plotting.surface_page.display", shown.append)
+    monkeypatch.setattr("jne.plotting.surface_page.surface_page", lambda result, measures: page)
     monkeypatch.setenv("JNE_PAGE_FOLDER", str(tmp_path))
     show_surface(result, "jne")
     (file,) = (tmp_path / "_static/views").iterdir()
     frame = shown[0]._repr_html_()
     assert f"../_static/views/{file.name}" in frame and 'loading="lazy"' in frame and 'title="Inflated cortex' in frame
-    assert len(frame) < 1000 and file.stat().st_size > 1e6
+    assert len(frame) < 1000 and 1e5 < file.stat().st_size < 3e6
 
 
 @pytest.mark.slow

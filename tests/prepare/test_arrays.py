@@ -1,13 +1,17 @@
 """`jne prepare arrays`: the ceiling of the test stimuli, labels of every type, and places that do not exist."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import jne
+from jne.accuracy import noise_ceiling
 from jne.cli import main
 from jne.prepare import parse_map, prepare_arrays
+from jne.prepare.array_files import check_belong
 
 N, N_TEST, N_VOXELS = 400, 200, 40
 SPLIT = np.repeat(["train", "validation", "test"], [N - N_TEST - 40, 40, N_TEST])
@@ -59,11 +63,59 @@ def test_the_ceiling_follows_the_signal_of_the_test_stimuli(tmp_path):
     assert np.median(data.get("noise_ceiling")) == pytest.approx(4 / (4 + 1 / 3), abs=0.02)
 
 
+def test_units_that_are_left_out_take_nothing_of_others_with_them(tmp_path):
+    features, repeats = planted()
+    y, kept = np.nanmean(repeats, axis=1), np.arange(N_VOXELS) != 3
+    y[5, 3] = np.nan
+    ceiling = np.linspace(-0.2, 0.9, N_VOXELS)
+    arrays = {"clip": features, "y": y, "split": SPLIT, "r": repeats, "c": ceiling}
+    np.savez(tmp_path / "study.npz", **arrays)
+    mapping = "features=clip,responses=y,split=split,repeats=r"
+    without, given = (
+        prepare_arrays(tmp_path / "study.npz", parse_map(text), tmp_path / "out.nc", drop_bad_voxels=True)
+        for text in (mapping, f"{mapping},noise_ceiling=c")
+    )
+    np.testing.assert_array_equal(without.repeats(), repeats[SPLIT == "test"][..., kept].astype(np.float32))
+    expected = noise_ceiling(repeats[SPLIT == "test"][..., kept])
+    np.testing.assert_allclose(without.get("noise_ceiling"), expected, rtol=1e-5)
+    # What split halves put below zero is nothing.
+    np.testing.assert_allclose(given.get("noise_ceiling"), ceiling[kept].clip(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("units_first", [False, True])
+def test_as_many_units_as_stimuli_are_oriented_as_they_are_said_to_be(tmp_path, units_first):
+    y = np.random.default_rng(0).normal(size=(N, N))
+    path = write(tmp_path, y=y)
+    mapping = parse_map("features=clip,responses=y,split=split")
+    data = prepare_arrays(path, mapping, tmp_path / "out.nc", units_first=units_first)
+    expected = (y.T if units_first else y)[SPLIT == "test"]
+    np.testing.assert_allclose(data.responses("test"), expected, rtol=1e-6)
+
+
 def test_with_folds_every_stimulus_is_tested_and_counts(tmp_path):
     repeats, fold = planted()[1], np.arange(N) % 5
     data = prepare(tmp_path, mapping="fold=fold,repeats=r", r=repeats, fold=fold)
     # Half of the stimuli three times, half once: the mean of 1 / n is 2 / 3.
     assert np.median(data.get("noise_ceiling")) == pytest.approx(1 / (1 + 2 / 3), abs=0.02)
+
+
+@pytest.mark.parametrize("axis", [0, 2], ids=["stimuli", "voxels"])
+@pytest.mark.parametrize("mapping", ["split=split,repeats=r", "fold=fold,repeats=r"])
+def test_repeats_in_another_order_are_refused(tmp_path, axis, mapping):
+    order = np.random.default_rng(0).permutation(planted()[1].shape[axis])
+    repeats = np.take(planted()[1], order, axis)
+    with pytest.raises(ValueError, match=r"repeats: the means of .* at a median of r = .*another order"):
+        prepare(tmp_path, mapping=mapping, r=repeats, fold=np.arange(N) % 5)
+
+
+def test_repeats_that_some_stimuli_lack_are_no_zeros_and_no_ones():
+    """Means are over those that are there, whatever the size of responses."""
+    rng = np.random.default_rng(0)
+    trials = 1e-3 * (rng.normal(size=(200, 1, 3)) + 0.1 * rng.normal(size=(200, 4, 3)))
+    trials[np.arange(4) > rng.integers(0, 4, size=200)[:, None]] = np.nan
+    check_belong(trials, np.nanmean(trials, axis=1), Path("r.npy"), "y.npy")
+    with pytest.raises(ValueError, match=r"r\.npy over repeats correlate with y\.npy at a median of r = -?0\.\d\d"):
+        check_belong(trials, np.nanmean(trials, axis=1)[::-1], Path("r.npy"), "y.npy")
 
 
 def test_repeats_of_some_stimuli_need_a_split_that_says_which(tmp_path):
@@ -230,6 +282,9 @@ def test_further_stimuli_have_ids_layers_and_a_limit(tmp_path):
     np.testing.assert_array_equal(data.further("clip"), MORE[2:].astype(np.float32))
     path, mapping = write(tmp_path, **arrays), parse_map(f"features=clip,responses=y,{mapping}")
     few = prepare_arrays(path, mapping, tmp_path / "few.nc", further=5)
+    # The draw of a seed stays as it is, so that a file can be made again.
+    drawn = np.sort(np.random.default_rng([0, 1]).permutation(np.arange(2, 30))[:5])
+    assert list(few.get("further_stimulus_id")) == list(names[drawn])
     assert few.n_further == 5 and set(few.get("further_stimulus_id")) < set(names[2:])
     assert prepare_arrays(path, mapping, tmp_path / "few.nc", further=0).further() is None
     # Twenty for each of 40 features.

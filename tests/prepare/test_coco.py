@@ -92,12 +92,30 @@ def edit_table(old, new):
     return lambda f: (f / "nsd.csv").write_text((f / "nsd.csv").read_text().replace(old, new))
 
 
+def edit_json(**values):
+    def edit(folder):
+        for path in folder.glob("instances_*.json"):
+            content = json.loads(path.read_text())
+            for annotation in content["annotations"]:
+                annotation.update(values)
+            path.write_text(json.dumps(content))
+
+    return edit
+
+
 BAD = {
     "no table": (lambda f: (f / "nsd.csv").unlink(), {}, "no file .*nsd.csv"),
     "no column": (edit_table("cropBox", "crop"), {}, "cannot be read .*cropBox"),
     "bad crop": (edit_table("(0, 0, 0, 0.5)", "(0, 0, 0.6, 0.5)"), {}, "is not four shares"),
     "crop runs code": (edit_table("(0, 0, 0, 0.5)", "print(1)"), {}, "cannot be read"),
     "not JSON": (lambda f: (f / "instances_val2017.json").write_text("{"), {}, "val2017.json is not a COCO instances"),
+    "crop of many signs": (edit_table("(0, 0, 0, 0.5)", "-" * 10**5 + "1"), {}, "cannot be read"),
+    "crop is a number": (edit_table('"(0, 0, 0, 0.5)"', "3"), {}, "cannot be read"),
+    "deep JSON": (lambda f: (f / "instances_val2017.json").write_text("[" * 10**5), {}, "is not a COCO instances"),
+    "area is a text": (edit_json(area="3"), {}, "no area, box or named category"),
+    "box of three": (edit_json(bbox=[1, 2, 3]), {}, "no area, box or named category"),
+    "category is a mapping": (edit_json(category_id={"a": 1}), {}, "is not a COCO instances file .TypeError"),
+    "a list": (lambda f: (f / "instances_val2017.json").write_text("[1]"), {}, "is not a COCO instances file"),
     "captions": (
         lambda f: (f / "instances_val2017.json").write_text('{"images": [], "annotations": []}'),
         {},

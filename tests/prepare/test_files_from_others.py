@@ -8,6 +8,7 @@ import shutil
 import tracemalloc
 import zipfile
 import zlib
+from types import SimpleNamespace
 
 import h5py
 import nibabel
@@ -28,6 +29,7 @@ from jne.prepare.array_files import load_array
 from jne.prepare.array_sources import load_named
 from jne.prepare.brain_files import load_image, open_maps, read_values
 from jne.prepare.coco import _read_annotations, _read_stimuli
+from jne.prepare.glmsingle import open_glmsingle
 from jne.prepare.labels import read_label_names
 from jne.prepare.nsd.betas import read_session
 from jne.prepare.nsd.categories import read_categories
@@ -145,10 +147,28 @@ def betas(folder, pull):
     return read_session([folder / "b.hdf5"], [(4, 3, 2)], np.arange(5), N)
 
 
+def glmsingle(folder, pull):
+    with h5py.File(folder / "g.hdf5", "w") as file:
+        pull(file, "betasmd", (2, 3, 4, N), folder)
+    return list(open_glmsingle(folder / "g.hdf5", "maps").columns(np.arange(24)))
+
+
+def thingsvision(folder, pull):
+    (folder / "file_names.txt").write_text("\n".join(map(str, range(N))))
+    with h5py.File(folder / "features.hdf5", "w") as file:
+        pull(file, "features", (N, 4), folder)
+    return read_feature_file(folder).features(folder.name)
+
+
 def part(folder, pull):
     with h5py.File(folder / "p.h5.part", "w") as file:
         pull(file, "layer1", (N, 4), folder)
-    return FeatureWriter(folder / "p.h5", np.arange(N).astype(str), {"layer1": 4}, {})
+    size = (folder / "p.h5.part").stat().st_size
+    left = SimpleNamespace(n_done=0, rows="", places=[], size=size)
+    # Whoever makes such a file can make the record beside it, too.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jne.features.feature_writer.read_progress", lambda *_: left)
+        return FeatureWriter(folder / "p.h5", np.arange(N).astype(str), {"layer1": 4}, {})
 
 
 def minc(folder, pull):
@@ -159,7 +179,9 @@ def minc(folder, pull):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 @pytest.mark.parametrize("pull", PULLS)
-@pytest.mark.parametrize("reader", [features, arrays, dataset, result, images, betas, part, minc])
+@pytest.mark.parametrize(
+    "reader", [features, arrays, dataset, result, images, betas, glmsingle, thingsvision, part, minc]
+)
 def test_hdf5_that_reaches_out_is_refused(tmp_path, reader, pull):
     with pytest.raises(
         ValueError, match=r"(link to|its values in) another file; needed: a file that holds all"
@@ -419,7 +441,9 @@ def test_what_is_no_plain_file_is_told_and_not_waited_for(kind, make):
     write(path)  # what is read beside it
     path.unlink()
     make(path)
-    with pytest.raises((ValueError, OSError), match=r"is a (pipe|device|link to .*nowhere)"):
+    with pytest.raises(
+        (ValueError, OSError), match=r"is a (pipe|device|link to .*nowhere)|are links to nothing .*nowhere"
+    ):
         read(path)
 
 
@@ -632,3 +656,21 @@ def test_what_is_read_in_blocks_may_be_larger(tmp_path, monkeypatch):
     image = load_image(tmp_path / "m.nii.gz", "maps")
     maps = open_maps(image, tmp_path / "m.nii.gz", "maps", (20, 20, 20))
     assert sum(1 for _ in maps.rows(np.arange(5))) == 200
+
+
+@pytest.mark.parametrize(
+    "shape", ["(-60, 7)", "(60, -7)", "(-60, -7)", f"({2**63 - 1}, 7)", f"({10**12}, 7)", "(True, 7)"]
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_arrays_of_impossible_shapes_are_named(tmp_path, shape):
+    np.save(tmp_path / "a.npy", np.ones((60, 7)))
+    content = (tmp_path / "a.npy").read_bytes()
+    header = content[10:128].replace(b"(60, 7)", shape.encode())[:117].ljust(117) + b"\n"
+    (tmp_path / "a.npy").write_bytes(content[:10] + header + content[128:])
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.write(tmp_path / "a.npy", "a.npy")
+        file.write(tmp_path / "a.npy", "stimulus_id.npy")
+    with pytest.raises(ValueError, match=r"a\.npz"):
+        read_feature_file(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"responses: .*a\.npy .* is not a whole \.npy file"):
+        load_array(tmp_path / "a.npy", "responses", 2)

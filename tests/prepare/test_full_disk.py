@@ -150,6 +150,20 @@ def nsd(given: Path):
                    "--noise-ceiling", "repeats")  # fmt: skip
 
 
+def maps_of_a_study(given: Path):
+    """What `jne measure` writes."""
+    import xarray as xr
+
+    import jne
+
+    rng, n = np.random.default_rng(0), 12**3
+    place = {"affine": np.eye(4).ravel(), "shape": [12] * 3}
+    result = xr.Dataset({"ijk": (("voxel", "axis"), np.argwhere(np.ones((12, 12, 12))), place)})
+    result = result.assign({name: ("voxel", rng.normal(size=n)) for name in ("r2", "jne")})
+    slopes = xr.Dataset({"mean_jacobian": (("voxel", "feature"), rng.normal(size=(n, 30)))})
+    return lambda disk: jne.write_maps(result, disk / "out.maps", mean_jacobian=slopes)
+
+
 def command(*arguments, out="out.nc"):
     from jne.cli import main
 
@@ -158,7 +172,7 @@ def command(*arguments, out="out.nc"):
 
 
 WRITERS = (dataset, result, features, encoder, record, cached_result, book, book_in_place, kept_chapter, summary,
-           categories, arrays, nifti, nsd)  # fmt: skip
+           categories, arrays, nifti, nsd, maps_of_a_study)  # fmt: skip
 
 
 def make_inputs(folder: Path) -> None:
@@ -224,7 +238,7 @@ def attempts(name: str, write, folder: Path, out: Path) -> None:
     write(free)
     gc.freeze()  # what was imported is not looked through each time
     # That are not made again where they are.
-    whole = name in ("cached_result", "book_in_place")
+    whole = name in ("cached_result", "book_in_place", "maps_of_a_study")
     made = [] if whole else [path.name for path in free.iterdir() if not path.name.startswith(".")]
     folders = [name for name in made if (free / name).is_dir()]
     size = size or sum(path.stat().st_size for path in free.rglob("*") if path.is_file())

@@ -2,6 +2,8 @@
 
 import gzip
 import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -12,7 +14,8 @@ from click.testing import CliRunner
 import jne
 from jne.accuracy import noise_ceiling
 from jne.cli import main
-from jne.prepare.labels import read_label_names
+from jne.prepare.labels import name_labels, read_label_names
+from jne.prepare.map_store import MapStore
 from jne.prepare.nifti import prepare_nifti
 from jne.prepare.surface import prepare_fsaverage
 from jne.prepare.trials import read_trials
@@ -164,6 +167,8 @@ def test_a_split_is_drawn_where_the_table_has_none(volumes):
     table.assign(split=table["split"].replace("validation", "train")).to_csv(folder / "trials.csv", index=False)
     data = nifti(folder, validation_fraction=0.2)
     assert pd.Series(data.get("split")).value_counts().to_dict() == {"train": 12, "test": 5, "validation": 3}
+    drawn = [frozenset(nifti(folder, seed=seed).stimuli("validation")) for seed in range(4)]
+    assert len(set(drawn)) > 1
 
 
 def test_without_repeats_there_is_no_ceiling(volumes):
@@ -177,7 +182,7 @@ def test_without_repeats_there_is_no_ceiling(volumes):
 
 
 def test_bad_voxels_are_named_or_dropped(volumes):
-    folder, table, features, maps, _ = volumes
+    folder, table, features, maps, labels = volumes
     image = nibabel.load(folder / "betas.nii.gz").get_fdata(dtype=np.float32)
     image[1, 1, 0], image[1, 1, 1, 3] = 5, np.nan
     nibabel.save(nibabel.Nifti1Image(image, AFFINE), folder / "betas.nii.gz")
@@ -185,9 +190,26 @@ def test_bad_voxels_are_named_or_dropped(volumes):
         ValueError, match=r"1 of 18 units of .*betas\.nii\.gz hold non-finite values.*--drop-bad-voxels"
     ):
         nifti(folder)
-    data = nifti(folder, drop_bad_voxels=True)
+    data = nifti(folder, drop_bad_voxels=True, atlas=folder / "atlas.nii.gz")
     assert data.attrs["n_dropped_voxels"] == 2
     check(data, table, features, maps[:, 2:])
+    assert list(data.get("roi")) == [str(label or "") for label in labels[2:]]
+    np.testing.assert_array_equal(image[tuple(data.get("ijk").T)].T, maps[:, 2:])
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_voxel_that_is_constant_over_two_stimuli_of_a_part_is_named(volumes, part):
+    """Over one, every voxel is; others vary."""
+    folder, table, *_ = volumes
+    ids = sorted(set(table["id"]))
+    other = "test" if part == "train" else "train"
+    image = nibabel.load(folder / "betas.nii.gz").get_fdata(dtype=np.float32)
+    image[1, 1, 0, table["id"].isin(ids[:2])] = 5
+    nibabel.save(nibabel.Nifti1Image(image, AFFINE), folder / "betas.nii.gz")
+    split = {name: part if i < 2 else "validation" if i < 5 else other for i, name in enumerate(ids)}
+    table.assign(split=table["id"].map(split)).to_csv(folder / "trials.csv", index=False)
+    with pytest.raises(ValueError, match=rf"1 of 18 units of .* are constant over the {part} stimuli"):
+        nifti(folder)
 
 
 def edit(folder, **columns):
@@ -211,13 +233,14 @@ MOVED = AFFINE + np.outer([1, 0, 0, 0], [0, 0, 0, 1])
 
 BAD = {
     "no table": (lambda f: (f / "trials.csv").unlink(), {}, r"no file .*trials\.csv"),
-    "empty table": (lambda f: (f / "trials.csv").write_text(""), {}, "cannot be read as a table"),
+    "empty table": (lambda f: (f / "trials.csv").write_text(""), {}, r"trials\.csv is empty"),
     "no id": (
         lambda f: (f / "trials.csv").write_text("image,split\na,train\n"),
         {},
         "no column id; it has image, split",
     ),
-    "blank id": (lambda f: edit(f, id=lambda t: t["id"].where(t.index > 0, "")), {}, "27 rows, 1 of them without id"),
+    "blank ids": (lambda f: edit(f, id=lambda t: ""), {}, "27 rows, and none of them is a stimulus"),
+    "nothing but catch trials": (lambda f: edit(f, split=lambda t: "none"), {}, "none of them is a stimulus"),
     "another split": (lambda f: edit(f, split=lambda t: "dev"), {}, "split of .* has 'dev'; accepted are train"),
     "nothing to train on": (lambda f: edit(f, split=lambda t: "test"), {}, "split has 0 train stimuli"),
     "nothing to test on": (lambda f: edit(f, split=lambda t: "train"), {}, "split has 0 test stimuli"),
@@ -248,7 +271,7 @@ BAD = {
     ),
     "no maps": (lambda f: None, {"maps": []}, "no column map, which would name"),
     "missing map": (lambda f: None, {"maps": ["none.nii.gz"]}, r"1 of 1 files are not there \(none"),
-    "truncated map": (cut("betas.nii.gz"), {}, r"betas\.nii\.gz is truncated or damaged"),
+    "truncated map": (cut("betas.nii.gz"), {}, r"betas\.nii\.gz .*truncated, damaged"),
     "map of another kind": (lambda f: (f / "betas.nii.gz").write_text("x"), {}, r"cannot be read as a NIfTI image"),
     "maps of two grids": (
         replace_image("more.nii", (4, 5, 2)),
@@ -419,7 +442,7 @@ BAD_SURFACES = {
     "damaged annotation": (
         lambda f: (f / "left.annot").write_bytes(b"xx"),
         {"atlases": {"left": "left.annot", "right": "right.annot"}},
-        "left.annot cannot be read as an annotation",
+        r"left\.annot .*cannot be read as an annotation",
     ),
 }
 
@@ -447,6 +470,13 @@ def test_repeats_without_numbers_keep_the_order_of_the_table(tmp_path):
     maps = np.array([[1.0], [2.0], [4.0], [10.0]])
     np.testing.assert_array_equal(trials.average(maps), [[5], [2]])
     np.testing.assert_array_equal(trials.repeats(maps, np.array([0, 1]))[..., 0], [[1, 4, 10], [2, np.nan, np.nan]])
+
+
+def test_repeats_count_as_numbers(tmp_path):
+    (tmp_path / "a.csv").write_text("id,repeat\nx,10\nx,9\ny,1\n")
+    trials = read_trials(tmp_path / "a.csv")
+    found = trials.repeats(np.array([[1.0], [2.0], [4.0]]), np.array([0, 1]))
+    np.testing.assert_array_equal(found[..., 0], [[2, 1], [4, np.nan]])
 
 
 def test_the_commands_write_what_the_functions_write(volumes, surfaces):
@@ -531,13 +561,13 @@ def spoil_gifti(folder):
 
 
 NO_FILE = {
-    "a packed array": (spoil_gifti, r"map\.gii cannot be read as surface data .*damaged"),
-    "cut": (cut("map.gii"), r"map\.gii cannot be read as surface data .*damaged"),
-    "empty": (lambda f: (f / "map.gii").write_text(""), r"map\.gii cannot be read as surface data"),
-    "a web page": (lambda f: (f / "map.gii").write_text("<!DOCTYPE html><html></html>"), "it is a web page"),
+    "a packed array": (spoil_gifti, r"map\.gii .*cannot be read as surface data .*damaged"),
+    "cut": (cut("map.gii"), r"map\.gii .*cannot be read as surface data .*damaged"),
+    "empty": (lambda f: (f / "map.gii").write_text(""), r"map\.gii is empty"),
+    "a web page": (lambda f: (f / "map.gii").write_text("<!DOCTYPE html><html></html>"), r"map\.gii is a web page"),
     "a pointer": (
         lambda f: (f / "map.gii").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
-        "it is a Git LFS pointer.*git lfs pull",
+        r"map\.gii is a Git LFS pointer.*git lfs pull",
     ),
 }
 
@@ -622,6 +652,7 @@ def test_a_table_of_nothing_leaves_the_numbers_and_given_names_come_first(surfac
 MEDIAL_WALLS = (
     "Background+FreeSurfer_Defined_Medial_Wall", "FreeSurfer_Defined_Medial_Wall", "corpuscallosum", "MEDIAL.WALL",
     "Medial_wall", "medialwall", "ctx-lh-unknown", "Unknown_rh", "L_???", "???", "Clear Label", "unlabeled", "n/a",
+    "L_???_ROI", "unknown_ROI", "hemi-L_Unknown", "lh_medialwall.label", "non-cortex", "Empty", "No region",
 )  # fmt: skip
 
 
@@ -646,6 +677,12 @@ def test_every_word_for_no_area_is_none(surfaces):
     )
     areas = np.array([*[""] * len(MEDIAL_WALLS), "V1", "L", "left"])
     np.testing.assert_array_equal(data.get("roi"), areas[index])
+
+
+def test_numbers_whose_name_says_none_have_no_area():
+    names = {0: "Unknown", 1: "V1", 2: "???", 7: "MEDIAL.WALL"}
+    found = name_labels(np.array([0, 1, 2, 7, np.nan, 1]), names, Path("atlas.nii"))
+    assert found.tolist() == ["", "V1", "", "", "", "V1"]
 
 
 def test_colours_of_an_annotation_are_found_not_guessed(surfaces):
@@ -742,6 +779,9 @@ def test_resampling_that_loses_a_tenth_of_a_mask_is_refused(volumes):
             nifti(folder, **({"mask": None} | options))
         assert "betas.nii.gz" in str(caught.value)
         assert not (folder / "out.nc").exists()
+    masks = [folder / "mask.nii.gz", folder / "mask.nii.gz"]
+    with pytest.raises(ValueError, match=r"mask\.nii\.gz keeps \d+ of its \d+ mm³"):
+        nifti(folder, mask=None, atlas=masks, resample=True)
 
 
 def test_same_grid_trusts_the_affine_of_the_mask_and_says_so(volumes):
@@ -804,3 +844,16 @@ def test_blocks_give_the_same_file_as_the_whole(volumes):
     small = nifti(folder, **options, max_memory="28kB").content.load()
     assert whole.identical(small)
     check(nifti(folder, **options), table, features, maps[:, 1:])
+
+
+def test_without_room_on_the_disk_nothing_is_begun(tmp_path, monkeypatch):
+    """Maps and a dataset of as many values."""
+    needed = 2 * 4 * 10 * 3
+    for free in (needed - 1, needed):
+        monkeypatch.setattr("shutil.disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        if free < needed:
+            with pytest.raises(ValueError, match=r"out: 240 bytes are needed beside .*o\.nc, .* 239 bytes are free in"):
+                MapStore(tmp_path / "o.nc", 10, 3)
+        else:
+            with MapStore(tmp_path / "o.nc", 10, 3) as store:
+                assert store.shape == (10, 3)

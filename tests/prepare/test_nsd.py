@@ -7,18 +7,20 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tracemalloc
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
+import copies
 import h5py
 import nibabel as nib
+import nsd_tree
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from click.testing import CliRunner
 from nsd_tree import (
     AREAS,
@@ -44,10 +46,10 @@ from jne.datasets import value_problems
 from jne.prepare.nsd import prepare_nsd
 from jne.prepare.nsd import sessions as session_module
 from jne.prepare.nsd.estimate import Estimate
-from jne.prepare.nsd.layout import Layout
+from jne.prepare.nsd.layout import N_SESSIONS, Layout
 from jne.prepare.nsd.rois import ROI_ORDER, read_names
 from jne.prepare.nsd.space import Space
-from jne.prepare.nsd.trials import parse_sessions
+from jne.prepare.nsd.trials import parse_sessions, split_images
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +139,16 @@ def test_sizes_repeats_and_sessions_of_the_split(tree, prepare):
     assert data.attrs["sessions"] == "1,3" and data.attrs["n_trials"] == 132
     assert data.attrs["n_dropped_voxels"] == 0  # the two voxels lack session 2
     assert set(nsd_ids(data)) <= set(trials["73KID"][trials["SESSION"] != 2] - 1)
+
+
+def test_every_part_of_a_split_is_drawn_by_the_seed():
+    trials = pd.DataFrame({"nsd_id": np.repeat(np.arange(400), 3), "session": 1})
+    sizes = {"n_train": 50, "n_validation": 20, "n_test": 30}
+    one, again, other = (split_images(trials, np.arange(100), **sizes, seed=seed) for seed in (0, 0, 1))
+    assert one.equals(again)
+    for part, size in zip(("train", "validation", "test"), sizes.values(), strict=True):
+        ids, others = ([*images.nsd_id[images.split == part]] for images in (one, other))
+        assert len(ids) == size and ids != others and np.ptp(ids) > 2 * size  # not a run of neighbours
 
 
 @pytest.mark.parametrize("space", ["func1pt8mm", "fsaverage"])
@@ -414,6 +426,49 @@ def test_areas_on_fsaverage_come_from_its_own_atlases(tree, prepare):
     assert not any(line.startswith("Not in this tree") for line in lines)
 
 
+def test_drawn_areas_on_fsaverage_come_from_masks_of_algonauts(tree, prepare, tmp_path):
+    """FFA, PPA and EBA, which NSD has none of there, as ``lh.floc-faces_fsaverage_space.npy``."""
+    subject, rng = tree.subjects[1], np.random.default_rng(0)
+    folder = tmp_path / "subj01" / "roi_masks"
+    folder.mkdir(parents=True)
+    given, names, odd = {"left": [], "right": []}, {}, np.arange(1, 210, 2)
+    for atlas in ("floc-bodies", "floc-faces", "floc-places"):
+        numbers = rng.integers(1, len(AREAS[atlas]) + 1, 2 * nsd_tree.N_VERTICES)
+        numbers[rng.random(len(numbers)) < 0.6] = 0
+        for side, half in zip(("left", "right"), np.split(numbers, 2), strict=True):
+            given[side].append(folder / f"{side[0]}h.{atlas}_fsaverage_space.npy")
+            np.save(given[side][-1], half)
+        names[atlas] = np.array(["", *AREAS[atlas]])[numbers[tree.vertices()[odd]]]
+    lines = []
+    data = prepare(space="fsaverage", mask="nsdgeneral", atlases=given, report=lines.append)
+    for atlas, expected in names.items():
+        assert data.get(f"roi_{atlas}").tolist() == expected.tolist()
+    names["Kastner2015"] = planted_names(subject, "fsaverage", "Kastner2015")[odd]
+    order = ["floc-faces", "floc-places", "floc-bodies", "Kastner2015"]
+    first = [next((name for name in column if name), "") for column in zip(*(names[a] for a in order), strict=True)]
+    here = np.array(first) != ""
+    assert data.get("roi")[here].tolist() == [name for name in first if name]
+    assert {"FFA-1", "PPA"} <= set(data.get("roi")) and set(AREAS["floc-bodies"]) & set(data.get("roi"))
+    assert data.attrs["roi_order"] == "floc-faces,floc-places,floc-bodies,Kastner2015,HCP_MMP1,streams"
+    assert any(line.endswith("surface: prf-visualrois, floc-words") for line in lines)
+    with pytest.raises(ValueError, match=r"needed: the same different atlases, in one order"):
+        prepare(space="fsaverage", atlases={"left": given["left"], "right": given["right"][::-1]})
+    with pytest.raises(ValueError, match=r"is of subj01, and the subject is subj02"):
+        prepare(2, space="fsaverage", atlases=given)
+    with pytest.raises(ValueError, match=r"atlases: they lie on fsaverage, and the space is a volume"):
+        prepare(atlases=given)
+
+
+@pytest.mark.parametrize(("zscore", "by"), [("run", ["SESSION", "RUN"]), ("session", ["SESSION"])])
+def test_z_scores_are_those_of_scipy(tree, prepare, zscore, by):
+    subject = tree.subjects[1]
+    stored = np.round(subject.percent["func1pt8mm"][:, kept_voxels(subject)] * 300) / 300
+    values = np.empty(stored.shape)
+    for rows in subject.trials.groupby(by).indices.values():
+        values[rows] = scipy.stats.zscore(stored[rows], axis=0)
+    assert_planted(prepare(zscore=zscore), values, subject.trials, 1e-5)
+
+
 @pytest.mark.parametrize("space", ["func1pt8mm", "fsaverage"])
 def test_levels_of_kastner2015_and_streams(tree, prepare, space):
     mask = {"mask": "nsdgeneral"} if space == "fsaverage" else {}
@@ -557,7 +612,7 @@ BAD = {
     "betas: truncated": (
         truncate(f"{VOLUME}/betas_session02.nii.gz"),
         nsd(),
-        r"betas_session02\.nii\.gz \(\d+ bytes\) cannot be read: it is truncated.*download it again",
+        r"betas_session02\.nii\.gz \(\d+ bytes\) cannot be read .*: it is truncated.*download it again",
     ),
     "betas: last bytes missing": (
         truncate(f"{VOLUME}/betas_session02.nii.gz", 0.9999),
@@ -908,9 +963,7 @@ def test_a_killed_run_goes_on_at_the_next_session_with_the_same_bytes(
     stage, n_read, tree, undisturbed, tmp_path, monkeypatch
 ):
     out = tmp_path / "out.nc"
-    command = [sys.executable, "-c", KILLED, stage, str(tree.root), str(out)]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == -signal.SIGKILL, run.stderr
+    assert copies.run(KILLED, stage, tree.root, out) == -signal.SIGKILL
     assert out.exists() == (stage == "tidying")
     parts = list(tmp_path.rglob("*.part"))
     assert len(parts) == (stage in ("work file", "writing"))
@@ -932,16 +985,16 @@ def test_work_files_of_other_parameters_are_not_used(tree, prepare, tmp_path, mo
 
 
 def test_memory_does_not_grow_with_the_number_of_sessions_and_the_file_is_as_large_as_said(tmp_path):
-    tree = make_tree(tmp_path / "nsd", subjects=(1,), n_sessions=12, shape=(16, 16, 16), surface=False)
+    tree = make_tree(tmp_path / "nsd", subjects=(1,), n_sessions=8, shape=(16, 16, 16), surface=False)
     write_features(tree, tree.root / "features.h5")
     peaks, lines, options = [], [], {"test_repeats": 1}
-    for sessions in ("1-2", "1-3", "1-12"):  # the first call also imports
+    for sessions in ("1-2", "1-3", "1-8"):  # the first call also imports
         tracemalloc.start()
         options |= {"sessions": sessions, "report": lines.append}
         prepare_nsd(tree.root, 1, tree.root / "features.h5", tmp_path / "out.nc", **options)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # Three times the images in memory would be nine sessions' worth and more.
+    # All sessions in memory at once would be five sessions' worth more.
     session = 66 * np.count_nonzero(tree.subjects[1].brainmask) * 2
     assert peaks[2] - peaks[1] < session
     stay = int(re.search(r"of which .*\((\d+) bytes\) stay", lines[-2])[1])
@@ -969,3 +1022,7 @@ def test_paths_are_those_of_the_manual():
     assert str(layout.mask("nsdgeneral")[1]) == "/nsd/nsddata/freesurfer/fsaverage/label/rh.nsdgeneral.mgz"
     path = "nsddata/ppdata/subj07/behav/responses.tsv"
     assert layout.download(layout.responses).endswith(f"s3://natural-scenes-dataset/{path} /nsd/{path}")
+
+
+def test_subjects_have_as_many_trials_as_nsd_has_published():
+    assert [750 * n for n in N_SESSIONS] == [30_000, 30_000, 24_000, 22_500, 30_000, 24_000, 30_000, 22_500]

@@ -1,6 +1,9 @@
 """Areas are made of voxels that are predicted: what an encoder does in the others is fitting noise."""
 
+from html import unescape
+
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -12,8 +15,13 @@ from jne.statistics import (
     area_table,
     can_test,
     category_table,
+    effect_sizes,
     headline,
+    in_order,
+    layer_table,
     level_trend,
+    predicting,
+    said_first,
     trend_tests,
 )
 
@@ -57,6 +65,25 @@ def test_an_area_is_the_mean_of_its_significant_voxels_and_says_how_many_they_ar
     np.testing.assert_allclose(whole["jne"], 50)
     assert "n_significant" not in whole
     np.testing.assert_allclose(area_table(result.drop_vars("significant"), ("jne",))["jne"], 50)
+
+
+def test_where_nothing_is_predicted_no_area_has_a_mean_and_a_page_says_so_first(result, monkeypatch):
+    """A tenth of the voxels is enough, if the median of R² is not below zero; one less, or a median below, is not."""
+    enough = result.assign(significant=("voxel", np.arange(50) % 10 == 0), r2=result["r2"] + 0.3)
+    assert np.isfinite(area_table(enough, ("jne",))["jne"]).all() and not said_first(enough)
+    few = enough.assign(significant=enough["significant"] & (np.arange(50) > 0))
+    below = result.assign(r2=result["r2"] - 0.3)
+    said = []
+    monkeypatch.setattr("jne.plotting.style.remark", lambda text, **numbers: said.append(numbers["said_first"].text))
+    for one in (few, below):
+        assert area_table(one, ("jne", "nonlinear_share"))[["jne", "nonlinear_share"]].isna().all(axis=None)
+        assert all(np.isnan(value) for value in headline(one)["jne"].values())
+        assert plotting.say_first({"subject 1": enough, "subject 2": one})
+        assert not plotting.say_first({"subject 2": one})
+    assert len(said) == 4 and "subject 1" not in " ".join(said)
+    assert all("subject 2" in text for text in said[::2])
+    assert all("Nothing is" in text and "subject" not in text for text in said[1::2])  # one study needs no name
+    assert "4 of 50" in unescape(said[0]) and "median R² -0.200" in unescape(said[2])
 
 
 def test_an_area_without_a_significant_voxel_is_there_without_a_value(result):
@@ -108,7 +135,39 @@ def test_stimuli_are_scored_by_significant_voxels(result):
 def test_figures_draw_significant_voxels_only(result):
     np.testing.assert_allclose(plotting.figure_confound(result).axes[0].collections[0].get_offsets()[:, 1].max(), 5.2)
     axes = plotting.figure_levels({"one": result, "two": result}, ("jne",)).axes
-    assert all(ax.get_ylim()[1] < 6 for ax in axes)
+    assert all(ax.get_ylim()[1] < 6 and ax.get_ylim()[0] == 0 for ax in axes)
+    low = result["jne"].values[result["significant"].values].min()
+    below = plotting.figure_levels({"one": result.assign(jne=result["jne"] - low - 1)}, ("jne",)).axes[0]
+    assert below.get_ylim()[0] < -1 and (below.collections[-1].get_offsets()[:, 1] > below.get_ylim()[0]).all()
     no_place = result.drop_vars(["vertex", "roi"])
     assert plotting.figure_map(no_place, "jne").axes[0].get_xlim()[1] < 6
     assert plotting.figure_map(no_place, "jne", significant=False).axes[0].get_xlim()[1] > 90
+
+
+def test_a_subject_of_whom_nothing_is_predicted_is_left_out_and_named(result, monkeypatch):
+    enough = result.assign(r2=result["r2"] + 0.3)
+    few = enough.assign(significant=enough["significant"] & (np.arange(50) < 2))
+    said = []
+    monkeypatch.setattr("jne.plotting.style.remark", lambda text, **numbers: said.append(numbers["said_first"].text))
+    both = {"subject 1": few, "subject 2": enough}
+    assert plotting.say_first(both) and list(predicting(both)) == ["subject 2"]
+    assert "subject 1" in unescape(said[0]) and "What follows is without subject 1." in unescape(said[0])
+    assert list(predicting({"subject 1": few})) == ["subject 1"]
+    # Means over subjects are those of the others, and say of how many.
+    effects = effect_sizes(both, ("jne",))
+    assert list(effects["n_subjects"]) == [1, 1]
+    assert effects.loc[("jne", "later - early"), "mean"] == pytest.approx(TRUTH[-1] - TRUTH[:-1].mean())
+
+
+def test_a_column_of_layers_is_the_mean_over_subjects(result):
+    threefold = result.assign(jne=3 * result["jne"])
+    table = layer_table({"one": {"S1": result, "S2": threefold}, "two": {"S1": threefold}}, "jne")
+    np.testing.assert_allclose(table["one"], 2 * TRUTH)
+    np.testing.assert_allclose(table["two"], 3 * TRUTH)
+    assert list(table.index) == AREAS and list(table) == ["one", "two"]
+
+
+def test_areas_that_are_not_known_come_last_in_the_order_they_have():
+    names = [f"region {number}" for number in np.random.default_rng(0).permutation(200)]
+    table = in_order(pd.DataFrame(index=[*names[:100], "V2", *names[100:], "V1"]))
+    assert list(table.index) == ["V1", "V2", *names]

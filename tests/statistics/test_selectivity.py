@@ -9,6 +9,7 @@ import jne
 from jne.accuracy import prediction_share
 from jne.statistics.area_tables import area_samples, category_table
 from jne.statistics.selectivity import (
+    _spread,
     called_selective,
     calling_rates,
     can_test,
@@ -42,6 +43,12 @@ def test_the_index_is_what_most_areas_do_not_share():
     expected = np.zeros((12, 8))
     expected[3, 1] = 2
     np.testing.assert_allclose(selectivity_index(table), expected)
+
+
+def test_the_spread_of_cells_is_a_factor_per_area_times_one_per_category():
+    areas, categories = np.array([1.0, 2, 5]), np.array([0.5, 1, 3, 7])
+    signs = np.random.default_rng(0).choice([-1, 1], size=(6, 3, 4))
+    np.testing.assert_allclose(_spread(signs * np.outer(areas, categories)), np.outer(areas, categories))
 
 
 def test_null_cells_are_called_in_five_percent():
@@ -130,6 +137,14 @@ def test_ungated_tables_have_the_form_of_the_study_and_are_found_again(study, mo
     assert not np.allclose(tables["jne_ss"][0], tables["jne_ss"][1])
     monkeypatch.setattr("jne.study.selectivity_null._ungated", None)
     xr.testing.assert_identical(ungated_tables(study, 2), tables)
+    # Other ways to sort the stimuli, such as clusters, need no other fits; four categories as one have their mean.
+    names = study.result["category"].values.astype(str)
+    halves = np.where(np.isin(names, observed.columns[:4]), "one", "two")
+    of_four = tables["jne_ss"].sel(category=observed.columns[:4]).mean("category")
+    found = ungated_tables(study, 2, category=halves)["jne_ss"]
+    np.testing.assert_allclose(found.sel(category="one"), of_four, atol=1e-6)
+    with pytest.raises(ValueError, match="one of each of the study's stimuli"):
+        ungated_tables(study, 2, category=halves[1:])
 
 
 def test_shuffling_stimuli_asks_for_differences_between_categories(study):
@@ -148,4 +163,8 @@ def test_what_cannot_be_tested_is_said(study):
     assert "no categories" in can_test({"one": study.result.drop_vars("category")})
     few = study.result.isel(sample=slice(0, 20))
     assert "at least 5 are needed" in can_test({"one": few})
+    kinds = study.result["category"].values.astype(str)
+    for n_faces, said in ((4, "only 4 of a category"), (5, "")):
+        rows = [*np.flatnonzero(kinds == "faces")[:n_faces], *np.flatnonzero(kinds == "food")[:9]]
+        assert can_test({"one": study.result.isel(sample=rows)})[: len("only 4 of a category")] == said
     assert "folds" in can_test({"one": study.result.assign_attrs(evaluation="all stimuli")})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 import jne
 from jne.cortex import (
@@ -23,7 +23,7 @@ from jne.cortex import (
 )
 from jne.statistics.area_tables import area_table
 from jne.statistics.subject_tables import area_recovery_table, effect_sizes, pooled_table, subject_interval
-from jne.statistics.trends import POOLED, smooth_null, trend_test, trend_tests
+from jne.statistics.trends import POOLED, _basis, _smooth_draws, smooth_null, trend_test, trend_tests
 
 AREA_NAMES = list(AREAS)
 RANKS = np.array([LEVELS.index(AREAS[area][0]) for area in AREA_NAMES], float)
@@ -159,6 +159,13 @@ def test_maps_that_are_smooth_in_the_volume_are_called_in_five_percent(covarianc
     assert on_the_mesh > 0.1 and rates < 0.075  # 5 %, and two standard errors over 300 maps
 
 
+def test_draws_of_smooth_maps_have_the_covariance_they_are_drawn_with():
+    covariance = 0.9 ** np.abs(np.subtract.outer(np.arange(6), np.arange(6)) * np.linspace(1, 3, 6))
+    covariance = (covariance + covariance.T) / 2 + 0.1 * np.eye(6)
+    draws = _smooth_draws(np.arange(6.0), covariance[None], _basis(6, None), 40_000, np.random.default_rng(0))
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.03)
+
+
 def test_independent_areas_are_called_in_five_percent(covariances):
     rng = np.random.default_rng(5)
     found = [
@@ -211,6 +218,12 @@ def test_tables_of_trends():
     table = trend_tests(results, ("jne",), pooled=POOLED, n_draws=199)
     assert list(table.index) == [(name, "jne") for name in (*results, POOLED)]
     assert (table["rho"] > 0.8).all() and (table["p"] == 1 / 200).all() and table["p_smooth"].isna().all()
+    given = trend_tests(results, ("jne",), given="noise_ceiling", n_draws=99)
+    for name, result in results.items():
+        areas = area_table(result, ("jne", "noise_ceiling"))
+        ranks = [rankdata(values) for values in (areas["jne"], RANKS, areas["noise_ceiling"])]
+        left = [values - np.polyval(np.polyfit(ranks[2], values, 1), ranks[2]) for values in ranks[:2]]
+        assert given.loc[(name, "jne"), "rho"] == pytest.approx(np.corrcoef(*left)[0, 1])
     pooled = pooled_table([area_table(result, ("jne",)) for result in results.values()], ("jne",))
     separate = [make_result(seed).jne.values[:6].mean() for seed in range(3)]
     assert pooled.loc["V1", "jne"] == pytest.approx(np.mean(separate))
@@ -237,8 +250,8 @@ def planted(tmp_path_factory):
     for alpha, ceiling in (("rising", "flat"), ("rising", "rising"), ("flat", "rising"), ("flat", "flat")):
         options = {"thin": 20, "n_train": 1200, "n_validation": 200, "n_test": 200, "cache": False}
         data = jne.load_dataset("synthetic", alpha=alpha, ceiling=ceiling, gate=False, **options)
-        encoder = {"hidden_size": 128, "lr": 0.005, "max_epochs": 80}
-        study = jne.run_study(data, encoder_options=encoder, folder=folder)
+        encoder = {"hidden_size": 128, "lr": 0.002, "batch_size": 256, "max_epochs": 80}
+        study = jne.run_study(data, encoder_options=encoder, linear=False, n_bootstrap=500, folder=folder)
         results[f"{alpha}, {ceiling}"] = study.result
     return results
 

@@ -16,6 +16,7 @@ NAMES = [*VARIANTS, *SCALED, "gain_change", "nonlinear_share", "r2", "noise_ceil
 def result():
     rng = np.random.default_rng(0)
     content = {name: ("voxel", rng.normal(size=60)) for name in NAMES}
+    content["r2"] = "voxel", rng.uniform(size=60)
     return xr.Dataset(content | {"significant": ("voxel", np.arange(60) < 50)})
 
 
@@ -53,3 +54,10 @@ def test_an_undefined_voxel_is_left_out_of_its_own_variant_alone(result):
 def test_without_voxels_that_count_there_is_no_number(result):
     result["significant"][:] = False
     assert variant_correlations(result).isna().all(axis=None) and followed_table(result).isna().all(axis=None)
+
+
+def test_two_voxels_have_no_rank_correlation(result):
+    """It would be 1 or -1."""
+    for n, known in ((2, False), (3, True)):
+        few = result.isel(voxel=np.flatnonzero(result["significant"])[:n])
+        assert followed_table(few).notna().any(axis=None) == known

@@ -1,10 +1,13 @@
 """The rule of every claim, on made-up results in which it is known what they show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from study.replication_cases import AREAS, PREFERRED, RISING, evidence, made_up
 
-from jne.study.claims import CLAIMS, Evidence, judge_all, nothing_predicted
+from jne.statistics import nothing_predicted
+from jne.study.claims import CLAIMS, Evidence, judge_all
 from jne.study.claims.accuracy import accuracy_claims
 from jne.study.claims.categories import category_claims
 from jne.study.claims.hierarchy import hierarchy_claims, one_sided, smallest_p, tiers_rise
@@ -148,3 +151,11 @@ def test_when_nothing_counts_as_predicted():
     assert nothing_predicted(few).startswith(f"nothing is predicted: {n // 10 - 1} of {n} voxels")
     assert nothing_predicted(result.assign(significant=("voxel", np.arange(n) < n // 10))) == ""
     assert "median R² -0" in nothing_predicted(result.assign(r2=result["r2"] - 1))
+
+
+def test_what_was_tried_of_some_subjects_only_is_said():
+    whole = evidence(n=2)
+    some = replace(whole, best={"subject 1": whole.best["subject 1"]}, seed={"subject 0": whole.seed["subject 0"]})
+    tiers = {verdict.id: verdict for verdict in judge_all(some)}["tiers"]
+    assert "each voxel's best layer (subject 1)" in tiers.reason and "seeds 1 (subject 0)" in tiers.reason
+    assert "(subject" not in {verdict.id: verdict for verdict in judge_all(whole)}["tiers"].reason

@@ -9,7 +9,7 @@ from study.replication_cases import ENCODER, permuted, synthetic
 
 from jne import EncodingDataset, save_dataset
 from jne.cli import main
-from jne.study import replicate, replicate_text, run_study
+from jne.study import judge_studies, replicate, replicate_text, run_study, spoken_verdict
 from jne.study.claims import CLAIMS, VERDICTS, Evidence
 from jne.study.claims.hierarchy import hierarchy_claims
 
@@ -59,6 +59,31 @@ def test_of_planted_responses_the_text_says_what_is_recovered(verdicts):
     assert "\nHOLDS" in recorded and "RECOVERED" not in recorded and "synthetic" not in recorded
 
 
+def test_studies_that_are_there_are_judged_as_replicate_does(subjects, verdicts):
+    studies = {name: run_study(data, **SETTINGS) for name, data in subjects.items()}
+    other = {name: run_study(data, seed=1, **SETTINGS).result for name, data in subjects.items()}
+    assert judge_studies(studies, other_seeds=other, best_layer="there is one layer") == verdicts
+    weak = {"subject 1": other["subject 1"].assign(significant=other["subject 1"]["significant"] & False)}
+    tiers = {verdict["id"]: verdict for verdict in judge_studies(studies, other_seeds=weak)}["tiers"]
+    assert "seeds 1 (with them, nothing is predicted: 0 of" in tiers["reason"]
+    with pytest.raises(ValueError, match="give at least one"):
+        judge_studies({})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "about", "reason", "words"),
+    [
+        ("holds", "recordings", "R.", "holds"),
+        ("does not hold", "planted", "R.", "not recovered"),
+        ("holds only if", "planted", "Only if a. B: c.", "recovered only if a"),
+        ("holds only if", "recordings", "Only if a, and if b: c. D.", "holds only if a, and if b"),
+        ("holds only if", "mathematics", "Only if all of V1.5: c.", "holds only if all of V1.5"),
+    ],
+)
+def test_a_verdict_in_words_has_its_condition(verdict, about, reason, words):
+    assert spoken_verdict({"verdict": verdict, "about": about, "reason": reason}) == words
+
+
 def test_with_the_planted_levels_turned_round_the_verdict_turns(subjects, verdicts):
     """The same responses under other names: what was V1 is called a higher area, and the other way round."""
     results = {name: run_study(data, **SETTINGS).result for name, data in subjects.items()}
@@ -81,12 +106,26 @@ def test_of_responses_to_other_stimuli_nothing_can_be_tested(subjects):
     found = replicate({"one": permuted(subjects["subject 1"])}, **SETTINGS)
     assert {verdict["verdict"] for verdict in found} == {"cannot be tested"}
     assert all(verdict["reason"].startswith("Nothing is predicted: ") for verdict in found)
+    assert replicate_text(found).startswith("Nothing is predicted: ") and found[0]["first"] == found[-1]["first"]
 
 
 def test_a_subject_of_whom_nothing_is_predicted_is_left_out_and_said_so(subjects, verdicts):
     both = {"subject 1": subjects["subject 1"], "other": permuted(subjects["subject 1"])}
     found = {verdict["id"]: verdict for verdict in replicate(both, **SETTINGS)}
-    assert found["l2"]["verdict"] != "cannot be tested" and "other is left out: nothing is" in found["l2"]["reason"]
+    assert (
+        found["l2"]["verdict"] != "cannot be tested" and "other is left out, as nothing is" in found["l2"]["first"][0]
+    )
+    text = replicate_text(list(found.values()))
+    assert text.startswith("other is left out, as nothing is predicted: ") and text.count("is left out") == 1
+
+
+def test_reasons_name_the_unit(subjects):
+    of = lambda unit: EncodingDataset(subjects["subject 1"].content.assign_attrs(unit=unit))  # noqa: E731
+    studies = {unit: run_study(of(unit), **SETTINGS) for unit in ("neuron", "site")}
+    one = {verdict["id"]: verdict for verdict in judge_studies({"one": studies["neuron"]})}
+    assert "over significant neurons" in one["l2"]["reason"] and "voxel" not in str([v["reason"] for v in one.values()])
+    both = {verdict["id"]: verdict for verdict in judge_studies(studies)}
+    assert "over significant voxels" in both["l2"]["reason"] and "neuron" not in both["l2"]["reason"]
 
 
 def test_one_area_and_no_categories(subjects, tmp_path):

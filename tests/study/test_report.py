@@ -44,9 +44,47 @@ def parts(n=101, seed=0, **changes):
     return result, crossfit, pack("null").rename(null="null_share"), None, FACTS
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"significant": np.arange(101) < 10}, {"r2": np.linspace(-0.9, 0.8, 101)}],
+    ids=["few significant", "median below zero"],
+)
+def test_where_nothing_is_predicted_that_comes_first_and_no_measure_has_a_median(changes):
+    content = summarise(*parts(**changes))
+    assert content["first"][0].startswith("Nothing is predicted: ")
+    text = report_text(content).splitlines()
+    assert text[1].strip().startswith("Nothing is predicted: ") and report_text(content).count("Nothing is") == 1
+    for name in ("jne", "nonlinear_share", "validated_share", "crossfit_share"):
+        assert content["measures"][name]["n"] == 0 and content["measures"][name]["median"] is None
+    assert content["measures"]["r2"]["n"] == 101 and content["confirmed"]["share"] is None
+    assert "JNE, as" not in report_text(content) and "R², nonlinear" in report_text(content)  # no row of dashes
+    content["seeds"] = {"n": 2, "agreement": {"jne": None}}
+    assert "Mean of 2 fits.\n" in report_text(content)
+
+
+def test_that_a_linear_encoder_predicts_as_well_comes_first():
+    content = summarise(*parts(r2_linear=np.linspace(0.1, 0.9, 101) / 2 + 0.05))
+    assert "no better than the linear one (median difference of R² +0.000)" in content["first"][0]
+    assert report_text(content).count("no better than the linear") == 1
+    assert content["measures"]["jne"]["n"] == 101
+
+
+@pytest.mark.parametrize(
+    "changes", [{"r2": np.full(101, -0.1)}, {"null": np.ones(101), "reliable": np.zeros(101, bool)}]
+)
+def test_sentences_name_the_unit_and_keys_and_names_stay(changes):
+    *results, facts = parts(**changes)
+    content = summarise(*results, {**facts, "unit": "neuron", "name": "voxels of V4"})
+    assert content["voxels"]["all"] == 101 and content["warnings"]
+    assert "voxel" not in " ".join([*content.get("first", []), *content["warnings"], str(content["confirmed"])])
+    name, *lines = report_text(content).splitlines()
+    assert name == "voxels of V4" and "voxel" not in "\n".join(lines) and "  101 neurons: " in "\n".join(lines)
+
+
 def test_a_clean_study_gets_no_warning():
     content = summarise(*parts())
     assert content["warnings"] == [] and "No warnings." in report_text(content)
+    assert max(map(len, report_text(content).splitlines())) <= 79  # a page is not wider
     assert content["measures"]["noise_ceiling"]["median"] == pytest.approx(0.5)
     assert content["measures"]["nonlinear_share"]["q25"] == pytest.approx(25 / 101)
     assert content["measures"]["noise_ceiling"]["with_noise_ceiling"] is None
@@ -111,7 +149,7 @@ def test_how_far_seeds_agree_is_said_in_words():
     assert agreement == pytest.approx(expected, abs=0.02) and content["seeds"]["n"] == 400
     assert f"JNE, as published: poorly ({agreement['jne']:.2f}); nonlinear share: closely (0.9" in text
     (warning,) = content["warnings"]
-    assert "Two seeds' maps of the JNE, as published agree poorly" in warning
+    assert "Two seeds' maps of JNE agree poorly" in warning
     assert "seeds" not in summarise(*parts())
     # What is compared with the null and the cross-fitted share, which are of single fits, is of single fits, too.
     result["nonlinear_share_by_seed"] = ("seed", "voxel"), np.full((400, 101), 0.015)

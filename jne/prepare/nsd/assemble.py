@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from jne._core import FORMAT_VERSION, PatientFile, hdf5_stream, spans, to_stream
+from jne._core import PatientFile, hdf5_stream, spans, to_stream
 from jne.datasets import EncodingDataset, load_dataset, open_content
 from jne.prepare.nsd.ceiling import ceiling_from_repeats
 from jne.prepare.nsd.sessions import Presentations
@@ -60,7 +60,7 @@ def write_dataset(
         Opened from the new file.
     """
     with hdf5_stream(out, size) as stream:
-        to_stream(small.assign_attrs(format_version=FORMAT_VERSION), stream)
+        to_stream(small, stream)
         with h5netcdf.File(stream, "r+") as file:
             for layer, read in layers.items():
                 values = read()
@@ -75,7 +75,7 @@ def write_dataset(
                 ceiling = ceiling_from_repeats(file["responses_repeats"])
                 file.create_variable("noise_ceiling", ("voxel",), ceiling.dtype, data=ceiling)
         if not stream.error:
-            with open_content(stream.name) as content:
+            with open_content(stream.name, sealed=False) as content:
                 EncodingDataset(content, out)
     return load_dataset(out)
 

@@ -10,19 +10,15 @@ from pathlib import Path
 import numpy as np
 from nibabel.openers import ImageOpener
 
-from jne._core import RefusedError, open_hdf5, spans
+from jne._core import RefusedError, open_hdf5, reading, spans
 from jne.prepare.brain_files import open_image
-from jne.prepare.nsd.layout import READ_ERRORS, damaged, hint
+from jne.prepare.nsd.layout import AGAIN, hint
 
 VOLUME_SCALE = 300
 """Volume betas are percent signal change times this, as int16; surface betas are percent, as float32."""
 CLIPPED = 32767
 """The largest int16, 109.2 %: NSD wrote this for whatever was larger."""
 BLOCK_BYTES = 16 * 2**20
-
-
-class _MismatchError(ValueError):
-    """The file is well, but not what is needed; unlike a ValueError of a library, which means damage."""
 
 
 def read_session(
@@ -57,12 +53,8 @@ def read_session(
         stop = start + math.prod(shape)
         here = slice(*np.searchsorted(points, [start, stop]))
         read = _read_hdf5 if path.suffix == ".hdf5" else _read_stream
-        try:
+        with reading(path, "betas", "betas of NSD", AGAIN):
             read(path, shape, points[here] - start, values[:, here])
-        except (_MismatchError, RefusedError):
-            raise
-        except READ_ERRORS as error:
-            raise damaged(path, error) from error
         start = stop
     return values
 
@@ -72,7 +64,7 @@ def _read_stream(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np
     proxy = open_image(path, "betas").dataobj
     _check(path, proxy.shape[:3], proxy.shape[3:], proxy.dtype, shape, out)
     if (proxy.slope, proxy.inter) != (1, 0):
-        raise _MismatchError(
+        raise RefusedError(
             f"{path} has scl_slope {proxy.slope} and scl_inter {proxy.inter}; needed: 1 and 0, or 0 and 0 as in NSD's "
             "own files: values as they are stored"
         )
@@ -111,14 +103,14 @@ def _read_hdf5(path: Path, shape: tuple[int, ...], points: np.ndarray, out: np.n
 def _check(path: Path, found: tuple, trials: tuple, dtype: np.dtype, shape: tuple, out: np.ndarray) -> None:
     found = tuple(map(int, found))
     if found != tuple(shape):
-        raise _MismatchError(f"{path} has shape {found}; needed: {tuple(shape)}{hint(found, shape)}")
+        raise RefusedError(f"{path} has shape {found}; needed: {tuple(shape)}{hint(found, shape)}")
     if tuple(trials) != (len(out),):
-        raise _MismatchError(
+        raise RefusedError(
             f"{path} holds {math.prod(trials)} trials, and responses.tsv has {len(out)} in this session: they are not "
             "of the same subject and session, or one of them is not whole. Download both again"
         )
     if dtype.newbyteorder("=") != out.dtype:
-        raise _MismatchError(
+        raise RefusedError(
             f"{path} holds {dtype}; needed: {out.dtype}, as NSD stores "
             f"{'surface betas (percent)' if out.dtype == np.float32 else 'volume betas (percent x 300)'}"
         )

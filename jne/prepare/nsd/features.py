@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jne._core import sha256
 from jne.features import read_feature_file
 from jne.prepare.further import FurtherStimuli
 from jne.prepare.nsd.trials import N_IMAGES
@@ -50,7 +49,7 @@ class ImageFeatures:
         for name in self.layers:
             if name in _RESERVED or name.startswith("roi_"):
                 raise ValueError(f"features: layer {name} of {self.path} has the name of another variable; rename it")
-        self._ids = ids = _nsd_ids(self.file.stimulus_id, self.path)
+        self._ids = ids = nsd_ids(self.file.stimulus_id, self.path)
         self.n_rows = len(ids)
         rows = pd.Index(ids).get_indexer(np.asarray(images))
         if len(missing := np.asarray(images)[rows < 0]):
@@ -67,7 +66,7 @@ class ImageFeatures:
             "feature_model": "not stated",
             **origin,
             "features_file": self.path.name,
-            "features_sha256": sha256(self.path),
+            "features_sha256": self.file.sha256(),
         }
 
     def further(self, limit: int | None, seed: int) -> FurtherStimuli:
@@ -91,24 +90,29 @@ def stimulus_ids(images: Sequence[int]) -> np.ndarray:
     return np.array([f"nsd{image:05d}" for image in images], object)
 
 
-def _nsd_ids(values: np.ndarray, path: Path) -> np.ndarray:
+def nsd_ids(values: Sequence[str], path: Path, what: str = "features: stimulus_id") -> np.ndarray:
+    """The nsdId, from 0, at the end of each name: ``42``, ``nsd00042``, ``train-0001_nsd-00042``, ``shared7_nsd00043``.
+
+    Errors name ``path`` and begin with ``what``.
+    """
+    values = np.asarray(values, str)
     found = [re.search(r"(\d+)$", value) for value in values]
     if None in found:
         raise ValueError(
-            f"features: stimulus_id {str(values[found.index(None)])!r} of {path} ends in no number; needed: "
+            f"{what} {str(values[found.index(None)])!r} of {path} ends in no number; needed: "
             "nsdIds, which count from 0, such as 42 or nsd00042"
         )
     ids = np.array([int(m[1]) - bool(_OWN_NAME.search(v)) for m, v in zip(found, values, strict=True)])
     if (outside := (ids < 0) | (ids >= N_IMAGES)).any():
         raise ValueError(
-            f"features: stimulus_id {str(values[outside][0])!r} of {path} is not one of the {N_IMAGES} images; needed: "
+            f"{what} {str(values[outside][0])!r} of {path} is not one of the {N_IMAGES} images; needed: "
             f"nsdIds from 0 to {N_IMAGES - 1} (those of 73KID count from 1: subtract 1), or names such as "
             "shared0007_nsd04424"
         )
     unique, counts = np.unique(ids, return_counts=True)
     if len(unique) < len(ids):
         raise ValueError(
-            f"features: {path} has {np.count_nonzero(counts > 1)} images more than once (first: nsdId "
+            f"{what.split(':')[0]}: {path} has {np.count_nonzero(counts > 1)} images more than once (first: nsdId "
             f"{unique[counts > 1][0]})"
         )
     return ids

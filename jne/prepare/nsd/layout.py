@@ -8,17 +8,15 @@ from __future__ import annotations
 import math
 import re
 import shlex
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
-from jne._core import N_VERTICES, RefusedError
+from jne._core import N_VERTICES, reading
 from jne.prepare.brain_files import all_values, check_real, open_image, read_to_the_end
+from jne.prepare.choices import check_choice
 
 SPACES = ("func1pt8mm", "fsaverage")
 BETAS = "betas_fithrf_GLMdenoise_RR"
@@ -27,10 +25,12 @@ N_FSAVERAGE = N_VERTICES["fsaverage"]
 HEMISPHERES = {"lh": "left", "rh": "right"}
 DRAWN = ("prf-visualrois", "floc-faces", "floc-places", "floc-bodies", "floc-words")
 """Drawn on each subject's own surface, from the subject's own maps: NSD has them in volumes, and none on fsaverage."""
+N_SESSIONS = (40, 40, 32, 30, 40, 32, 40, 30)
+"""Sessions of subjects 1 to 8."""
 BUCKET = "s3://natural-scenes-dataset"
 
-READ_ERRORS = (OSError, EOFError, ValueError, KeyError, zlib.error, ImageFileError)
-"""What the libraries raise on a file that is truncated, damaged or of another kind."""
+AGAIN = "Compare its size with the original, and download it again"
+"""What to do with a file that is damaged."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class Layout:
         if self.is_surface and name.startswith(("prf-", "floc-")):
             raise ValueError(
                 f"{name} is drawn on each subject's own surface, and NSD has none on fsaverage. There are streams, "
-                "Kastner2015 and HCP_MMP1 (areas) and nsdgeneral (a mask); or take the volume (--space func1pt8mm)"
+                "Kastner2015 and HCP_MMP1 (areas) and nsdgeneral (a mask); or take the volume (--space func1pt8mm), or "
+                "the masks of the Algonauts Project 2023 (--left-atlas, --right-atlas)"
             )
         if self.is_surface:
             return tuple(self._fsaverage_labels / f"{side}.{name}.mgz" for side in HEMISPHERES)
@@ -155,12 +156,14 @@ class Layout:
                 )
 
 
-def damaged(path: Path, error: Exception) -> ValueError:
-    """The error for a file that a library could not read; the file stays as it is."""
-    return ValueError(
-        f"{path} ({path.stat().st_size} bytes) cannot be read: it is truncated, damaged or of another kind ({error}). "
-        "Compare its size with the original, and download it again"
-    )
+def find_layout(root: str | Path, subject: int, space: str, betas: str) -> Layout:
+    """The layout of a tree that is there."""
+    root = Path(root)
+    check_choice("subject", subject, range(1, len(N_SESSIONS) + 1))
+    check_choice("space", space, SPACES)
+    if not (root / "nsddata").is_dir():
+        raise ValueError(f"root: {root} has no folder nsddata; needed: the folder that holds nsddata and nsddata_betas")
+    return Layout(root, subject, space, betas)
 
 
 def read_map(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]] | None = None) -> tuple[np.ndarray, list]:
@@ -181,14 +184,10 @@ def read_map(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]] | None = N
     """
     parts, found = [], []
     for i, path in enumerate(paths):
-        try:
+        with reading(path, "map", "a map", AGAIN):
             image = open_image(path, "map")
             read_to_the_end(image)
             values = all_values(image, f"map: {path}")
-        except RefusedError:
-            raise
-        except (*READ_ERRORS, HeaderDataError) as error:
-            raise damaged(path, error) from error
         check_real(image.get_data_dtype(), path, "map")
         shape = values.shape[:3]
         if values.ndim > 3 and math.prod(values.shape[3:]) > 1:

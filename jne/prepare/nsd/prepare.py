@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,18 +13,22 @@ from tqdm import tqdm
 
 from jne._core import provenance, sha256
 from jne.datasets import EncodingDataset
+from jne.prepare.choices import check_choice
 from jne.prepare.further import write_further
+from jne.prepare.levels import add_levels, given_levels
 from jne.prepare.nsd.assemble import write_dataset
 from jne.prepare.nsd.categories import read_categories
 from jne.prepare.nsd.ceiling import ceiling_from_ncsnr
 from jne.prepare.nsd.estimate import Estimate
 from jne.prepare.nsd.features import ImageFeatures, layer_of, scaled_as, stimulus_ids
-from jne.prepare.nsd.layout import BETAS, DRAWN, SPACES, Layout
+from jne.prepare.nsd.given import read_given
+from jne.prepare.nsd.layout import BETAS, DRAWN, SPACES, find_layout
 from jne.prepare.nsd.rois import default_order, read_atlases
-from jne.prepare.nsd.sessions import ZSCORES, Presentations, prepare_session
+from jne.prepare.nsd.sessions import Presentations, prepare_session
 from jne.prepare.nsd.space import read_space
-from jne.prepare.nsd.trials import N_SESSIONS, read_shared, read_trials, split_images
+from jne.prepare.nsd.trials import read_shared, read_trials, split_images
 from jne.prepare.splits import check_out, one_at_out
+from jne.prepare.zscores import check_zscore
 
 CEILINGS = ("ncsnr", "repeats")
 _NCSNR = "ncsnr is NSD's, of betas z-scored within sessions, over all images and sessions"
@@ -57,6 +61,8 @@ def prepare_nsd(
     n_test: int | None = None,
     seed: int = 0,
     roi_order: Sequence[str] | None = None,
+    atlases: Mapping[str, Sequence[str | Path]] | None = None,
+    levels: str | Mapping[str, object] | None = None,
     noise_ceiling: str = "ncsnr",
     name: str | None = None,
     synthetic: bool = False,
@@ -108,7 +114,12 @@ def prepare_nsd(
         Of the split, and of the sample of images that were not shown.
     roi_order : sequence of str, optional
         Atlases, the first of which names a voxel's ``roi``; by default `jne.prepare.nsd.rois.ROI_ORDER`, on fsaverage
-        `jne.prepare.nsd.rois.SURFACE_ORDER`.
+        `jne.prepare.nsd.rois.SURFACE_ORDER`, after ``atlases``.
+    atlases : dict, optional
+        On fsaverage: ``left`` and ``right``, files of atlases that NSD does not have there, such as the masks
+        ``lh.floc-faces_fsaverage_space.npy`` of the Algonauts Project 2023; see `jne.prepare.nsd.given.read_given`.
+    levels : str or dict, optional
+        Area -> level of the hierarchy, see `jne.prepare.levels.parse_levels`; others have theirs by name.
     noise_ceiling : {"ncsnr", "repeats"}
         From NSD's own ``ncsnr`` map, or from the repeats of the test images in the sessions used. Either way it is that
         of the average over the repeats. The map is of betas z-scored within sessions, whatever ``zscore`` is.
@@ -134,9 +145,9 @@ def prepare_nsd(
         If a file is missing, damaged or does not fit, or memory or disk will not do; the message names the file and
         says what to change. Nothing is left under the name ``out``.
     """
-    out, layout = check_out(out), _layout(root, subject, space, betas)
-    _check_choice("zscore", zscore, ZSCORES)
-    _check_choice("noise_ceiling", noise_ceiling, CEILINGS)
+    out, layout = check_out(out), find_layout(root, subject, space, betas)
+    check_zscore(zscore)
+    check_choice("noise_ceiling", noise_ceiling, CEILINGS)
     layout.need([layout.responses], "trials")
     layout.need([layout.design], "shared images")
     trials = read_trials(layout.responses, subject, sessions)
@@ -145,10 +156,13 @@ def prepare_nsd(
     nsd_ids, shown = images["nsd_id"].to_numpy(), np.unique(trials["nsd_id"])
     paths = {session: layout.session(session) for session in trials["session"].unique().tolist()}
     layers = ImageFeatures(features, shown)
-    _check_choice("default_layer", default_layer, (None, *layers.layers))
+    check_choice("default_layer", default_layer, (None, *layers.layers))
     unseen = layers.further(further, seed)
     points = read_space(layout, mask)
-    voxel_variables, absent = read_atlases(layout, points.shapes, points.points, roi_order)
+    given = read_given(atlases, layout, points.points)
+    voxel_variables, absent = read_atlases(layout, points.shapes, points.points, roi_order, given)
+    voxels = xr.Dataset({name: ("voxel", values) for name, values in voxel_variables.items()})
+    voxel_variables = {name: found.values for name, found in add_levels(voxels, given_levels(levels), report).items()}
     if noise_ceiling == "ncsnr":
         voxel_variables["noise_ceiling"] = ceiling_from_ncsnr(layout, points, images)
     stimulus_variables = {
@@ -162,8 +176,8 @@ def prepare_nsd(
     estimate = Estimate(trials, images, points, zscore, layers, len(unseen))
     if noise_ceiling == "ncsnr" and zscore != "session":
         report(f"Noise ceiling: {_NCSNR}; here zscore is {zscore}. For one of these betas: --noise-ceiling repeats")
-    if layout.is_surface:
-        report(f"Not on fsaverage, but drawn on each subject's own surface: {', '.join(DRAWN)}")
+    if layout.is_surface and (missing := [atlas for atlas in DRAWN if atlas not in given]):
+        report(f"Not on fsaverage, but drawn on each subject's own surface: {', '.join(missing)}")
     report(str(estimate))
     estimate.check(out, folder, max_memory)
     if absent:
@@ -202,7 +216,8 @@ def prepare_nsd(
                 "zscore_features": "run" if zscore_features else "none",
                 **{key: value for key, value in sizes.items() if value is not None},
                 "seed": seed,
-                "roi_order": ",".join(roi_order or default_order(layout)),
+                "roi_order": ",".join(roi_order or default_order(layout, given)),
+                **({"own_atlases": ",".join(given)} if given else {}),
                 "noise_ceiling_from": noise_ceiling,
                 **({"noise_ceiling_note": _NCSNR} if noise_ceiling == "ncsnr" else {}),
                 "n_trials": len(trials),
@@ -230,20 +245,6 @@ def prepare_nsd(
         )
     shutil.rmtree(folder)
     return data
-
-
-def _layout(root: str | Path, subject: int, space: str, betas: str) -> Layout:
-    root = Path(root)
-    _check_choice("subject", subject, range(1, len(N_SESSIONS) + 1))
-    _check_choice("space", space, SPACES)
-    if not (root / "nsddata").is_dir():
-        raise ValueError(f"root: {root} has no folder nsddata; needed: the folder that holds nsddata and nsddata_betas")
-    return Layout(root, subject, space, betas)
-
-
-def _check_choice(argument: str, value, accepted) -> None:
-    if value not in accepted:
-        raise ValueError(f"{argument}={value!r}; accepted: {', '.join(str(choice) for choice in accepted)}")
 
 
 def _file_attributes(kind: str, path: str | Path | None) -> dict[str, str]:

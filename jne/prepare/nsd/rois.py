@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,11 @@ def read_atlas(layout: Layout, atlas: str, shapes: Sequence[tuple[int, ...]], po
 
 
 def read_atlases(
-    layout: Layout, shapes: Sequence[tuple[int, ...]], points: np.ndarray, roi_order: Sequence[str] | None = None
+    layout: Layout,
+    shapes: Sequence[tuple[int, ...]],
+    points: np.ndarray,
+    roi_order: Sequence[str] | None = None,
+    given: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Areas of all atlases that the tree has, and the atlases that it does not have.
 
@@ -63,6 +67,8 @@ def read_atlases(
         Of the space, as in `jne.prepare.nsd.betas.read_session`.
     roi_order : sequence of str, optional
         By default `default_order`; an atlas that is named here must exist.
+    given : mapping, optional
+        Areas ``(n_points,)`` of atlases of one's own; they take the place of those of the tree.
 
     Returns
     -------
@@ -71,8 +77,11 @@ def read_atlases(
         too is followed by its own: ``RSC (HCP_MMP1)``.
     absent : list of str
     """
-    found, absent = {}, []
+    given = dict(given or {})
+    found, absent = dict(given), []
     for atlas in dict.fromkeys([*ATLASES, *(roi_order or ())]):
+        if atlas in given:
+            continue
         if layout.is_surface and atlas in DRAWN and atlas not in (roi_order or ()):
             continue
         if atlas in (roi_order or ()):
@@ -82,18 +91,21 @@ def read_atlases(
             absent.append(atlas)
         else:
             found[atlas] = areas
-    order = [atlas for atlas in roi_order or default_order(layout) if atlas in found]
+    order = [atlas for atlas in roi_order or default_order(layout, given) if atlas in found]
     variables = {f"roi_{atlas}": areas for atlas, areas in found.items()}
     if order:
-        variables["roi"], variables["level"] = _first(found, order)
+        variables["roi"], variables["level"] = first_areas(found, order)
     return variables, absent
 
 
-def default_order(layout: Layout) -> tuple[str, ...]:
-    return SURFACE_ORDER if layout.is_surface else ROI_ORDER
+def default_order(layout: Layout, given: Iterable[str] = ()) -> tuple[str, ...]:
+    """Atlases by which ``roi`` is named: drawn areas, then atlases of one's own, then those of the space."""
+    drawn = [atlas for atlas in ROI_ORDER if atlas in DRAWN and atlas in given]
+    own = [atlas for atlas in given if atlas not in (*DRAWN, *SURFACE_ORDER)]
+    return (*drawn, *own, *SURFACE_ORDER) if layout.is_surface else ROI_ORDER
 
 
-def _first(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def first_areas(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Area in the first atlas that has one, and its level of the visual hierarchy; empty for none."""
     roi = np.full(len(found[order[0]]), "", dtype=object)
     level, taken = roi.copy(), set()

@@ -16,8 +16,8 @@ import pandas as pd
 from jne._core import code_hash, hash_parameters, hdf5_stream, open_hdf5, spans
 from jne.prepare.nsd.betas import CLIPPED, VOLUME_SCALE, read_session
 from jne.prepare.nsd.space import Space
+from jne.prepare.work_files import is_made
 
-ZSCORES = ("run", "session", "none")
 VOXEL_BLOCK = 4096
 HEADER_BYTES = 2**16
 
@@ -35,7 +35,7 @@ def prepare_session(
     runs: np.ndarray,
     zscore: str,
 ) -> Path:
-    """Read one session and write its work file, unless that is there already.
+    """Read one session and write its work file, unless that is there already, and whole.
 
     Parameters
     ----------
@@ -66,10 +66,8 @@ def prepare_session(
             "code": code_hash("session"),
         }
     )
-    if path.is_file():
-        with open_hdf5(path, "work file") as file:
-            if file.attrs.get("key") == key:
-                return path
+    if is_made(path, key):
+        return path
     betas = read_session(paths, space.shapes, space.points, len(runs))
     group = session_groups(runs, zscore)
     mean, sd, valid, clipped = _statistics(betas, group)
@@ -122,7 +120,7 @@ class Presentations:
     """
 
     def __init__(self, files: Mapping[int, Path], trials: pd.DataFrame):
-        self._files = {session: open_hdf5(path, "work file") for session, path in files.items()}
+        self._files = {session: open_hdf5(path, "work file", compared=True) for session, path in files.items()}
         self._data = {s: [file[name] for name in ("betas", "mean", "sd")] for s, file in self._files.items()}
         self._group = {session: file["group"][...] for session, file in self._files.items()}
         by_image = trials.groupby("nsd_id")

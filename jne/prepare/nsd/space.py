@@ -47,7 +47,10 @@ class Space:
         if self.is_surface:
             side, vertex = np.divmod(points, N_FSAVERAGE)
             names = np.array(list(HEMISPHERES.values()), dtype=object)
-            return {"hemisphere": ("voxel", names[side]), "vertex": ("voxel", vertex, {"mesh": "fsaverage"})}
+            return {
+                "hemisphere": ("voxel", names[side]),
+                "vertex": ("voxel", vertex, {"mesh": "fsaverage", "files": "MGH"}),
+            }
         ijk = np.stack(np.unravel_index(points, self.shapes[0], order="F"), axis=1).astype(np.int32)
         attrs = {"affine": self.affine.ravel(), "shape": list(self.shapes[0])}
         return {"ijk": (("voxel", "axis"), ijk, attrs)}

@@ -14,14 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from jne._core import RefusedError, plain_file, read_table
+from jne._core import plain_file, read_table, reading
 from jne.datasets import MINIMUM_TEST_STIMULI
-from jne.prepare.matlab_files import check_unpacked
-from jne.prepare.nsd.layout import READ_ERRORS, damaged
+from jne.prepare.matlab_files import check_matlab
+from jne.prepare.nsd.layout import AGAIN, N_SESSIONS
 
 N_IMAGES = 73_000
-N_SESSIONS = (40, 40, 32, 30, 40, 32, 40, 30)
-"""Sessions of subjects 1 to 8."""
 _COLUMNS = ("SESSION", "RUN", "73KID")
 
 
@@ -59,12 +57,8 @@ def read_trials(path: Path, subject: int, sessions: str | None = None) -> pd.Dat
     ValueError
         If the table is not one of this subject, or has no such session.
     """
-    try:
+    with reading(path, "trials", "a table", AGAIN):
         table = read_table(path, "trials", sep="\t")
-    except RefusedError:
-        raise
-    except READ_ERRORS as error:
-        raise damaged(path, error) from error
     missing = [name for name in _COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
@@ -99,19 +93,30 @@ def read_trials(path: Path, subject: int, sessions: str | None = None) -> pd.Dat
 
 
 def read_shared(path: Path) -> np.ndarray:
-    """``nsdId`` of the images that all subjects saw, from ``sharedix`` of ``nsd_expdesign.mat``; ascending."""
-    try:
+    """``nsdId`` of the images that all subjects saw, from ``sharedix`` of ``nsd_expdesign.mat``; ascending.
+
+    A file that is not packed has no checksum: each row of ``subjectim``, a subject's images, must have all of them.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    with reading(path, "shared images", "MATLAB's nsd_expdesign.mat", AGAIN):
         # All of it: whether a file was cut shows at its end.
         content = plain_file(path, "shared images").read_bytes()
-        check_unpacked(content, f"shared images: {path}")
-        shared = loadmat(BytesIO(content))["sharedix"]
-    except RefusedError:
-        raise
-    except (*READ_ERRORS, TypeError, NotImplementedError) as error:
-        raise damaged(path, error) from error
+        check_matlab(content, f"shared images: {path}")
+        design = loadmat(BytesIO(content))
+        shared, images = design["sharedix"], design.get("subjectim", [])
     ids = np.sort(shared.ravel().astype(int)) - 1
     if ids.size == 0 or ids[0] < 0 or ids[-1] >= N_IMAGES or len(np.unique(ids)) != len(ids):
-        raise ValueError(f"{path}: sharedix must hold different whole numbers from 1 to {N_IMAGES}. Download it again")
+        raise ValueError(f"{path}: sharedix must hold different whole numbers from 1 to {N_IMAGES}. {AGAIN}")
+    for number, row in enumerate(images, start=1):
+        if len(other := np.setdiff1d(ids + 1, row)):
+            raise ValueError(
+                f"{path} is damaged: sharedix has the image {other[0]}, which subjectim does not have for subject "
+                f"{number}; one of the two is wrong. {AGAIN}"
+            )
     return ids
 
 

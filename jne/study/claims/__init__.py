@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from jne.study.claims.accuracy import accuracy_claims
 from jne.study.claims.categories import category_claims
-from jne.study.claims.evidence import Evidence, nothing_predicted
+from jne.study.claims.evidence import Evidence
 from jne.study.claims.hierarchy import hierarchy_claims
 from jne.study.claims.measure import measure_claims
-from jne.study.claims.verdicts import CLAIMS, VERDICTS, Verdict, untested
+from jne.study.claims.verdicts import CLAIMS, ONLY_IF, VERDICTS, Verdict, untested
 
-__all__ = ["CLAIMS", "VERDICTS", "Evidence", "Verdict", "judge_all", "nothing_predicted", "untested"]
+__all__ = ["CLAIMS", "ONLY_IF", "VERDICTS", "Evidence", "Verdict", "judge_all", "untested"]
 
 
 def judge_all(evidence: Evidence) -> list[Verdict]:

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from jne.measures import REGISTRY
-from jne.study.claims.evidence import Evidence, Results, by_paper_area, known_areas, which_areas
+from jne.statistics import LEAST_VOXELS, WHOLE, encoder_correlations
+from jne.study.claims.evidence import Evidence, Results, known_areas, which_areas
 from jne.study.claims.verdicts import DOES_NOT, HOLDS, ONLY_IF, Finding, Verdict, judge, sentence, untested
 
 ALIKE = 0.82
@@ -15,8 +16,6 @@ EXPLAINED = 0.74
 """Share of the explainable variance up to which the paper predicts."""
 TOP = 0.99
 """What "up to" means: the quantile over significant voxels."""
-LEAST_VOXELS = 10
-"""Voxels of an area below which a correlation over them is not taken."""
 
 
 def accuracy_claims(evidence: Evidence) -> list[Verdict]:
@@ -29,28 +28,14 @@ def accuracy_claims(evidence: Evidence) -> list[Verdict]:
 
 def correlations(results: Results) -> dict[str, float]:
     """Pearson r of the two R² over all voxels, and in each of the paper's areas: the lowest of the subjects."""
-    rows = []
-    for result in results.values():
-        row = {"all voxels": _pearson(result["r2"].values, result["r2_linear"].values)}
-        roi = by_paper_area(result)["roi"].values if "roi" in result else np.full(result.sizes["voxel"], "")
-        for area in known_areas(results):
-            here = roi == area
-            if here.sum() >= LEAST_VOXELS:
-                row[area] = _pearson(result["r2"].values[here], result["r2_linear"].values[here])
-        rows.append(row)
-    return {name: min(row[name] for row in rows) for name in rows[0] if all(name in row for row in rows)}
-
-
-def _pearson(a: np.ndarray, b: np.ndarray) -> float:
-    finite = np.isfinite(a) & np.isfinite(b)
-    if finite.sum() < 3 or np.ptp(a[finite]) == 0 or np.ptp(b[finite]) == 0:
-        return float("nan")
-    return float(np.corrcoef(a[finite], b[finite])[0, 1])
+    rows = [encoder_correlations(result) for result in results.values()]
+    known = (WHOLE, *known_areas(results))
+    return {name: min(row[name] for row in rows) for name in known if all(name in row for row in rows)}
 
 
 def _alike(results: Results) -> Verdict:
     found = correlations(results)
-    whole = found.pop("all voxels")
+    whole = found.pop(WHOLE)
     if not np.isfinite(whole):
         return untested("r2-alike", "too few voxels for a correlation")
     low = {area: r for area, r in found.items() if not r >= ALIKE}
@@ -78,7 +63,7 @@ def _lowest_in_v1(results: Results, measure: str, given: str | None) -> Finding:
     if not all("r2_linear" in result for result in results.values()):
         return Finding(None, None, "there is no linear encoder")
     found = correlations(results)
-    del found["all voxels"]
+    del found[WHOLE]
     found = {area: r for area, r in found.items() if np.isfinite(r)}
     if "V1" not in found or len(found) < 3:
         which = ", ".join(found) or "none"

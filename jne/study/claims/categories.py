@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from jne.cortex import paper_areas
-from jne.statistics import category_table, confirmed_test, double_centred, mean_table, predicted_voxels
-from jne.study.claims.evidence import Evidence, Results, by_paper_area
+from jne.statistics import by_paper_area, category_table, confirmed_test, double_centred, mean_table, predicted_voxels
+from jne.study.claims.evidence import Evidence, Results
 from jne.study.claims.verdicts import Finding, Verdict, judge
 from jne.study.validation import with_area_share
 

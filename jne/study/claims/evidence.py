@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import xarray as xr
 
 from jne.cortex import PAPER_AREAS, paper_areas
 
 Results = Mapping[str, xr.Dataset]
 """Subject -> result of `jne.run_study`."""
-
-LEAST_SIGNIFICANT = 0.1
-"""Share of voxels that must be significant for anything to count as predicted."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +36,6 @@ class Evidence:
     layer: str = "the layer"
     seeds: str = "the seed"
     other_seeds: str = "another seed"
-
-
-def nothing_predicted(result: xr.Dataset) -> str:
-    """Why nothing counts as predicted, in words; empty where something does."""
-    n, r2 = int(result["significant"].sum()), float(result["r2"].median())
-    if n >= LEAST_SIGNIFICANT * result.sizes["voxel"] and n and r2 >= 0:
-        return ""
-    return f"nothing is predicted: {n} of {result.sizes['voxel']} voxels are significant, median R² {r2:.3f}"
-
-
-def by_paper_area(result: xr.Dataset, *, others: bool = False) -> xr.Dataset:
-    """A result whose ``roi`` are the paper's areas; other areas are none, or with ``others`` keep their names."""
-    roi = result["roi"].values.astype(str)
-    area = paper_areas(roi)
-    area = np.where((area == "") & others, roi, area).astype(object)
-    return result.drop_vars("level", errors="ignore").assign(roi=("voxel", area))
 
 
 def known_areas(results: Results) -> list[str]:

@@ -10,8 +10,16 @@ import pandas as pd
 import xarray as xr
 
 from jne.cortex import TIERS, area_levels, tiers
-from jne.statistics import area_table, exchanged_rate, pooled_table, smooth_null, trend_test, voxel_test
-from jne.study.claims.evidence import Evidence, Results, by_paper_area, known_areas, which_areas
+from jne.statistics import (
+    area_table,
+    by_paper_area,
+    exchanged_rate,
+    pooled_table,
+    smooth_null,
+    trend_test,
+    voxel_test,
+)
+from jne.study.claims.evidence import Evidence, Results, known_areas, which_areas
 from jne.study.claims.verdicts import UNTESTED, Finding, Verdict, judge
 
 LEVEL = 0.05

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jne._core import capital
 from jne.study.claims.evidence import Evidence, Results
 
 HOLDS, ONLY_IF, DOES_NOT, UNTESTED = VERDICTS = ("holds", "holds only if", "does not hold", "cannot be tested")
@@ -72,7 +73,7 @@ def judge(name: str, evidence: Evidence, shown: Shown) -> Verdict:
     if found.shown is None:
         return untested(name, found.words)
     trials = {
-        "each voxel's best layer": (
+        f"each voxel's best layer{_whose(evidence.best, evidence)}": (
             _of(evidence.best, shown),
             f"all voxels have the layer {evidence.layer}, not each its best one",
         ),
@@ -80,7 +81,7 @@ def judge(name: str, evidence: Evidence, shown: Shown) -> Verdict:
             shown(evidence.base, "jne", "explained"),
             "areas that are predicted unequally well are compared as they are, not matched on R² / noise ceiling",
         ),
-        f"seeds {evidence.other_seeds}": (
+        f"seeds {evidence.other_seeds}{_whose(evidence.seed, evidence)}": (
             _of(evidence.seed, shown),
             f"the encoders have the seeds {evidence.seeds}, not {evidence.other_seeds}",
         ),
@@ -109,6 +110,12 @@ def _of(results: Results | str, shown: Shown) -> Finding:
     return Finding(None, None, results) if isinstance(results, str) else shown(results, "jne", None)
 
 
+def _whose(results: Results | str, evidence: Evidence) -> str:
+    """Which subjects, where not all of them were studied in another way."""
+    some = not isinstance(results, str) and len(results) < len(evidence.base)
+    return f" ({', '.join(results)})" if some else ""
+
+
 def planted(evidence: Evidence, shown: Shown) -> list[str]:
     """Whether the planted share shows a claim, in words; nothing of recordings."""
     if not all("true_nonlinearity" in result for result in evidence.base.values()):
@@ -120,4 +127,4 @@ def planted(evidence: Evidence, shown: Shown) -> list[str]:
 
 
 def sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    return capital(text).rstrip(".") + "."
