@@ -12,7 +12,6 @@ import nbformat
 from jne._core import NOT_SHOWN, SAID_FIRST, VOXEL, in_units
 from jne.book.notebook_files import read_notebook
 from jne.book.parameter_cells import parse_cell
-from jne.datasets import load_dataset
 
 _APART = (
     "*Nothing on this page is from the recordings that this book was built on. It is about simulations, whose truth is "
@@ -33,6 +32,8 @@ def recorded_unit(values: Mapping) -> str | None:
 
 @cache
 def _unit(path: str, changed: int) -> str | None:
+    from jne.datasets import load_dataset  # only where there are recordings: it takes a second of every process
+
     try:
         data = load_dataset(path)
     except ValueError:  # a notebook of one's own may call another kind of file its data

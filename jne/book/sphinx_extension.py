@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import importlib
 import inspect
 import pydoc
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 from docutils import nodes
+from jinja2 import FileSystemLoader
+from jinja2.sandbox import SandboxedEnvironment
+from numpydoc import docscrape_sphinx
 from sphinx.transforms import SphinxTransform
 
 # What scikit-learn gives every estimator is in its own documentation.
@@ -36,7 +41,14 @@ def setup(app) -> dict[str, bool]:
     app.connect("builder-inited", _say_safe)
     app.connect("html-collect-pages", _escape_titles)
     app.add_transform(_AsWritten)
+    # Numpydoc would make it, and compile its one template, anew for every docstring.
+    docscrape_sphinx.SandboxedEnvironment = lambda loader: _numpydoc_templates()
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+@functools.cache
+def _numpydoc_templates() -> SandboxedEnvironment:
+    return SandboxedEnvironment(loader=FileSystemLoader(Path(docscrape_sphinx.__file__).parent / "templates"))
 
 
 def _say_safe(app) -> None:

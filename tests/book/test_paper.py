@@ -54,6 +54,8 @@ def text_of(path: Path) -> list[str]:
 
 def sentences(path: Path) -> list[str]:
     """All sentences of a file that speak of the paper."""
+    if "paper" not in path.read_text().lower():
+        return []
     blocks = [" ".join(block.split()) for block in text_of(path)]
     return of_the_paper([part for block in blocks for part in re.split(r"(?<=[.;?!])\s+", block)])
 

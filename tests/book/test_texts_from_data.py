@@ -203,7 +203,7 @@ def batch(tmp_path_factory):
     content |= {"grid": {"options.text": texts, "layer": [hostile("layer")]}}
     grid = folder / f"{hostile('grid')}.yml"
     grid.write_text(yaml.safe_dump(content))
-    command = [sys.executable, "-m", "jne.cli", "batch", str(grid), "--workers", "2", "--book"]
+    command = [sys.executable, "-m", "jne.cli", "batch", str(grid), "--workers", "1", "--book"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=300)
     html = root / "_build/batch" / grid.stem / "html"
     assert (html / "index.html").is_file(), run.stdout + run.stderr
