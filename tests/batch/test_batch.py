@@ -383,7 +383,7 @@ def small_book(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_error_and_one_endless_cell_stop_no_other_run(small_book):
+def test_one_error_and_one_endless_cell_stop_no_other_run(small_book, monkeypatch):
     folder = small_book / "book"
     good = GOOD + "\njne.record('share', {'V2': seed, 'V1': 2 * seed})"
     for name, cell in [("good", good), ("bad", BAD), ("endless", ENDLESS)]:
@@ -396,8 +396,9 @@ def test_one_error_and_one_endless_cell_stop_no_other_run(small_book):
     dry = CliRunner().invoke(main, ["batch", str(file), "--dry-run"])
     assert dry.exit_code == 0 and dry.output.startswith("4 runs, 4 to do") and not (small_book / "_build").exists()
 
-    first = jne_batch(file, "--workers", 1, "--book")
-    assert first.returncode == 1, first.stderr
+    monkeypatch.setenv("COLUMNS", "160")
+    first = CliRunner().invoke(main, ["batch", str(file), "--workers", "1", "--book"])
+    assert first.exit_code == 1, first.output
     assert "2 done, 1 failed, 1 timeout" in first.stdout and "127.0.0.1" in first.stdout
     assert {"not done: bad", "not done: endless"} <= set(first.stdout.splitlines())
     grid, out = read_grid(file), small_book / "_build/batch/grid"
@@ -414,8 +415,8 @@ def test_one_error_and_one_endless_cell_stop_no_other_run(small_book):
         write_notebook(folder / f"{name}.ipynb", GOOD, parameters=PARAMETERS + "\ndata = 'synthetic'")
     changed = read_grid(file)
     assert len(pending_runs(changed, out)) == 2 and pending_runs(changed, out, retry_failed=True) == []
-    second = jne_batch(file, "--workers", 1)
-    assert second.returncode == 0 and "4 runs, 2 to do" in second.stdout and "4 done" in second.stdout
+    second = CliRunner().invoke(main, ["batch", str(file), "--workers", "1"])
+    assert second.exit_code == 0 and "4 runs, 2 to do" in second.stdout and "4 done" in second.stdout
     assert {path: path.read_bytes() for path in out.glob("runs/good-*.json")} == done
 
 

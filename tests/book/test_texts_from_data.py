@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,9 +10,11 @@ import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from click.testing import CliRunner
 from conftest import make_content
 
 from jne.book import build_book
+from jne.cli import main
 from jne.datasets import save_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,10 +203,9 @@ def batch(tmp_path_factory):
     content |= {"grid": {"options.text": texts, "layer": [hostile("layer")]}}
     grid = folder / f"{hostile('grid')}.yml"
     grid.write_text(yaml.safe_dump(content))
-    command = [sys.executable, "-m", "jne.cli", "batch", str(grid), "--workers", "1", "--book"]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=300)
+    run = CliRunner().invoke(main, ["batch", str(grid), "--workers", "1", "--book"])
     html = root / "_build/batch" / grid.stem / "html"
-    assert (html / "index.html").is_file(), run.stdout + run.stderr
+    assert (html / "index.html").is_file(), run.output
     return root, html
 
 
