@@ -88,6 +88,7 @@ def differences(pinned, wanted):
     return set(wanted) - set(pinned), set() if unknown else set(pinned) - set(wanted)
 
 
+@cache
 def not_as_pinned():
     """What is installed in another version than the pinned one, as in the weekly run with the newest releases."""
     machine = (f"3.{sys.version_info.minor}", "macos" if sys.platform == "darwin" else "linux")
