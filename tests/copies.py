@@ -7,7 +7,9 @@ from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 if sys.platform != "win32":
-    _CONTEXT.set_forkserver_preload(["jne.cli", "jne.study", "jne.prepare.nsd", "jne.prepare.things", "jne.features"])
+    wings = ["jne.cli", "jne.study", "jne.prepare.nsd", "jne.prepare.things", "jne.features"]
+    # What torch and xarray import only when a network is fitted and a file is written, which takes seconds.
+    _CONTEXT.set_forkserver_preload([*wings, "torch._dynamo", "distributed"])
 
 
 def execute(script, arguments, folder, environment):

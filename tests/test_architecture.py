@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,22 +16,33 @@ WINGS = sorted(path.parent.name for path in (ROOT / "jne").glob("*/__init__.py")
 DOORS = {"jne.jacobians.engine"}  # for the measures, and for the benchmarks of what is behind it
 
 
+def looked_at(source):
+    """Imports, calls and classes of a source."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Call, ast.ClassDef)
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+
+
+@cache
+def nodes_of(path):
+    return looked_at(path.read_text())
+
+
 def sources():
-    """Every source of package, tests, benchmarks, examples and chapters: ``(name, wing or None, syntax tree)``."""
+    """Every source of package, tests, benchmarks, examples and chapters: ``(name, wing or None, nodes)``."""
     for folder in ("jne", "tests", "benchmarks", "examples"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT).parts
             wing = parts[1] if folder in ("jne", "tests") and len(parts) > 2 else None
-            yield "/".join(parts), wing, ast.parse(path.read_text())
+            yield "/".join(parts), wing, nodes_of(path)
     for path in sorted((ROOT / "book").glob("*.ipynb")):
         for cell in json.loads(path.read_text())["cells"]:
             if cell["cell_type"] == "code":
-                yield path.name, None, ast.parse("".join(cell["source"]))
+                yield path.name, None, looked_at("".join(cell["source"]))
 
 
-def imported(tree):
+def imported(nodes):
     """``(module, name or None)`` of every import of this package."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "jne":
             yield from ((node.module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):
@@ -48,7 +60,7 @@ def inner(module, name, wing):
 
 
 def test_nobody_imports_the_inner_modules_of_another_wing():
-    found = [f"{file}: {m}.{n}" for file, wing, tree in sources() for m, n in imported(tree) if inner(m, n, wing)]
+    found = [f"{file}: {m}.{n}" for file, wing, nodes in sources() for m, n in imported(nodes) if inner(m, n, wing)]
     assert not found
 
 
@@ -70,7 +82,7 @@ def wings_behind(start):
         if module in seen or not path.is_file():
             continue
         seen.add(module)
-        for source, name in imported(ast.parse(path.read_text())):
+        for source, name in imported(nodes_of(path)):
             if source != "jne":
                 found.add(source.split(".")[1])
                 value = getattr(importlib.import_module(source), name or "", None)
@@ -120,8 +132,8 @@ def test_an_edit_changes_exactly_the_keys_that_depend_on_its_wing(wing, files, m
     assert changed == {kind for kind, wings in MADE_BY.items() if wing in wings}
 
 
-def calls(tree, name):
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", None) == name]
+def calls(nodes, name):
+    return [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", None) == name]
 
 
 def switched(call, name):
@@ -134,9 +146,9 @@ def test_what_makes_numbers_lets_no_list_end_before_the_other():
     wings = {"jacobians", "measures", "encoders", "statistics", "prepare"}
     found = [
         f"{file}:{call.lineno}"
-        for file, wing, tree in sources()
+        for file, wing, nodes in sources()
         if file.startswith("jne/") and wing in wings
-        for call in calls(tree, "zip")
+        for call in calls(nodes, "zip")
         if not switched(call, "strict")
     ]
     assert [place.split(":")[0] for place in found] == ["jne/jacobians/chain_rule.py"], found  # arguments, some given
@@ -146,9 +158,9 @@ def test_values_do_not_change_once_they_are_made():
     """All but what counts how far a long run has come."""
     found = [
         file
-        for file, _, tree in sources()
+        for file, _, nodes in sources()
         if file.startswith("jne/")
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ClassDef)
         for mark in node.decorator_list
         if getattr(mark, "id", None) == "dataclass"

@@ -234,12 +234,15 @@ def _add_noise(
     """Write averaged responses ``(n_stimuli, n_vertices)`` and test repeats ``(n_test, 3, n_vertices)`` in place."""
     n_test = len(repeats)
     n_rest = signal.shape[1] - n_test
+    rest, test = np.empty((len(indices), n_rest)), np.empty((len(indices), n_test, N_REPEATS))
     for row, index in enumerate(indices):
         rng = stream("noise", *_vertex_key(index, subject, seed))
-        spread = np.sqrt((1 - ceiling[row]) / ceiling[row])
-        responses[:n_rest, row] = signal[row, :n_rest] + spread * rng.standard_normal(n_rest)
-        single = rng.standard_normal((n_test, N_REPEATS)) * (spread * np.sqrt(N_REPEATS))
-        repeats[..., row] = signal[row, n_rest:, None] + single
+        rng.standard_normal(out=rest[row])
+        rng.standard_normal(out=test[row])
+    spread = np.sqrt((1 - ceiling) / ceiling)[:, None]
+    responses[:n_rest] = (signal[:, :n_rest] + spread * rest).T
+    single = test * (spread * np.sqrt(N_REPEATS))[..., None]
+    repeats[:] = (signal[:, n_rest:, None] + single).transpose(1, 2, 0)
     responses[n_rest:] = repeats.mean(axis=1, dtype=float)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from jne import cortex
@@ -44,15 +46,22 @@ def planted_profile(name: str, profile: str, subject: int, seed: int) -> np.ndar
     whole = cortex.load_cortex()
     if profile == "none":
         return np.zeros(len(whole))
+    values = dict(zip(cortex.LEVELS, PROFILES[name][profile], strict=True))
+    levels, number = np.unique(whole.level, return_inverse=True)
+    value = np.array([values[level] for level in levels])[number]
+    return value + np.minimum(SPREAD[name], LARGEST_SPREAD * value) * _field(name, subject, seed)
+
+
+@lru_cache(16)
+def _field(name: str, subject: int, seed: int) -> np.ndarray:
+    """What varies smoothly within areas, whatever the profile."""
+    whole = cortex.load_cortex()
     field = np.empty(len(whole))
     for side, hemisphere in enumerate(cortex.HEMISPHERES):
         here = whole.hemisphere == hemisphere
         white = stream(name, seed, subject, side).standard_normal(cortex.N_MESH_VERTICES)
         field[here] = cortex.smooth(white, hemisphere, FIELD_FWHM)[whole.vertex[here]]
-    field = np.clip((field - field.mean()) / field.std(), -2, 2)
-    values = dict(zip(cortex.LEVELS, PROFILES[name][profile], strict=True))
-    value = np.array([values[level] for level in whole.level])
-    return value + np.minimum(SPREAD[name], LARGEST_SPREAD * value) * field
+    return np.clip((field - field.mean()) / field.std(), -2, 2)
 
 
 def true_layers(placement: str) -> np.ndarray:

@@ -217,15 +217,16 @@ def _borders(corners: np.ndarray, triangles: np.ndarray, areas: np.ndarray) -> n
 def _names(corners: np.ndarray, triangles: np.ndarray, areas: np.ndarray) -> list[tuple[int, str, np.ndarray]]:
     """Size and name of each area, and where its name may stand: vertices deep within it first, ``(n, 2)``."""
     edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    edges, count = np.unique(edges, axis=0, return_counts=True)
-    rim = np.unique(edges[count == 1])
-    near = np.unique(triangles)
-    out = []
-    for name in np.unique(areas[areas != ""]):
-        members = near[areas[near] == name]
-        outside = np.union1d(near[areas[near] != name], rim)
-        depth = cKDTree(corners[outside]).query(corners[members])[0]
-        deep = np.argsort(-depth)[: max(1, len(members) // 3)]
+    _, first, count = np.unique(edges @ [len(corners), 1], return_index=True, return_counts=True)
+    near, rim = np.unique(triangles), np.unique(edges[first[count == 1]])
+    names, number = np.unique(areas[near], return_inverse=True)
+    on_rim, out = np.isin(near, rim), []
+    for i, name in enumerate(names):
+        if not name:
+            continue
+        members = near[number == i]
+        outside = cKDTree(corners[near[(number != i) | on_rim]], compact_nodes=False, balanced_tree=False)
+        deep = np.argsort(-outside.query(corners[members])[0])[: max(1, len(members) // 3)]
         out.append((len(members), str(name), corners[members[deep]][:: max(1, len(deep) // 12)]))
     return out
 

@@ -6,6 +6,7 @@ import ast
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -110,6 +111,7 @@ def _read_stimuli(path: Path) -> pd.DataFrame:
     return table
 
 
+@lru_cache(4096)  # most images of NSD are cut in one of a few ways
 def _crop_box(text: str) -> tuple[float, float, float, float]:
     """Shares of the picture cut off at the top, bottom, left and right."""
     box = tuple(float(value) for value in ast.literal_eval(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,7 @@ class Trials:
 
     def repeats(self, maps: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
         """The single maps of some stimuli, ``(n_chosen, n_repeats, n_voxels)``; NaN where one was shown less often."""
-        rank = self._rank()
-        chosen = np.full(len(self.ids), -1)
+        rank, chosen = self._rank, np.full(len(self.ids), -1)
         chosen[stimuli] = np.arange(len(stimuli))
         place = chosen[self.row]
         n_repeats = int(rank[place >= 0].max(initial=0)) + 1
@@ -87,6 +87,7 @@ class Trials:
         single[place[place >= 0], rank[place >= 0]] = maps[place >= 0]
         return single
 
+    @cached_property
     def _rank(self) -> np.ndarray:
         """Which repeat of its stimulus each map is, from 0."""
         frame = pd.DataFrame({"row": self.row})

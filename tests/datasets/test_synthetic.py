@@ -124,7 +124,8 @@ def test_gated_units_vary_most_within_their_category(category):
 
 
 def test_thinned_vertices_have_the_values_of_the_full_cortex():
-    full, thin = small(thin=1), small(thin=16)
+    few = {"n_train": 32, "n_validation": 5, "n_test": 10, "n_features": 16}
+    full, thin = small(thin=1, **few), small(thin=16, **few)
     place = {key: i for i, key in enumerate(zip(full.get("hemisphere"), full.get("vertex"), strict=True))}
     index = [place[key] for key in zip(thin.get("hemisphere"), thin.get("vertex"), strict=True)]
     for name in ("responses", "responses_repeats", "true_nonlinearity", "true_noise_ceiling", "noise_ceiling"):
@@ -210,15 +211,14 @@ def test_the_four_scenarios_differ_only_in_their_profiles():
 
 def test_subjects_share_test_stimuli_and_profiles_and_nothing_else():
     one, *others = (small(subject=subject) for subject in (1, 2, 3, 4))
-    level = one.get("level")
+    levels, level = np.unique(one.get("level"), return_inverse=True)
     for other in others:
         for layer in one.layers:
             assert np.array_equal(one.features("test", layer), other.features("test", layer))
         assert not shared(one.features("train"), other.features("train"))
         for name in ("true_nonlinearity", "true_noise_ceiling"):
-            residual = [
-                d.get(name) - np.array([d.get(name)[level == here].mean() for here in level]) for d in (one, other)
-            ]
+            values = [d.get(name) for d in (one, other)]
+            residual = [v - np.array([v[level == i].mean() for i in range(len(levels))])[level] for v in values]
             assert abs(np.corrcoef(*residual)[0, 1]) < 0.3
         together = np.corrcoef(one.responses("test").ravel(), other.responses("test").ravel())[0, 1]
         assert abs(together) < 0.05

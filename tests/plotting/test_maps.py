@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection
 from jne.cortex import load_cortex, mesh_areas
 from jne.datasets import planted_profile, thinned_vertices
 from jne.plotting import figure_strip, plot_flatmap
+from jne.plotting.maps import _names
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,17 @@ def test_names_do_not_run_into_each_other_and_stay_on_the_figure(whole):
     for i, box in enumerate(boxes):
         assert canvas.x0 <= box.x0 and box.x1 <= canvas.x1 and canvas.y0 <= box.y0 and box.y1 <= canvas.y1
         assert not any(box.overlaps(other) for other in boxes[i + 1 :])
+
+
+def test_a_name_stands_deep_within_its_area_first():
+    """In the middle of each half of a sheet of 7 x 12 vertices, away from its rim and from the other half."""
+    corners = np.argwhere(np.ones((7, 12))).astype(float)
+    place = np.arange(84).reshape(7, 12)
+    cells = [place[:-1, :-1], place[1:, :-1], place[:-1, 1:], place[1:, 1:]]
+    triangles = np.concatenate([np.stack(cells[i : i + 3], axis=-1).reshape(-1, 3) for i in range(2)])
+    areas = np.where(corners[:, 1] < 6, "V1", "V2")
+    found = {name: (size, list(places[0])) for size, name, places in _names(corners, triangles, areas)}
+    assert found == {"V1": (42, [3, 3]), "V2": (42, [3, 8])}
 
 
 def test_values_of_an_area_do_not_leak_over_its_border(whole):

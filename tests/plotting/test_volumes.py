@@ -22,7 +22,7 @@ AFFINE = np.array([[-2.0, 0, 0, 20], [0, 2, 0, -30], [0, 0, 3, 40], [0, 0, 0, 1]
 """The first axis runs from right to left, as in many files."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def result():
     """A block of 3 x 4 x 3 voxels, two areas along the first axis, of which one voxel is not significant."""
     ijk = np.argwhere(np.ones((3, 4, 3), bool)) + np.array([2, 3, 1])
@@ -52,8 +52,12 @@ def colour_at(ax, x, y):
     return image.get_array()[int(row), int(column)]
 
 
-def test_every_voxel_stands_where_the_affine_says(result):
-    figure = plotting.figure_map(result, "jne")
+@pytest.fixture(scope="module")
+def figure(result):
+    return plotting.figure_map(result, "jne")
+
+
+def test_every_voxel_stands_where_the_affine_says(result, figure):
     xyz = nibabel.affines.apply_affine(AFFINE, result.ijk.values)
     cmap = plt.colormaps["viridis"].resampled(24)
     shown = result.jne.values[result.significant.values]
@@ -73,16 +77,15 @@ def test_every_voxel_stands_where_the_affine_says(result):
     assert "not significant" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_a_voxel_without_a_value_is_left_out_and_the_frame_stays(result):
+def test_a_voxel_without_a_value_is_left_out_and_the_frame_stays(result, figure):
     empty = result.assign(jne=result.jne.where(result.ijk[:, 2] == 1))
-    drawn, whole = (list(slices(plotting.figure_map(one, "jne"))) for one in (empty, result))
+    drawn, whole = (list(slices(one)) for one in (plotting.figure_map(empty, "jne"), figure))
     assert [(axis, where) for axis, where, _ in drawn] == [(axis, where) for axis, where, _ in whole]
     shown = {where: (ax.images[-1].get_array()[..., 3] > 0).sum() for axis, where, ax in drawn if axis == 2}
     assert shown.pop(AFFINE[2, 3] + AFFINE[2, 2]) == 12 and set(shown.values()) == {0}
 
 
-def test_areas_are_outlined_and_named_once_a_direction(result):
-    figure = plotting.figure_map(result, "jne")
+def test_areas_are_outlined_and_named_once_a_direction(figure):
     names = [text.get_text() for ax in figure.axes for text in ax.texts if text.get_text() in ("V1", "V2")]
     assert sorted(names) == ["V1"] * 3 + ["V2"] * 3
     ax = next(ax for axis, _, ax in slices(figure) if axis == 2)

@@ -1,8 +1,6 @@
 """Two commands that make the same dataset at the same time: one makes it, the other says so."""
 
-import subprocess
-import sys
-
+import copies
 import pytest
 from nsd_tree import make_tree, write_features
 
@@ -42,16 +40,28 @@ def test_a_second_one_is_refused(tmp_path, kind, there):
     assert [path.name for path in tmp_path.iterdir()] == (["out.nc"] if there else [])
 
 
+COMMAND = """
+import sys
+from jne.cli import main
+
+_, text, *command = sys.argv
+sys.stderr = open(text, "w")
+main(command)
+"""
+
+
 @pytest.mark.slow
 def test_of_two_commands_at_once_one_makes_the_dataset(tmp_path):
     write_features(make_tree(tmp_path / "nsd", subjects=(1,), surface=False), tmp_path / "f.h5")
-    command = [sys.executable, "-m", "jne.cli", "prepare", "nsd", "--root", tmp_path / "nsd", "--subject", "1",
-               "--features", tmp_path / "f.h5", "--out", tmp_path / "out.nc"]  # fmt: skip
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [run.communicate(timeout=120)[1] for run in runs]
+    command = ["prepare", "nsd", "--root", tmp_path / "nsd", "--subject", 1, "--features", tmp_path / "f.h5"]
+    said = [tmp_path / f"{number}.txt" for number in range(2)]
+    runs = [copies.start(COMMAND, text, *command, "--out", tmp_path / "out.nc") for text in said]
+    for run in runs:
+        run.join(120)
+    texts = [text.read_text() for text in said]
     # One that comes after the first has ended makes it once more.
-    assert {run.returncode for run in runs} <= {0, 1} and any(run.returncode == 0 for run in runs), said
-    for run, text in zip(runs, said, strict=True):
-        assert (run.returncode == 1) == ("another process writes" in text), text
+    assert {run.exitcode for run in runs} <= {0, 1} and any(run.exitcode == 0 for run in runs), texts
+    for run, text in zip(runs, texts, strict=True):
+        assert (run.exitcode == 1) == ("another process writes" in text), text
     assert jne.load_dataset(tmp_path / "out.nc").n_stimuli
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "nsd", "out.nc"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.txt", "1.txt", "f.h5", "nsd", "out.nc"]

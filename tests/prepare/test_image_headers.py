@@ -65,10 +65,10 @@ Dimensionality="1" Dim0="{n}" Encoding="{kind}" Endian="LittleEndian"><Data>{dat
 
 def gifti(path, *arrays, before=""):
     """Arrays of ``(declared, unpacked)`` bytes."""
-    packed = {size: base64.b64encode(zlib.compress(bytes(size))).decode() for _, size in arrays}
+    packed = {size: base64.b64encode(zlib.compress(bytes(size), 1)).decode() for _, size in arrays}
     texts = [ARRAY.format(n=n, kind="GZipBase64Binary", data=packed[size]) for n, size in arrays]
     text = GIFTI.format(before=before, arrays="".join(texts)).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    path.write_bytes(gzip.compress(text, 1) if path.suffix == ".gz" else text)
 
 
 def declared(path, n, kind, data):

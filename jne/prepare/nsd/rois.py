@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from jne.cortex import area_level
 from jne.prepare.labels import is_none, read_label_names
@@ -110,13 +111,13 @@ def first_areas(found: Mapping[str, np.ndarray], order: Sequence[str]) -> tuple[
     roi = np.full(len(found[order[0]]), "", dtype=object)
     level, taken = roi.copy(), set()
     for atlas in order:
-        names = set(found[atlas]) - {""}
-        for area in sorted(names):
-            here = (roi == "") & (found[atlas] == area)
-            # The RSC of HCP_MMP1 is not that of the localizer, nor its V1 the mapped part of V1.
-            roi[here] = f"{area} ({atlas})" if area in taken else area
-            level[here] = _level(atlas, area)
-        taken |= names
+        number, areas = pd.factorize(found[atlas])
+        # The RSC of HCP_MMP1 is not that of the localizer, nor its V1 the mapped part of V1.
+        names = [f"{area} ({atlas})" if area in taken else area for area in areas]
+        here = (roi == "") & (found[atlas] != "")
+        roi[here] = np.array(names, dtype=object)[number[here]]
+        level[here] = np.array([_level(atlas, area) if area else "" for area in areas], dtype=object)[number[here]]
+        taken.update(areas)
     return roi, level
 
 

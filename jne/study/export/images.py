@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from functools import lru_cache
 
 import nibabel
 import numpy as np
@@ -81,22 +82,8 @@ def _nifti(place: Volume, values: np.ndarray, text: str) -> bytes:
 def _cifti(place: Surface, name: str, values: np.ndarray) -> bytes:
     cortex = {side: cortex_vertices(side) for side in place.n_vertices}
     inside = all(np.isin(place.vertex[place.hemisphere == side], cortex[side]).all() for side in cortex)
-    models, rows, start = [], [], 0
-    for side, n_vertices in place.n_vertices.items():
-        # As every CIFTI file of this mesh has it; but nothing is left out where there are values on the medial wall.
-        used = cortex[side] if inside else np.arange(n_vertices)
-        models.append(
-            Cifti2BrainModel(
-                index_offset=start,
-                index_count=len(used),
-                model_type="CIFTI_MODEL_TYPE_SURFACE",
-                brain_structure=f"CIFTI_STRUCTURE_CORTEX_{side.upper()}",
-                n_surface_vertices=n_vertices,
-                vertex_indices=Cifti2VertexIndices(used.tolist()),
-            )
-        )
-        rows.append(place.fill(values, side, values.dtype)[used])
-        start += len(used)
+    models, used = _cortex_models(tuple(place.n_vertices.items()), inside)
+    rows = [place.fill(values, side, values.dtype)[used[side]] for side in used]
     matrix = Cifti2Matrix()
     matrix.append(Cifti2MatrixIndicesMap((0,), "CIFTI_INDEX_TYPE_SCALARS", maps=[Cifti2NamedMap(name)]))
     matrix.append(Cifti2MatrixIndicesMap((1,), "CIFTI_INDEX_TYPE_BRAIN_MODELS", maps=models))
@@ -107,6 +94,29 @@ def _cifti(place: Surface, name: str, values: np.ndarray) -> bytes:
     header.set_data_dtype(values.dtype)
     header["pixdim"][:4] = 1
     return nibabel.Nifti2Image(np.concatenate(rows).reshape(1, 1, 1, 1, 1, -1), None, header).to_bytes()
+
+
+@lru_cache(4)  # the vertices are taken one by one, which is most of what a map costs
+def _cortex_models(
+    n_vertices: tuple[tuple[str, int], ...], inside: bool
+) -> tuple[list[Cifti2BrainModel], dict[str, np.ndarray]]:
+    """What a CIFTI file says of its vertices, and these of each hemisphere."""
+    models, found, start = [], {}, 0
+    for side, n in n_vertices:
+        # As every CIFTI file of this mesh has it; but nothing is left out where there are values on the medial wall.
+        used = found[side] = cortex_vertices(side) if inside else np.arange(n)
+        models.append(
+            Cifti2BrainModel(
+                index_offset=start,
+                index_count=len(used),
+                model_type="CIFTI_MODEL_TYPE_SURFACE",
+                brain_structure=f"CIFTI_STRUCTURE_CORTEX_{side.upper()}",
+                n_surface_vertices=n,
+                vertex_indices=Cifti2VertexIndices(used.tolist()),
+            )
+        )
+        start += len(used)
+    return models, found
 
 
 def _gifti(whole: np.ndarray, side: str, name: str) -> bytes:
