@@ -259,7 +259,7 @@ def planted():
     _, Y = mixed_response(X, alpha, 0.6, n_units=4)
     Y[:, 10:20] = rng.normal(size=(2000, 10))
     (X, X_val, X_test), (Y, Y_val, _) = (np.split(a, [1400, 1800]) for a in (X, Y))
-    make = lambda seed: quick(seed, hidden_size=32, batch_size=64, lr=3e-3, max_epochs=40, patience=4)  # noqa: E731
+    make = lambda seed: quick(seed, hidden_size=32, batch_size=140, lr=6e-3, max_epochs=40, patience=4)  # noqa: E731
     result = jne.crossfit_nonlinearity(make, (X, Y, X_val, Y_val, X_test), n_splits=2, n_groups=6, return_samples=True)
     return alpha, result
 
@@ -555,7 +555,8 @@ def test_an_encoder_sees_only_its_own_half(arrays, monkeypatch):
 
 
 def test_a_killed_run_goes_on_with_the_splits_that_are_left(arrays, tmp_path, monkeypatch):
-    whole = jne.crossfit_nonlinearity(quick, arrays, n_splits=3, n_groups=4)
+    make = lambda seed: quick(seed, max_epochs=2)  # noqa: E731
+    whole = jne.crossfit_nonlinearity(make, arrays, n_splits=2, n_groups=4)
     fits = []
     fit = Encoder.fit
 
@@ -566,20 +567,20 @@ def test_a_killed_run_goes_on_with_the_splits_that_are_left(arrays, tmp_path, mo
         return fit(self, *args, **options)
 
     monkeypatch.setattr(Encoder, "fit", killed)
-    options = {"n_splits": 3, "n_groups": 4, "folder": tmp_path}
+    options = {"n_splits": 2, "n_groups": 4, "folder": tmp_path}
     with pytest.raises(KeyboardInterrupt):
-        jne.crossfit_nonlinearity(quick, arrays, **options)
+        jne.crossfit_nonlinearity(make, arrays, **options)
     assert len(list(tmp_path.rglob("*.nc"))) == 1
-    resumed = jne.crossfit_nonlinearity(quick, arrays, **options)
-    assert len(fits) == 8 + 12
+    resumed = jne.crossfit_nonlinearity(make, arrays, **options)
+    assert len(fits) == 8 + 6
     xr.testing.assert_identical(resumed, whole)
-    jne.crossfit_nonlinearity(quick, arrays, **options)
-    assert len(fits) == 8 + 12
-    jne.crossfit_nonlinearity(lambda seed: quick(seed, lr=0.1), arrays, **{**options, "n_splits": 1})
-    assert len(fits) == 8 + 12 + 6
+    jne.crossfit_nonlinearity(make, arrays, **options)
+    assert len(fits) == 8 + 6
+    jne.crossfit_nonlinearity(lambda seed: quick(seed, max_epochs=2, lr=0.1), arrays, **{**options, "n_splits": 1})
+    assert len(fits) == 8 + 6 + 6
 
 
-STUDY = {"encoder_options": {"hidden_size": 16, "max_epochs": 10, "device": "cpu"}, "n_bootstrap": 20}
+STUDY = {"encoder_options": {"hidden_size": 16, "max_epochs": 4, "device": "cpu"}, "n_bootstrap": 20}
 
 
 @pytest.fixture(params=["split", "folds"])

@@ -721,8 +721,8 @@ def convolution():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(144, 60), nn.Tanh())
 
 
-# Model, samples, voxels at a time, z-scored, mode. Dense Jacobians would take 5, 3, 3, 3, 2.8, 3, 3 and 3 MB, the trunk of
-# the first 2.5 MB.
+# Model, samples, voxels at a time, z-scored, mode. Dense Jacobians would take 5, 3, 3, 3, 2.8, 3, 3 and 3 MB, those of
+# the first's trunk 2.5 MB.
 HELD = {
     "products": (lambda: dense_end(200), (125, 50), None, False, "products"),
     "rows": (lambda: nn.Sequential(dense_end(60), nn.Tanh()), (250, 50), None, False, "reverse"),
