@@ -119,9 +119,10 @@ class Step:
 
 def recognise(module: Callable[[torch.Tensor], torch.Tensor]) -> list[Step] | None:
     """The operations of a trunk of layers, activations, sums and concatenations, in order; None for any other."""
-    tracer = fx.Tracer()
+    # No code is written of the graph, which nobody runs, and no function of `math` looked for, which is not recognised.
+    tracer = fx.Tracer(autowrap_modules=())
     try:
-        graph = tracer.trace(module)  # alone: `fx.symbolic_trace` writes a module of it, too, which nobody calls
+        graph = tracer.trace(module)
     except Exception:  # a forward method may raise anything at all when it is traced; it is then not recognised
         return None
     modules = dict(tracer.root.named_modules())

@@ -392,9 +392,9 @@ def test_the_order_of_samples_does_not_matter(readout):
     assert_same(a.isel(sample=order), b)
 
 
-@pytest.mark.parametrize(("readout", "n_voxels"), [(True, 13), (True, 110), (False, 13), (False, 30)])
+@pytest.mark.parametrize(("readout", "n_voxels"), [(True, 13), (True, 110), (False, 13), (False, 20)])
 def test_blocks_and_memory_do_not_matter(readout, n_voxels):
-    model, X = Residual(20, 24, n_voxels), normal(6, 20)
+    model, X = Residual(10, 12, n_voxels), normal(6, 10)
     for return_samples in (True, False):
         options = {"readout": readout, "return_samples": return_samples, "n_bootstrap": 5}
         whole = nonlinearity(model, X, **options)
