@@ -119,12 +119,14 @@ class Step:
 
 def recognise(module: Callable[[torch.Tensor], torch.Tensor]) -> list[Step] | None:
     """The operations of a trunk of layers, activations, sums and concatenations, in order; None for any other."""
+    # No code is written of the graph, which nobody runs, and no function of `math` looked for, which is not recognised.
+    tracer = fx.Tracer(autowrap_modules=())
     try:
-        traced = fx.symbolic_trace(module)
+        graph = tracer.trace(module)
     except Exception:  # a forward method may raise anything at all when it is traced; it is then not recognised
         return None
-    modules = dict(traced.named_modules())
-    nodes = list(traced.graph.nodes)
+    modules = dict(tracer.root.named_modules())
+    nodes = list(graph.nodes)
     steps = [_step(node, modules.get(node.target) if node.op == "call_module" else None) for node in nodes]
     known = [step for step in steps if step is not None]
     return known if len(known) == len(nodes) else None

@@ -61,7 +61,7 @@ def factorised(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterator[Block
                 deviation[chunk][samples, part] = reading.size(dJ)
             work.tick(len(W) * len(dA))
         if S is not None:
-            dispersion = readout_products(W, S, W, tiling.rows)
+            dispersion = readout_products(W, S, W, dispersion_rows(tiling.rows, n_hidden, n_features))
         # gain[v] = sum_d |Jbar[v, d]| and Q0[v] = ||Jbar[v] F||^2, with Jbar = W Abar
         gain = torch.cat([reading.size(V @ A.mean).double() for V in W.split(tiling.rows)])
         linear = torch.cat([(V @ AF).square_().sum(-1).double() for V in W.split(tiling.rows)])
@@ -109,6 +109,11 @@ def trunk_means(trunk: Trunk, X: torch.Tensor, samples: int, keep: bool, raw: bo
 def side_by_side(G: torch.Tensor) -> torch.Tensor:
     """``(n, n_hidden, rank)`` as ``(n_hidden, n rank)``."""
     return G.transpose(0, 1).flatten(1)
+
+
+def dispersion_rows(tiling_rows: int, n_hidden: int, n_features: int) -> int:
+    """How many rows of a readout, three times over in float64, take what so many rows of a product do in float32."""
+    return clamp(tiling_rows * n_features / (6 * n_hidden), 1, tiling_rows)
 
 
 def readout_products(W1: torch.Tensor, S: torch.Tensor, W2: torch.Tensor, rows: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ from jne.jacobians.engine import Trunk
 from jne.measures.deviations import Block, Work
 from jne.measures.factorised import (
     counted,
+    dispersion_rows,
     metric_by_voxel,
     plan_tiles,
     products,
@@ -67,7 +68,7 @@ def factorised_zscored(work: Work, trunk: Trunk, weight: torch.Tensor) -> Iterat
                 scale[:] = reading.size(J.div_(scale[..., None]).sub_(Zbar[part]))
             work.tick(len(W) * len(values))
         if S is not None:
-            dispersion = readout_products(W, S, W, tiling.rows)
+            dispersion = readout_products(W, S, W, dispersion_rows(tiling.rows, n_hidden, n_features))
         linear = torch.cat([(V @ AF).square_().sum(-1).double() for V in W.split(tiling.rows)])
         if trunk.constant:  # one row for all samples
             deviation = deviation.repeat(len(X), 1)

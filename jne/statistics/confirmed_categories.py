@@ -36,8 +36,10 @@ def double_centred(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(_interaction(table.to_numpy()), table.index, table.columns)
 
 
-def _interaction(table: np.ndarray) -> np.ndarray:
-    return table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+def _interaction(tables: np.ndarray) -> np.ndarray:
+    """Of each table ``(..., n_areas, n_categories)``."""
+    rows, columns = (tables.mean(axis=axis, keepdims=True) for axis in (-1, -2))
+    return tables - rows - columns + tables.mean(axis=(-2, -1), keepdims=True)
 
 
 def confirmed_test(results: Sequence[xr.Dataset], n_permutations: int = 999, *, random_state: int = 0) -> pd.DataFrame:
@@ -82,18 +84,19 @@ def confirmed_test(results: Sequence[xr.Dataset], n_permutations: int = 999, *, 
     together = all(np.array_equal(members[0], one) for one in members)
     rng = np.random.default_rng(random_state)
 
-    def index(orders: Sequence[np.ndarray]) -> np.ndarray:
-        tables = [(own.T @ weight[order]) for own, weight, order in zip(values, members, orders, strict=True)]
-        return _interaction(np.mean(tables, axis=0))
+    def mean_table(orders: Sequence[np.ndarray]) -> np.ndarray:
+        tables = (own.T @ weight[order] for own, weight, order in zip(values, members, orders, strict=True))
+        return sum(tables) / len(values)
 
     def orders() -> list[np.ndarray]:
         if together:
             return [rng.permutation(len(members[0]))] * len(members)
         return [rng.permutation(len(one)) for one in members]
 
-    observed = index([np.arange(len(one)) for one in members])
+    as_it_is = mean_table([np.arange(len(one)) for one in members])
     # The table at hand is one of all, in the scale too: without that it would stand out more often than any other.
-    tables = np.stack([observed, *(index(orders()) for _ in range(n_permutations))])
+    tables = _interaction(np.stack([as_it_is, *(mean_table(orders()) for _ in range(n_permutations))]))
+    observed = tables[0].copy()
     tables /= tables.std(axis=0)
     z, largest = tables[0], tables.max(axis=(1, 2))
     p = (largest[:, None, None] >= z - 1e-12).mean(axis=0)

@@ -250,8 +250,8 @@ def planted(tmp_path_factory):
     for alpha, ceiling in (("rising", "flat"), ("rising", "rising"), ("flat", "rising"), ("flat", "flat")):
         options = {"thin": 20, "n_train": 1200, "n_validation": 200, "n_test": 200, "cache": False}
         data = jne.load_dataset("synthetic", alpha=alpha, ceiling=ceiling, gate=False, **options)
-        encoder = {"hidden_size": 128, "lr": 0.002, "batch_size": 256, "max_epochs": 80}
-        study = jne.run_study(data, encoder_options=encoder, linear=False, n_bootstrap=500, folder=folder)
+        encoder = {"hidden_size": 128, "lr": 0.004, "batch_size": 256, "max_epochs": 80}
+        study = jne.run_study(data, encoder_options=encoder, linear=False, n_bootstrap=100, folder=folder)
         results[f"{alpha}, {ceiling}"] = study.result
     return results
 

@@ -15,6 +15,14 @@ from jne.study.measuring import measure_study
 OPTIONS = {"encoder_options": {"hidden_size": 16, "max_epochs": 30, "device": "cpu"}, "n_bootstrap": 50}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def results_of_this_file(results_of_fixtures, tmp_path_factory):
+    """The study of this file is fitted once, and found by the other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JNE_RESULTS", str(tmp_path_factory.mktemp("studies")))
+        yield
+
+
 @pytest.fixture
 def study(tiny_dataset):
     return run_study(tiny_dataset, **OPTIONS)
@@ -89,17 +97,17 @@ def test_changed_data_makes_its_own_study(study, tiny_content):
     assert run_study(EncodingDataset(tiny_content), **OPTIONS).folder != study.folder
 
 
-def test_an_interrupted_study_goes_on_where_it_stopped(tiny_dataset, monkeypatch):
+def test_an_interrupted_study_goes_on_where_it_stopped(tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "jne.study.study.measure_study", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
-        run_study(tiny_dataset, **OPTIONS)
+        run_study(tiny_dataset, folder=tmp_path, **OPTIONS)
     monkeypatch.setattr("jne.study.study.measure_study", measure_study)
     fits = []
     fit = jne.ResidualEncoder.fit
     monkeypatch.setattr(jne.ResidualEncoder, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
-    resumed = run_study(tiny_dataset, **OPTIONS)
+    resumed = run_study(tiny_dataset, folder=tmp_path, **OPTIONS)
     assert not fits and np.isfinite(resumed.result.r2).all()
 
 
