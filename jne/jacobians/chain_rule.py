@@ -120,7 +120,7 @@ class Step:
 def recognise(module: Callable[[torch.Tensor], torch.Tensor]) -> list[Step] | None:
     """The operations of a trunk of layers, activations, sums and concatenations, in order; None for any other."""
     # No code is written of the graph, which nobody runs, and no function of `math` looked for, which is not recognised.
-    tracer = fx.Tracer(autowrap_modules=())
+    tracer = fx.Tracer(autowrap_modules=())  # type: ignore[arg-type]  # its annotation is that of one module
     try:
         graph = tracer.trace(module)
     except Exception:  # a forward method may raise anything at all when it is traced; it is then not recognised
