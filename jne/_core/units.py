@@ -46,11 +46,16 @@ def in_units(text: str, unit: str | None) -> str:
     --------
     >>> in_units("Voxels of V1: 3 voxels, a voxel", "neuron")
     'Neurons of V1: 3 neurons, a neuron'
+    >>> in_units("3 voxels, 3 surface voxels", "surface voxel")
+    '3 surface voxels, 3 surface voxels'
     """
     if unit in (None, VOXEL):
         return text
 
     def named(found: re.Match) -> str:
+        start = found.start() - max(str(unit).find(VOXEL), 0)
+        if text[max(start, 0) :].lower().startswith(str(unit)):  # called so already
+            return found[0]
         word = plural(str(unit)) if found[2] else str(unit)
         return word.capitalize() if found[1] == "V" else word
 
